@@ -1,0 +1,113 @@
+"""Every option of every process, read once from the environment."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from indexer.ae import Destination
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(BaseSettings):
+    """Every knob; the environment variable CBIR_ORTHANC_URL sets `orthanc_url`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="CBIR_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path("data"), description="Where everything this system keeps is kept.")
+    encoders_dir: Path = Field(Path("models"), description="Folder of encoders, a folder each.")
+    encoder: str = Field("grey32", description="The encoder that is used: a folder of CBIR_ENCODERS_DIR.")
+    database_url: str = Field("", description="The ledger; empty is SQLite in the data directory.")
+    folder: Path | None = Field(None, description="A folder of DICOM files to follow instead of Orthanc.")
+
+    http_host: str = Field("127.0.0.1", description="Where the page and the API listen.")
+    http_port: Port = Field(8090, description="Port of the page and the API.")
+    api_token: SecretStr = Field(SecretStr(""), description="When set, wanted as a bearer token.")
+    plugin_secret: SecretStr = Field(
+        SecretStr(""), description="Shared with the plugin's orthanc.json; empty refuses the plugin."
+    )
+    max_upload_bytes: int = Field(2**30, gt=0, description="Largest example that may be uploaded.")
+    max_questions: int = Field(8, ge=1, le=256, description="Questions answered at once; more get 429.")
+
+    dimse_host: str = Field("127.0.0.1", description="Where the CBIR application entity listens.")
+    dimse_port: Port = Field(11112, description="Port of the CBIR application entity.")
+    ae_title: str = Field("CBIR", min_length=1, max_length=16, description="Our AE title.")
+    callers: Annotated[tuple[Destination, ...], NoDecode] = Field(
+        (), description="AET=host:port,… that may ask, and where their answers go."
+    )
+    references: Literal["dicom", "opaque"] = Field(
+        "dicom", description="Whether an SR names the matches' UIDs or only a case number."
+    )
+    answer_limit: int = Field(10, ge=1, le=100, description="Matches in an answer of the AE.")
+    question_quiet_s: Seconds = Field(1.0, description="Quiet time after which a sent study is asked about.")
+    answer_retry_s: Seconds = Field(86_400, description="How long an answer is offered to its caller.")
+
+    orthanc_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8042"), description="Orthanc's REST API.")
+    orthanc_user: str = Field("", description="User of Orthanc's REST API.")
+    orthanc_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
+    orthanc_public_url: str = Field(
+        "", description="Orthanc as a browser reaches it, for links; empty is CBIR_ORTHANC_URL."
+    )
+    orthanc_ae_title: str = Field("ORTHANC", max_length=16, description="retrieve_ae_title of a match.")
+    orthanc_timeout_s: Seconds = Field(60.0, description="Longest wait for one answer of Orthanc.")
+    poll_s: Seconds = Field(5.0, description="How often Orthanc's change log is read.")
+    reconcile_s: Seconds = Field(600.0, description="How often all of the archive is compared.")
+    quiet_s: Seconds = Field(30.0, description="Quiet time after which a growing series is looked at.")
+
+    qdrant_url: str = Field("", description="A Qdrant server; empty starts the embedded engine.")
+    qdrant_api_key: SecretStr = Field(SecretStr(""), description="Its API key.")
+
+    inference_url: str = Field("", description="A worker's POST /embeddings; empty starts one.")
+    inference_token: SecretStr = Field(SecretStr(""), description="Bearer token wanted there.")
+    workers: int = Field(1, ge=1, le=32, description="Worker processes that `cbir serve` starts.")
+    decoders: int = Field(0, ge=0, le=64, description="Decoder processes a worker; 0 is one a core, at most 4.")
+    providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="ONNX Runtime execution providers in order; empty takes the best there is."
+    )
+    threads: int = Field(0, ge=0, le=64, description="Threads of the encoder; 0 lets ONNX Runtime choose.")
+    max_frames: int = Field(32, ge=1, le=512, description="Frames sampled from a series.")
+    batch_size: int = Field(16, ge=1, le=512, description="Frames embedded at once.")
+    decode_timeout_s: Seconds = Field(20.0, description="Longest time one instance may take to decode.")
+    max_instance_bytes: int = Field(2**30, gt=0, description="Largest DICOM file that is read.")
+    max_frame_pixels: int = Field(100_000_000, gt=0, description="Largest frame that is decoded.")
+    lease_s: Seconds = Field(120.0, description="How long a worker owns a series before it must say so again.")
+    max_attempts: int = Field(6, ge=1, le=50, description="Attempts before a series has failed.")
+
+    patient_key: SecretStr = Field(
+        SecretStr(""), description="Key of the patient pseudonyms; empty keeps one in the data directory."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+
+    @field_validator("callers", mode="before")
+    @classmethod
+    def _split_callers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(Destination.parse(entry) for entry in value.split(",") if entry.strip())
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _split_providers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+
+    @model_validator(mode="after")
+    def _refuse_an_open_door(self) -> Settings:
+        if self.http_host not in LOOPBACK and not self.api_token.get_secret_value():
+            raise ValueError(
+                f"CBIR_HTTP_HOST={self.http_host} is reachable from the network: set CBIR_API_TOKEN."
+            )
+        return self
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').absolute()}"

@@ -1,0 +1,1 @@
+"""Matches, in the forms in which they are answered."""

@@ -1,0 +1,196 @@
+"""What the use cases need from the world: the archive, the encoder and the vector index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from indexer.domain import (
+    Candidate,
+    EncoderVersion,
+    Scope,
+    SeriesEmbedding,
+    SeriesReference,
+    Vector,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSeries:
+    """One series as the archive lists it.
+
+    `revision` changes whenever instances come, go or are replaced as far as a listing can tell; it is
+    cheap, and compared with the ledger's to find what must be looked at again. `stable` says that the
+    archive expects no more instances soon.
+    """
+
+    reference: SeriesReference
+    modality: str
+    revision: str
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance of a series, before it is fetched.
+
+    `archive_id` is the archive's own name for the instance. `position` is (0020,0032) projected on the
+    slice normal in mm where it is known; `instance_number` is (0020,0013) or None. `size_bytes` is the
+    size of the DICOM file.
+    """
+
+    archive_id: str
+    sop_instance_uid: str
+    instance_number: int | None
+    number_of_frames: int
+    size_bytes: int
+    position_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """A series and what it is made of; `fingerprint` is exact: it changes with every change of a file."""
+
+    listed: ListedSeries
+    fingerprint: str
+    instances: tuple[StoredInstance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedInstance:
+    """The DICOM file of one instance, on the local disk for as long as the `fetch` that gave it."""
+
+    instance: StoredInstance
+    path: Path
+
+
+class Archive(Protocol):
+    """Where the instances are kept. Every call raises ArchiveUnavailable when it does not answer."""
+
+    name: str
+
+    def list_series(self) -> Iterator[ListedSeries]:
+        """Every series of the archive, in no order."""
+        ...
+
+    def series(self, archive_id: str) -> StoredSeries:
+        """One series with its instances, in no order. Raises NotFound when it is gone."""
+        ...
+
+    def fetch(self, instances: Sequence[StoredInstance], into: Path) -> Iterator[FetchedInstance]:
+        """Fetch several at once into the folder `into`; the order of arrival is not the order asked.
+
+        An instance that is gone meanwhile is left out.
+        """
+        ...
+
+    def find_instance(self, sop_instance_uid: str) -> StoredInstance:
+        """One instance by its UID. Raises NotFound."""
+        ...
+
+    def series_of_study(self, study_instance_uid: str) -> tuple[SeriesReference, ...]:
+        """The archive's series of one study; empty when there is none."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns the instances of an example into embeddings, and a frame into a picture."""
+
+    def embed(
+        self, instances: Sequence[Path], frame_number: int | None = None
+    ) -> tuple[SeriesEmbedding, ...]:
+        """Embed DICOM files, one embedding a series; files of several series may be mixed.
+
+        Args:
+            instances: DICOM files.
+            frame_number: only this frame (1-based) of each; None: frames sampled over each series.
+
+        Raises:
+            Rejected: no frame of any of them can be embedded; its text says why.
+            NotFound: there is no such frame.
+            EncoderUnavailable: the worker does not answer.
+        """
+        ...
+
+    def render(self, instance: Path, frame_number: int, longest_side: int) -> bytes:
+        """One frame as a radiologist would recognise it: a PNG, grey or RGB.
+
+        Args:
+            instance: a DICOM file.
+            frame_number: 1-based.
+            longest_side: pixels; a smaller frame is not enlarged.
+        """
+        ...
+
+
+class VectorIndex(Protocol):
+    """Where the embeddings are. Every call raises VectorIndexUnavailable when it does not answer."""
+
+    def prepare(self, encoder: EncoderVersion) -> None:
+        """Make the place for this encoder's vectors unless it is there; idempotent."""
+        ...
+
+    def upsert(self, embeddings: Sequence[SeriesEmbedding]) -> None:
+        """Store; the same series twice is stored once.
+
+        Raises Rejected for a vector that is not finite, is zero, or has another dimension.
+        """
+        ...
+
+    def delete(self, encoder: EncoderVersion, archive_ids: Iterable[str]) -> None:
+        """Take series out; one that is not there is no error."""
+        ...
+
+    def embeddings_of(
+        self,
+        encoder: EncoderVersion,
+        *,
+        study_instance_uid: str | None = None,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> tuple[SeriesEmbedding, ...]:
+        """The stored embeddings of a study, of a series, or of the series holding an instance."""
+        ...
+
+    def nearest(
+        self, encoder: EncoderVersion, vector: Vector, frame_vectors: Vector, *, limit: int, scope: Scope
+    ) -> tuple[Candidate, ...]:
+        """The best series of each of the `limit` nearest studies, best first.
+
+        Found by the pooled `vector` (d,), ranked by MaxSim of `frame_vectors` (n, d) divided by n.
+        Equal scores are ordered by study UID, so that two equal questions have equal answers.
+        """
+        ...
+
+    def embeddings_by_id(
+        self, encoder: EncoderVersion, archive_ids: Sequence[str]
+    ) -> Mapping[str, SeriesEmbedding]:
+        """The stored embeddings of these series, by archive id; unknown ones are left out."""
+        ...
+
+    def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
+        """Every indexed series, in no order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as the archive's access rules need to know.
+
+    `name` is for the log of who asked what. `credentials` are the HTTP headers with which the archive
+    is probed on the caller's behalf; None means that the caller is trusted with the whole archive (the
+    local command, the administrator's token, the AE whose callers are configured).
+    """
+
+    name: str
+    credentials: Mapping[str, str] | None = None
+
+
+class Access(Protocol):
+    """Who may see what, decided by the archive."""
+
+    def visible(self, caller: Caller, series: Sequence[SeriesReference]) -> frozenset[str]:
+        """The archive ids, of those given, that the archive would show to this caller."""
+        ...

@@ -1,0 +1,271 @@
+"""An example becomes candidates, candidates become matches: one prior study each, best first."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from indexer.domain import (
+    Answer,
+    Candidate,
+    EncoderVersion,
+    Filters,
+    Match,
+    Scope,
+    SeriesEmbedding,
+)
+from indexer.errors import EncoderUnavailable, NotFound, NotIndexed, Rejected
+from indexer.ledger import Ledger
+from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
+
+OVERFETCH = 4
+MAX_LIMIT = 100
+MAX_STUDIES_PROBED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleReference:
+    """An example that the archive holds: exactly one of the three UIDs; a frame needs an instance.
+
+    `frame_number` is 1-based; None stands for every frame of the instance.
+    """
+
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+    frame_number: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a reference that names nothing, or two things."""
+        given = [self.study_instance_uid, self.series_instance_uid, self.sop_instance_uid]
+        if sum(uid is not None for uid in given) != 1:
+            raise Rejected(
+                "Name the example by exactly one of study_instance_uid, series_instance_uid and "
+                "sop_instance_uid."
+            )
+        if self.frame_number is not None and (self.sop_instance_uid is None or self.frame_number < 1):
+            raise Rejected("frame_number counts from 1 and goes with sop_instance_uid.")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: an example by reference, or DICOM files that are not archived."""
+
+    example: ExampleReference | tuple[Path, ...]
+    limit: int = 10
+    filters: Filters = field(default_factory=Filters)
+    exclude_same_patient: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that nobody could read."""
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise Rejected(f"limit is {self.limit}; it must be between 1 and {MAX_LIMIT}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _RankedStudy:
+    """A candidate study with its fused score, its best series and the example's series it answers."""
+
+    score: float
+    best: Candidate
+    answers: SeriesEmbedding
+
+
+class Search:
+    """Query by example over one encoder's vectors."""
+
+    def __init__(
+        self,
+        *,
+        encoder_version: EncoderVersion,
+        ledger: Ledger,
+        archive: Archive,
+        encoder: Encoder,
+        index: VectorIndex,
+        access: Access,
+    ) -> None:
+        """Take the world as ports; `encoder_version` is the one whose vectors are searched."""
+        self._version = encoder_version
+        self._ledger = ledger
+        self._archive = archive
+        self._encoder = encoder
+        self._index = index
+        self._access = access
+
+    def similar(self, question: Question, caller: Caller) -> Answer:
+        """Find the prior studies that look most like the example.
+
+        Returns:
+            Up to `question.limit` matches, a study each; fewer when the caller may not see more or
+            the index holds no more.
+
+        Raises:
+            NotFound: the example is unknown, or the caller may not see it.
+            NotIndexed: the example is known but has no vectors (yet).
+            Rejected: the DICOM given holds nothing that can be embedded.
+            Unavailable: a neighbour did not answer.
+        """
+        started = time.perf_counter()
+        example = self._embeddings(question.example, caller)
+        scope = Scope(
+            filters=question.filters,
+            not_study=example[0].reference.study_instance_uid,
+            not_patient=example[0].attributes.patient if question.exclude_same_patient else None,
+        )
+        ranked = self._visible_studies(example, scope, question.limit, caller)
+        return Answer(
+            example=example,
+            encoder=self._version,
+            matches=self._matches(ranked),
+            took_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _embeddings(
+        self, example: ExampleReference | tuple[Path, ...], caller: Caller
+    ) -> tuple[SeriesEmbedding, ...]:
+        if isinstance(example, ExampleReference):
+            found = self._indexed(example, caller)
+        else:
+            found = self._encoder.embed(example)
+        if any(embedding.encoder != self._version for embedding in found):
+            raise EncoderUnavailable(
+                f"The worker answers with {found[0].encoder}, the index holds {self._version}: "
+                "give both the same CBIR_ENCODERS_DIR and restart the worker."
+            )
+        if len({embedding.reference.study_instance_uid for embedding in found}) > 1:
+            raise Rejected("The example spans several studies: ask about one study at a time.")
+        return found
+
+    def _indexed(self, example: ExampleReference, caller: Caller) -> tuple[SeriesEmbedding, ...]:
+        found = self._index.embeddings_of(
+            self._version,
+            study_instance_uid=example.study_instance_uid,
+            series_instance_uid=example.series_instance_uid,
+            sop_instance_uid=example.sop_instance_uid,
+        )
+        visible = self._access.visible(caller, [embedding.reference for embedding in found])
+        shown = tuple(e for e in found if e.reference.archive_id in visible)
+        if example.sop_instance_uid is not None:
+            narrowed = _frames_of(shown, example.sop_instance_uid, example.frame_number)
+            return narrowed or self._embedded_now(example.sop_instance_uid, example.frame_number, caller)
+        if not shown:
+            self._explain_absence(example, hidden=bool(found))
+        return _of_one_study(shown)
+
+    def _embedded_now(
+        self, sop_instance_uid: str, frame_number: int | None, caller: Caller
+    ) -> tuple[SeriesEmbedding, ...]:
+        """An instance that the archive holds but whose frames were not among those sampled."""
+        instance = self._archive.find_instance(sop_instance_uid)
+        with tempfile.TemporaryDirectory(prefix="cbir-example-") as folder:
+            fetched = [f.path for f in self._archive.fetch([instance], Path(folder))]
+            if not fetched:
+                raise NotFound(f"Instance {sop_instance_uid} is no longer in the archive.")
+            embeddings = self._encoder.embed(fetched, frame_number)
+        series = self._archive.series_of_study(embeddings[0].reference.study_instance_uid)
+        own = {e.reference.series_instance_uid for e in embeddings}
+        if not self._access.visible(caller, [s for s in series if s.series_instance_uid in own]):
+            raise NotFound(f"There is no instance {sop_instance_uid} that you may see.")
+        return embeddings
+
+    def _explain_absence(self, example: ExampleReference, *, hidden: bool) -> None:
+        named = example.study_instance_uid or example.series_instance_uid
+        rows = self._ledger.find(
+            study_instance_uid=example.study_instance_uid, series_instance_uid=example.series_instance_uid
+        )
+        if hidden or not rows:
+            raise NotFound(f"Nothing is known of {named}: check the UID, or wait until it is indexed.")
+        row = rows[0]
+        why = f" ({row.reason})" if row.reason else ""
+        raise NotIndexed(f"{named} is {row.state}{why}: ask again when it is indexed, or upload it.")
+
+    def _visible_studies(
+        self, example: Sequence[SeriesEmbedding], scope: Scope, limit: int, caller: Caller
+    ) -> list[_RankedStudy]:
+        wanted = limit * OVERFETCH
+        while True:
+            ranked = self._rank(example, scope, wanted)
+            visible = self._access.visible(caller, [study.best.reference for study in ranked])
+            shown = [study for study in ranked if study.best.reference.archive_id in visible]
+            if len(shown) >= limit or len(ranked) < wanted or wanted >= MAX_STUDIES_PROBED:
+                return shown[:limit]
+            wanted *= OVERFETCH
+
+    def _rank(self, example: Sequence[SeriesEmbedding], scope: Scope, wanted: int) -> list[_RankedStudy]:
+        """Late interaction over series: a study scores the mean, over the example's series, of its best."""
+        near = [self._by_study(e, scope, wanted) for e in example]
+        studies = {uid for found in near for uid in found}
+        for embedding, found in zip(example, near, strict=True):
+            missing = tuple(sorted(studies - found.keys()))
+            if missing:
+                found.update(self._by_study(embedding, replace(scope, only_studies=missing), len(missing)))
+        ranked = [_fused(uid, example, near) for uid in studies]
+        ranked.sort(key=lambda study: (-study.score, study.best.reference.study_instance_uid))
+        return ranked[:wanted]
+
+    def _by_study(self, embedding: SeriesEmbedding, scope: Scope, limit: int) -> dict[str, Candidate]:
+        found = self._index.nearest(
+            self._version, embedding.vector, embedding.frame_vectors, limit=limit, scope=scope
+        )
+        return {candidate.reference.study_instance_uid: candidate for candidate in found}
+
+    def _matches(self, ranked: Sequence[_RankedStudy]) -> tuple[Match, ...]:
+        stored = self._index.embeddings_by_id(self._version, [s.best.reference.archive_id for s in ranked])
+        present = [study for study in ranked if study.best.reference.archive_id in stored]
+        return tuple(
+            _match(rank, study, stored[study.best.reference.archive_id])
+            for rank, study in enumerate(present, start=1)
+        )
+
+
+def _fused(
+    study_instance_uid: str, example: Sequence[SeriesEmbedding], near: Sequence[dict[str, Candidate]]
+) -> _RankedStudy:
+    votes = [
+        (found[study_instance_uid], embedding)
+        for found, embedding in zip(near, example, strict=True)
+        if study_instance_uid in found
+    ]
+    best, answers = max(votes, key=lambda vote: vote[0].score)
+    score = sum(candidate.score for candidate, _ in votes) / len(votes)
+    return _RankedStudy(score=score, best=best, answers=answers)
+
+
+def _match(rank: int, study: _RankedStudy, stored: SeriesEmbedding) -> Match:
+    alike = study.answers.frame_vectors @ stored.frame_vectors.T
+    example_index, frame_index = np.unravel_index(int(alike.argmax()), alike.shape)
+    return Match(
+        rank=rank,
+        score=study.score,
+        reference=stored.reference,
+        attributes=stored.attributes,
+        frame=stored.frames[int(frame_index)],
+        answers=study.answers.reference,
+        example_frame=study.answers.frames[int(example_index)],
+    )
+
+
+def _frames_of(
+    embeddings: Iterable[SeriesEmbedding], sop_instance_uid: str, frame_number: int | None
+) -> tuple[SeriesEmbedding, ...]:
+    narrowed = []
+    for embedding in embeddings:
+        chosen = [
+            index
+            for index, frame in enumerate(embedding.frames)
+            if frame.sop_instance_uid == sop_instance_uid and frame_number in (None, frame.frame_number)
+        ]
+        if chosen:
+            narrowed.append(embedding.narrowed(chosen))
+    return tuple(narrowed[:1])
+
+
+def _of_one_study(embeddings: tuple[SeriesEmbedding, ...]) -> tuple[SeriesEmbedding, ...]:
+    """A series UID that two studies share by mistake names the first study, always the same one."""
+    first = min((e.reference.study_instance_uid for e in embeddings), default=None)
+    return tuple(e for e in embeddings if e.reference.study_instance_uid == first)

@@ -1,0 +1,1 @@
+"""Where encoders come from, offline."""
