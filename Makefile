@@ -5,6 +5,11 @@ BIN     := $(VENV)/bin
 RUNTIME ?= cpu
 STAMP   := $(VENV)/.installed-$(RUNTIME)
 
+# Benchmark images for the tests that want them, where they lie beside the checkout.
+ifneq ($(wildcard ../shared/data/bench/labels.csv),)
+export CBIR_TEST_DATA ?= $(abspath ../shared/data)
+endif
+
 .PHONY: setup orthanc demo test lint lock clean
 
 setup: $(STAMP)

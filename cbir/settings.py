@@ -66,8 +66,14 @@ class Settings(BaseSettings):
 
     inference_url: str = Field("", description="A worker's POST /embeddings; empty starts one.")
     inference_token: SecretStr = Field(SecretStr(""), description="Bearer token wanted there.")
+    inference_host: str = Field("127.0.0.1", description="Where `cbir worker` answers POST /embeddings.")
+    inference_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        0, description="Its port; 0 is a worker that only indexes."
+    )
     workers: int = Field(1, ge=1, le=32, description="Worker processes that `cbir serve` starts.")
-    decoders: int = Field(0, ge=0, le=64, description="Decoder processes a worker; 0 is one a core, at most 4.")
+    decoders: int = Field(
+        0, ge=0, le=64, description="Decoder processes a worker; 0 is one a core, at most 4."
+    )
     providers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="ONNX Runtime execution providers in order; empty takes the best there is."
     )
@@ -77,7 +83,9 @@ class Settings(BaseSettings):
     decode_timeout_s: Seconds = Field(20.0, description="Longest time one instance may take to decode.")
     max_instance_bytes: int = Field(2**30, gt=0, description="Largest DICOM file that is read.")
     max_frame_pixels: int = Field(100_000_000, gt=0, description="Largest frame that is decoded.")
-    lease_s: Seconds = Field(120.0, description="How long a worker owns a series before it must say so again.")
+    lease_s: Seconds = Field(
+        120.0, description="How long a worker owns a series before it must say so again."
+    )
     max_attempts: int = Field(6, ge=1, le=50, description="Attempts before a series has failed.")
 
     patient_key: SecretStr = Field(

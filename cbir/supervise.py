@@ -29,7 +29,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     delay_s: float = FIRST_DELAY_S
-    restarts: int = 0
+    restart_at: float | None = None
 
     def start(self) -> None:
         """Start the command with our environment and its own additions."""
@@ -91,21 +91,22 @@ class Supervisor:
         while not self._stopping.wait(self._poll_s):
             for child in list(self._children):
                 if child.died():
-                    self._restart(child)
+                    _bring_back(child)
 
-    def _restart(self, child: Child) -> None:
-        lived_s = time.monotonic() - child.started_at
+
+def _bring_back(child: Child) -> None:
+    """Schedule the restart of a dead child, or restart it when its time has come."""
+    now = time.monotonic()
+    if child.restart_at is None:
+        lived_s = now - child.started_at
         child.delay_s = (
             FIRST_DELAY_S if lived_s > HEALTHY_AFTER_S else min(child.delay_s * 2, LONGEST_DELAY_S)
         )
+        child.restart_at = now + child.delay_s
         code = child.process.returncode if child.process else None
-        logger.error(
-            "child_died name=%s exit=%s lived_s=%.1f restart_in_s=%.1f",
-            child.name, code, lived_s, child.delay_s,
-        )  # fmt: skip
-        if self._stopping.wait(child.delay_s):
-            return
-        child.restarts += 1
+        logger.error("child_died name=%s exit=%s restart_in_s=%.1f", child.name, code, child.delay_s)
+    elif now >= child.restart_at:
+        child.restart_at = None
         child.start()
 
 
