@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from indexer.domain import (
     Candidate,
@@ -92,6 +92,39 @@ class Archive(Protocol):
 
     def series_of_study(self, study_instance_uid: str) -> tuple[SeriesReference, ...]:
         """The archive's series of one study; empty when there is none."""
+        ...
+
+
+ChangeKind = Literal["new", "stable", "updated", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of an archive's log about a series."""
+
+    sequence: int
+    kind: ChangeKind
+    archive_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """A piece of the log.
+
+    `last` is the sequence number to go on from; it is smaller than the one asked from when the log was
+    started anew. `done` says that there is nothing after it.
+    """
+
+    changes: tuple[Change, ...]
+    last: int
+    done: bool
+
+
+class ChangeLog(Protocol):
+    """What the archive has logged about its series, oldest first; it may have forgotten some."""
+
+    def changes(self, since: int, limit: int) -> ChangePage:
+        """The next `limit` entries after the number `since`. Raises ArchiveUnavailable."""
         ...
 
 
