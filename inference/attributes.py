@@ -1,0 +1,113 @@
+"""Values of a header: numbers, functional groups, and what a question may filter on."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from inference.reading import text_of
+
+_CODE: Final = re.compile(r"[A-Z0-9][A-Z0-9 _/+.-]{0,31}")
+_SLICE_NORMAL_TOLERANCE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAttributes:
+    """What the index wants to know of an instance; `issuer` and `patient_id` never leave memory."""
+
+    modality: str
+    body_part_examined: str
+    study_date: date | None
+    issuer: str
+    patient_id: str
+
+
+def attributes_of(header: Dataset) -> HeaderAttributes:
+    """Modality, body part, study date and patient, as far as they are well-formed."""
+    return HeaderAttributes(
+        modality=_code(header, "Modality"),
+        body_part_examined=_code(header, "BodyPartExamined"),
+        study_date=_date(header, "StudyDate"),
+        issuer=text_of(header, "IssuerOfPatientID"),
+        patient_id=text_of(header, "PatientID"),
+    )
+
+
+def functional_group(header: Dataset, frame_index: int, keyword: str) -> Dataset:
+    """The item of a functional group macro for one frame; the header itself where there is none.
+
+    Source:
+        DICOM PS3.3 C.7.6.16 (per-frame before shared functional groups).
+    """
+    for groups, index in (("PerFrameFunctionalGroupsSequence", frame_index), ("SharedFunctionalGroupsSequence", 0)):
+        item = _item(header, groups, index)
+        macro = _item(item, keyword, 0) if item is not None else None
+        if macro is not None:
+            return macro
+    return header
+
+
+def number_of(header: Dataset, keyword: str) -> float | None:
+    """The first value of an element as a finite number; None when it is missing or malformed."""
+    numbers = numbers_of(header, keyword)
+    return numbers[0] if numbers else None
+
+
+def numbers_of(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values of an element as finite numbers; empty when one of them is malformed."""
+    try:
+        value = header.get(keyword)
+        if value is None or value == "":
+            return ()
+        several = isinstance(value, str | int | float) or not hasattr(value, "__iter__")
+        numbers = tuple(float(v) for v in ([value] if several else value))
+    except Exception:  # noqa: BLE001 - a malformed value raises whatever its converter raises
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()
+
+
+def position_mm(header: Dataset) -> float | None:
+    """Image Position (Patient) projected on the slice normal, in mm; None where it is unknown.
+
+    Source:
+        DICOM PS3.3 C.7.6.2.1.1.
+    """
+    position = numbers_of(header, "ImagePositionPatient")
+    orientation = numbers_of(header, "ImageOrientationPatient")
+    if len(position) != 3 or len(orientation) != 6:
+        return None
+    normal = np.cross(orientation[:3], orientation[3:])
+    if abs(float(np.linalg.norm(normal)) - 1) > _SLICE_NORMAL_TOLERANCE * 10:
+        return None
+    return float(np.dot(normal, position))
+
+
+def _item(header: Dataset, keyword: str, index: int) -> Dataset | None:
+    try:
+        sequence = header.get(keyword)
+    except Exception:  # noqa: BLE001 - a malformed sequence raises whatever pydicom raises
+        return None
+    if not isinstance(sequence, list) and not hasattr(sequence, "__getitem__"):
+        return None
+    items = list(sequence) if sequence is not None else []
+    return items[index] if index < len(items) and isinstance(items[index], Dataset) else None
+
+
+def _code(header: Dataset, keyword: str) -> str:
+    """A coded value, upper case; empty when it is free text or something else than a code."""
+    value = text_of(header, keyword).upper()
+    return value if _CODE.fullmatch(value) else ""
+
+
+def _date(header: Dataset, keyword: str) -> date | None:
+    digits = text_of(header, keyword).replace(".", "").replace("-", "")
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
+    except ValueError:
+        return None

@@ -1,0 +1,292 @@
+"""Stored bytes to stored values of chosen frames, within limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import Decoder
+from pydicom.uid import (
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
+
+from indexer.errors import NotFound, Rejected, TooLarge
+from inference.codestream import declared_size, is_complete
+from inference.limits import Limits
+from inference.reading import InstanceFile, text_of
+
+StoredValues = NDArray[Any]
+
+_PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "1.2.840.10008.1.2.4.50": ("gdcm", "pylibjpeg", "pillow"),
+    "1.2.840.10008.1.2.4.51": ("pylibjpeg", "gdcm", "pillow"),
+    "1.2.840.10008.1.2.4.57": ("gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.70": ("gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.90": ("gdcm", "pylibjpeg", "pillow"),
+    "1.2.840.10008.1.2.4.91": ("gdcm", "pylibjpeg", "pillow"),
+    "1.2.840.10008.1.2.5": ("pylibjpeg", "pydicom"),
+}
+"""Fastest exact plugin first, by transfer syntax; whatever else is installed comes after."""
+
+_WITH_END_MARKER: Final = frozenset(
+    [*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes]
+)
+_PHOTOMETRIC: Final = frozenset(
+    ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+)
+_FLOAT_BITS: Final = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+
+
+@dataclass(frozen=True, slots=True)
+class PixelDescription:
+    """The Image Pixel Module (PS3.3 C.7.6.3) as plain checked numbers."""
+
+    rows: int
+    columns: int
+    samples_per_pixel: int
+    photometric_interpretation: str
+    bits_allocated: int
+    bits_stored: int
+    pixel_representation: int
+    planar_configuration: int
+    number_of_frames: int
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits of one uncompressed frame; YBR_FULL_422 stores two of three samples (C.7.6.3.1.2)."""
+        bits = self.rows * self.columns * self.samples_per_pixel * self.bits_allocated
+        return bits * 2 // 3 if self.photometric_interpretation == "YBR_FULL_422" else bits
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """Stored values of one frame, with the header they must be read by.
+
+    `values` is (rows, columns) or (rows, columns, 3). `photometric_interpretation` and `bits_stored`
+    are those of `values`: a decoder may have turned YBR into RGB.
+    """
+
+    header: Dataset
+    frame_index: int
+    values: StoredValues
+    photometric_interpretation: str
+    bits_stored: int
+
+
+class StoredPixels:
+    """The frames of one open instance, decoded one at a time."""
+
+    def __init__(self, instance: InstanceFile, limits: Limits) -> None:
+        """Check the header against the limits; nothing is allocated yet.
+
+        Raises:
+            TooLarge: a frame is larger than the limits allow.
+            Rejected: the Image Pixel Module is incomplete or contradicts itself, or no decoder knows
+                the transfer syntax.
+        """
+        if instance.pixels is None:
+            raise Rejected("The instance has no pixel data.", reason="no_pixel_data")
+        self._instance = instance
+        self._element = instance.pixels
+        self._limits = limits
+        self.description = describe_pixels(instance, limits)
+        self._decoder = _decoder_for(instance)
+
+    def frame(self, frame_index: int) -> StoredFrame:
+        """Decode one frame without decoding the others.
+
+        Args:
+            frame_index: 0-based.
+
+        Raises:
+            NotFound: there is no such frame.
+            TooLarge: the codestream claims more than the limits allow.
+            Rejected: the pixel data are cut short (truncated_pixel_data) or broken.
+        """
+        if not 0 <= frame_index < self.description.number_of_frames:
+            raise NotFound(
+                f"There is no frame {frame_index + 1}: the instance has {self.description.number_of_frames}."
+            )
+        if self._decoder.is_native:
+            self._refuse_missing_bytes(frame_index)
+        else:
+            self._refuse_hostile_codestream(frame_index)
+        values, properties = self._decoded(frame_index)
+        return StoredFrame(
+            header=self._instance.header,
+            frame_index=frame_index,
+            values=values,
+            photometric_interpretation=str(properties["photometric_interpretation"]),
+            bits_stored=int(properties.get("bits_stored", self.description.bits_stored)),
+        )
+
+    def _refuse_missing_bytes(self, frame_index: int) -> None:
+        if self._element.length is None:
+            raise Rejected(
+                "The pixel data are encapsulated, but the transfer syntax says that they are not.",
+                reason="transfer_syntax_mismatch",
+            )
+        available = min(self._element.length, self._instance.size_bytes - self._element.offset)
+        if math.ceil(self.description.frame_bits * (frame_index + 1) / 8) > available:
+            raise Rejected(
+                "The pixel data end before the frame does.", reason="truncated_pixel_data"
+            )
+
+    def _refuse_hostile_codestream(self, frame_index: int) -> None:
+        if self._instance.transfer_syntax_uid not in _WITH_END_MARKER:
+            return
+        encoded = self._encoded(frame_index)
+        if not is_complete(encoded):
+            raise Rejected("The encoded frame is cut short.", reason="truncated_pixel_data")
+        size = declared_size(encoded)
+        if size is not None and size[0] * size[1] > self._limits.max_frame_pixels:
+            raise TooLarge(f"The codestream claims {size[0]} x {size[1]} pixels.")
+
+    def _encoded(self, frame_index: int) -> bytes:
+        stream = self._instance.stream
+        stream.seek(self._element.offset)
+        try:
+            return get_frame(
+                stream,
+                frame_index,
+                number_of_frames=self.description.number_of_frames,
+                extended_offsets=_extended_offsets(self._instance.header),
+            )
+        except Exception as error:  # pydicom raises anything over a broken item structure
+            raise Rejected(
+                "The frame is not among the pixel data.", reason="truncated_pixel_data"
+            ) from error
+
+    def _decoded(self, frame_index: int) -> tuple[StoredValues, Mapping[str, Any]]:
+        failure: Exception | None = None
+        for plugin in _plugins_of(self._decoder):
+            self._instance.stream.seek(self._element.offset)
+            try:
+                return self._decoder.as_array(
+                    self._instance.stream, index=frame_index, decoding_plugin=plugin, **self._options()
+                )
+            except MemoryError as error:
+                raise TooLarge("The frame does not fit into the memory a decoder may use.") from error
+            except Exception as error:  # noqa: BLE001, PERF203 - codecs raise anything; the next may do
+                failure = error
+        raise Rejected(
+            f"No decoder can read the frame ({type(failure).__name__}).", reason="undecodable_pixel_data"
+        ) from failure
+
+    def _options(self) -> dict[str, Any]:
+        description = self.description
+        options: dict[str, Any] = {
+            name: getattr(description, name)
+            for name in PixelDescription.__dataclass_fields__
+        }
+        options["pixel_keyword"] = self._element.keyword
+        options["pixel_vr"] = self._element.vr
+        offsets = _extended_offsets(self._instance.header)
+        if offsets is not None:
+            options["extended_offsets"] = offsets
+        return options
+
+
+def describe_pixels(instance: InstanceFile, limits: Limits) -> PixelDescription:
+    """The checked Image Pixel Module.
+
+    Planar Configuration, Pixel Representation, Bits Stored and Number of Frames may be missing; the
+    others may not. Raises Rejected (invalid_header) or TooLarge.
+    """
+    header = instance.header
+    keyword = instance.pixels.keyword if instance.pixels else "PixelData"
+    bits_allocated = _FLOAT_BITS.get(keyword) or _number(header, "BitsAllocated")
+    description = PixelDescription(
+        rows=_number(header, "Rows"),
+        columns=_number(header, "Columns"),
+        samples_per_pixel=_number(header, "SamplesPerPixel"),
+        photometric_interpretation=text_of(header, "PhotometricInterpretation"),
+        bits_allocated=bits_allocated,
+        bits_stored=_number(header, "BitsStored", bits_allocated),
+        pixel_representation=_number(header, "PixelRepresentation", 0),
+        planar_configuration=_number(header, "PlanarConfiguration", 0),
+        number_of_frames=max(_number(header, "NumberOfFrames", 1), 1),
+    )
+    _refuse_contradictions(description)
+    _refuse_excess(description, limits)
+    return description
+
+
+def _refuse_contradictions(description: PixelDescription) -> None:
+    checks = {
+        "Rows": 0 < description.rows < 2**16,
+        "Columns": 0 < description.columns < 2**16,
+        "SamplesPerPixel": description.samples_per_pixel in (1, 3),
+        "PhotometricInterpretation": description.photometric_interpretation in _PHOTOMETRIC,
+        "BitsAllocated": description.bits_allocated in (1, 8, 16, 32, 64),
+        "BitsStored": 0 < description.bits_stored <= description.bits_allocated,
+        "PixelRepresentation": description.pixel_representation in (0, 1),
+        "PlanarConfiguration": description.planar_configuration in (0, 1),
+    }
+    for keyword, holds in checks.items():
+        if not holds:
+            raise Rejected(f"{keyword} is missing or has no valid value.", reason="invalid_header")
+    grey = description.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+    if grey != (description.samples_per_pixel == 1):
+        raise Rejected(
+            "SamplesPerPixel and PhotometricInterpretation contradict each other.",
+            reason="invalid_header",
+        )
+
+
+def _refuse_excess(description: PixelDescription, limits: Limits) -> None:
+    pixels = description.rows * description.columns
+    if pixels > limits.max_frame_pixels:
+        raise TooLarge(f"A frame has {pixels} pixels; {limits.max_frame_pixels} are allowed.")
+    frame_bytes = pixels * description.samples_per_pixel * max(description.bits_allocated, 8) // 8
+    if frame_bytes > limits.max_frame_bytes:
+        raise TooLarge(f"A frame has {frame_bytes} bytes; {limits.max_frame_bytes} are allowed.")
+
+
+def _number(header: Dataset, keyword: str, default: int | None = None) -> int:
+    """A whole number of the header; 0, which no check lets pass, when it is missing or nonsense."""
+    text = text_of(header, keyword)
+    if not text and default is not None:
+        return default
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _decoder_for(instance: InstanceFile) -> Decoder:
+    syntax = instance.transfer_syntax_uid
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        raise Rejected(
+            f"No decoder knows the transfer syntax {syntax}.", reason="unsupported_transfer_syntax"
+        ) from error
+    return decoder
+
+
+def _plugins_of(decoder: Decoder) -> tuple[str, ...]:
+    """Decoding plugins in the order to try them; one empty name for native pixel data."""
+    if decoder.is_native:
+        return ("",)
+    available = decoder.available_plugins
+    wanted = [name for name in _PLUGINS.get(decoder.UID, ()) if name in available]
+    return tuple(wanted + [name for name in available if name not in wanted])
+
+
+def _extended_offsets(header: Dataset) -> tuple[bytes, bytes] | None:
+    offsets, lengths = header.get("ExtendedOffsetTable"), header.get("ExtendedOffsetTableLengths")
+    if isinstance(offsets, bytes) and isinstance(lengths, bytes) and len(offsets) == len(lengths):
+        return offsets, lengths
+    return None
