@@ -1,0 +1,35 @@
+"""Where the prior case behind a match can be opened or fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from indexer.domain import Match
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Addresses into one archive; an empty `public_url` or `retrieve_ae_title` means that it has none.
+
+    `public_url` is Orthanc as a browser reaches it, without a slash at the end. There is no link to a
+    study page: Orthanc's name of a study is made of its PatientID, which is not kept here.
+    """
+
+    public_url: str = ""
+    retrieve_ae_title: str = ""
+
+    def retrieve_url(self, match: Match) -> str | None:
+        """The matching instance in WADO-RS (PS3.18 10.4.1)."""
+        if not self.public_url:
+            return None
+        reference = match.reference
+        return (
+            f"{self.public_url.rstrip('/')}/dicom-web/studies/{reference.study_instance_uid}"
+            f"/series/{reference.series_instance_uid}/instances/{match.frame.sop_instance_uid}"
+        )
+
+    def viewer_url(self, match: Match) -> str | None:
+        """The series in Orthanc Explorer."""
+        if not self.public_url:
+            return None
+        return f"{self.public_url.rstrip('/')}/app/explorer.html#series?uuid={match.reference.archive_id}"

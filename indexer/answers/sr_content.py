@@ -1,0 +1,188 @@
+"""The content tree of an answer: TID 1500, a measurement group a match.
+
+The template's rows are highdicom's; the root is put together here, because highdicom's own
+`MeasurementReport` cannot say that nothing was found.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import highdicom.sr as hd
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from indexer.answers import concepts
+from indexer.answers.example import ExampleInstance
+from indexer.answers.identity import (
+    MANUFACTURER,
+    MODEL_NAME,
+    NOT_FOR_DIAGNOSIS,
+    derived_uid,
+    software_version,
+)
+from indexer.domain import EncoderVersion, FrameReference, Match
+
+CONTAINS: Final = hd.RelationshipTypeValues.CONTAINS
+
+# Of these an instance has one frame, and a reference names none (PS3.3 10.3, Referenced Frame Number).
+_SINGLE_FRAME: Final = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{leaf}"
+    for leaf in (
+        *("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1"),
+        *("2", "4", "6", "6.1", "7", "128"),
+        *("77.1.1", "77.1.2", "77.1.3", "77.1.4"),
+    )
+)
+
+
+def match_group(
+    match: Match, encoder: EncoderVersion, question_id: str, *, opaque: bool
+) -> hd.ContentSequence:
+    """One match as a measurement group (TID 1501): score, rank, the example's frame, the similar image.
+
+    The example's frame is the group's "Source". The similar image is what was found, not what was
+    measured, so it carries a concept of its own; opaque groups leave it out and say only "Case N".
+    """
+    group = hd.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.TrackingIdentifier(
+            uid=derived_uid(question_id, "case", str(match.rank)), identifier=f"Case {match.rank}"
+        ),
+        algorithm_id=hd.AlgorithmIdentification(
+            name=encoder.name, version=f"sha256:{encoder.sha256}", manufacturer=MANUFACTURER
+        ),
+        measurements=[
+            hd.Measurement(name=concepts.SIMILARITY, value=round(match.score, 6), unit=codes.UCUM.NoUnits),
+            hd.Measurement(name=concepts.RANK, value=match.rank, unit=codes.UCUM.NoUnits),
+        ],
+    )
+    content = group[0].ContentSequence
+    content.append(_image(concepts.SOURCE, match.example_frame))
+    if not opaque:
+        content.append(_image(concepts.SIMILAR_IMAGE, match.frame))
+    return group
+
+
+def root(
+    *,
+    outcome: Code,
+    comments: Sequence[str],
+    library: Iterable[ExampleInstance],
+    groups: Sequence[hd.ContentSequence],
+) -> Dataset:
+    """The whole tree: who observed, the example's images, the matches, the outcome in words.
+
+    Args:
+        outcome: one of `concepts.FOUND`, `NONE_FOUND` and `REFUSED`.
+        comments: sentences for a person.
+        library: the images of the example that the answer is about.
+        groups: what `match_group` made, in rank order.
+    """
+    tree = hd.ContainerContentItem(name=codes.DCM.ImagingMeasurementReport, template_id="1500")
+    tree.ContentSequence = hd.ContentSequence()
+    tree.ContentSequence.extend(
+        hd.LanguageOfContentItemAndDescendants(hd.CodedConcept("en-US", "RFC5646", "English (United States)"))
+    )
+    tree.ContentSequence.extend(_observer())
+    tree.ContentSequence.append(
+        hd.CodeContentItem(
+            name=codes.DCM.ProcedureReported,
+            value=codes.SCT.ImagingProcedure,
+            relationship_type=hd.RelationshipTypeValues.HAS_CONCEPT_MOD,
+        )
+    )
+    images = tuple(library)
+    if images:
+        tree.ContentSequence.append(_image_library(images))
+    if groups:
+        measurements = _container(codes.DCM.ImagingMeasurements)
+        for group in groups:
+            measurements.ContentSequence.extend(group)
+        tree.ContentSequence.append(measurements)
+    tree.ContentSequence.append(_evaluations(outcome, comments))
+    return tree
+
+
+def _evaluations(outcome: Code, comments: Sequence[str]) -> hd.ContainerContentItem:
+    evaluations = _container(concepts.QUALITATIVE_EVALUATIONS)
+    evaluations.ContentSequence.append(
+        hd.CodeContentItem(name=concepts.OUTCOME, value=outcome, relationship_type=CONTAINS)
+    )
+    for comment in (*comments, NOT_FOR_DIAGNOSIS):
+        evaluations.ContentSequence.append(
+            hd.TextContentItem(name=codes.DCM.Comment, value=_printable(comment), relationship_type=CONTAINS)
+        )
+    return evaluations
+
+
+def _observer() -> hd.ObservationContext:
+    return hd.ObservationContext(
+        observer_device_context=hd.ObserverContext(
+            observer_type=codes.DCM.Device,
+            observer_identifying_attributes=hd.DeviceObserverIdentifyingAttributes(
+                uid=derived_uid("device"),
+                name=f"{MANUFACTURER} {software_version()}",
+                manufacturer_name=MANUFACTURER,
+                model_name=MODEL_NAME,
+            ),
+        )
+    )
+
+
+def _image_library(images: Sequence[ExampleInstance]) -> hd.ContainerContentItem:
+    """TID 1600: a group a modality."""
+    by_modality: dict[str, list[ExampleInstance]] = defaultdict(list)
+    for image in images:
+        by_modality[image.modality].append(image)
+    library = _container(codes.DCM.ImageLibrary)
+    for modality, members in by_modality.items():
+        group = _container(codes.DCM.ImageLibraryGroup)
+        group.ContentSequence.append(
+            hd.CodeContentItem(
+                name=codes.DCM.Modality,
+                value=_modality_code(modality),
+                relationship_type=hd.RelationshipTypeValues.HAS_ACQ_CONTEXT,
+            )
+        )
+        for member in members:
+            group.ContentSequence.append(
+                hd.ImageContentItem(
+                    name=concepts.SOURCE,
+                    referenced_sop_class_uid=member.sop_class_uid,
+                    referenced_sop_instance_uid=member.sop_instance_uid,
+                    relationship_type=CONTAINS,
+                )
+            )
+        library.ContentSequence.append(group)
+    return library
+
+
+def _modality_code(modality: str) -> Code:
+    """The code of CID 29 whose value is the defined term."""
+    known: Iterable[Code] = (getattr(codes.cid29, name) for name in codes.cid29.dir())
+    other: Code = codes.DCM.OtherModality
+    return next((code for code in known if code.value == modality), other)
+
+
+def _image(purpose: Code, frame: FrameReference) -> hd.ImageContentItem:
+    return hd.ImageContentItem(
+        name=purpose,
+        referenced_sop_class_uid=frame.sop_class_uid,
+        referenced_sop_instance_uid=frame.sop_instance_uid,
+        referenced_frame_numbers=None if frame.sop_class_uid in _SINGLE_FRAME else frame.frame_number,
+        relationship_type=CONTAINS,
+    )
+
+
+def _container(name: Code) -> hd.ContainerContentItem:
+    container = hd.ContainerContentItem(name=name, relationship_type=CONTAINS)
+    container.ContentSequence = hd.ContentSequence()
+    return container
+
+
+def _printable(text: str) -> str:
+    """ASCII on one line: an answer is written in the example's character set, whichever that is."""
+    return " ".join(text.encode("ascii", "replace").decode("ascii").split())

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from indexer.answers.dicom_json import to_dicom_json
+from indexer.answers.links import Links
+from tests.fakes.answers import answer_about, instance, uid, write
+
+LINKS = Links(public_url="http://pacs.example/", retrieve_ae_title="ORTHANC")
+
+
+def test_a_match_is_one_dataset_of_the_dicom_json_model(tmp_path: Path) -> None:
+    answer = answer_about(write(tmp_path, instance("asked")), frames={2: 7})
+    found = json.loads(json.dumps(to_dicom_json(answer, LINKS)))
+    assert [item["00111002"] for item in found] == [{"vr": "US", "Value": [rank]} for rank in (1, 2, 3)]
+    assert found[1]["00111001"] == {"vr": "FD", "Value": [0.8]}
+    dataset = Dataset.from_json(found[1])
+    assert dataset.StudyInstanceUID == uid("prior", "2")
+    assert dataset.SeriesInstanceUID == uid("prior", "2", "series")
+    assert (dataset.Modality, dataset.BodyPartExamined, dataset.StudyDate) == ("CT", "HEAD", "20200102")
+    assert dataset.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == uid("prior", "2", "instance")
+    assert dataset.ReferencedSOPSequence[0].ReferencedFrameNumber == 7
+    assert dataset.RetrieveAETitle == "ORTHANC"
+    assert dataset.RetrieveURL == (
+        f"http://pacs.example/dicom-web/studies/{uid('prior', '2')}"
+        f"/series/{uid('prior', '2', 'series')}/instances/{uid('prior', '2', 'instance')}"
+    )
+
+
+def test_nothing_names_a_patient(tmp_path: Path) -> None:
+    text = json.dumps(to_dicom_json(answer_about(write(tmp_path, instance("asked"))), LINKS))
+    for private in ("pseudonym", "00100010", "00100020"):
+        assert private not in text
+
+
+def test_an_archive_without_addresses_gives_no_links(tmp_path: Path) -> None:
+    answer = answer_about(write(tmp_path, instance("asked")), matches=1)
+    [item] = to_dicom_json(answer, Links())
+    assert not {"00081190", "00080054"} & item.keys()
+    assert Links().viewer_url(answer.matches[0]) is None
+
+
+def test_a_match_opens_in_orthanc_explorer(tmp_path: Path) -> None:
+    answer = answer_about(write(tmp_path, instance("asked")), matches=1)
+    assert LINKS.viewer_url(answer.matches[0]) == "http://pacs.example/app/explorer.html#series?uuid=prior-1"

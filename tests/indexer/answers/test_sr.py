@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import highdicom.sr as hd
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from indexer.answers.example import read_example
+from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
+from indexer.answers.sr import refusal_report, similar_cases_report
+from indexer.domain import Answer
+from tests.fakes.answers import ENCODER, PATIENT_ID, PATIENT_NAME, answer_about, instance, uid, write
+
+CREATED = datetime(2026, 2, 3, 4, 5, 6)
+DSRDUMP = shutil.which("dsrdump", path="/usr/bin")
+DCIODVFY = shutil.which("dciodvfy", path="/usr/bin")
+
+
+def report(paths: tuple[Path, ...], answer: Answer | None = None, **options: str) -> Dataset:
+    return similar_cases_report(
+        read_example(paths),
+        answer or answer_about(paths, frames={2: 7}),
+        question_id=options.pop("question_id", "q1"),
+        created=CREATED,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def refusal(paths: tuple[Path, ...]) -> Dataset:
+    return refusal_report(
+        read_example(paths),
+        reason="unsupported",
+        message="Nothing to look at.",
+        question_id="q1",
+        created=CREATED,
+    )
+
+
+def saved(dataset: Dataset, folder: Path) -> Path:
+    path = folder / "answer.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def read_back(dataset: Dataset) -> Dataset:
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return pydicom.dcmread(BytesIO(buffer.getvalue()))
+
+
+def items(container: Dataset) -> Iterator[Dataset]:
+    for item in container.get("ContentSequence", []):
+        yield item
+        yield from items(item)
+
+
+def named(container: Dataset, code_value: str) -> list[Dataset]:
+    return [item for item in items(container) if item.ConceptNameCodeSequence[0].CodeValue == code_value]
+
+
+def image_of(item: Dataset) -> tuple[str, str, int | None]:
+    reference = item.ReferencedSOPSequence[0]
+    return (
+        reference.ReferencedSOPClassUID,
+        reference.ReferencedSOPInstanceUID,
+        reference.get("ReferencedFrameNumber"),
+    )
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, ...]:
+    return write(tmp_path / "q", instance("asked", number=1), instance("asked", number=2))
+
+
+def assert_valid(path: Path) -> None:
+    """Both validators find nothing, but that dciodvfy does not know our coding scheme."""
+    if DSRDUMP is None or DCIODVFY is None:
+        pytest.fail("dsrdump (dcmtk) and dciodvfy (dicom3tools) must be installed in /usr/bin")
+    dumped = subprocess.run(
+        [DSRDUMP, "-Er", "-Ei", str(path)], capture_output=True, text=True, errors="replace", check=False
+    )
+    assert dumped.returncode == 0, dumped.stderr
+    assert not [line for line in dumped.stderr.splitlines() if not _only_a_limit_of_dcmtk(line)]
+    checked = subprocess.run(
+        [DCIODVFY, str(path)], capture_output=True, text=True, errors="replace", check=False
+    )
+    lines = (checked.stdout + checked.stderr).splitlines()
+    assert "ComprehensiveSR" in lines
+    assert not [line for line in lines if line != "ComprehensiveSR" and "<99CBIR>" not in line], lines
+
+
+def _only_a_limit_of_dcmtk(line: str) -> bool:
+    return "VR checker does not support" in line or "unknown/unsupported SpecificCharacterSet" in line
+
+
+@pytest.mark.parametrize("references", ["dicom", "opaque"])
+@pytest.mark.parametrize("matches", [0, 1, 10])
+def test_the_validators_find_no_error_in_an_answer(
+    paths: tuple[Path, ...], tmp_path: Path, references: str, matches: int
+) -> None:
+    answer = answer_about(paths, matches=matches, frames={3: 12})
+    assert_valid(saved(report(paths, answer, references=references, retrieve_ae_title="ORTHANC"), tmp_path))
+
+
+def test_the_validators_find_no_error_in_a_refusal(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    assert_valid(saved(refusal(paths), tmp_path))
+
+
+def test_the_answer_is_filed_in_the_study_of_the_example(paths: tuple[Path, ...]) -> None:
+    answered, asked = read_back(report(paths)), pydicom.dcmread(paths[0])
+    for keyword in (
+        "StudyInstanceUID",
+        "PatientID",
+        "PatientName",
+        "StudyDate",
+        "AccessionNumber",
+        "StudyID",
+    ):
+        assert answered[keyword].value == asked[keyword].value
+    assert answered.SeriesInstanceUID != asked.SeriesInstanceUID
+    assert (answered.Modality, answered.SeriesDescription) == ("SR", "Similar prior cases")
+    assert answered.Manufacturer == MANUFACTURER
+    assert (answered.ContentDate, answered.ContentTime) == ("20260203", "040506")
+
+
+def test_every_image_has_its_role(paths: tuple[Path, ...]) -> None:
+    """The example is the source; the match is a similar image; nothing is a source of measurement."""
+    answered = read_back(report(paths))
+    groups = named(answered, "125007")
+    assert len(groups) == 3
+    for rank, group in enumerate(groups, start=1):
+        [source], [similar] = named(group, "260753009"), named(group, "similar-image")
+        assert image_of(source)[1] == uid("asked", "1", str(1 + (rank - 1) % 2))
+        assert image_of(similar)[1:] == (uid("prior", str(rank), "instance"), 7 if rank == 2 else None)
+        assert {i.RelationshipType for i in (source, similar)} == {"CONTAINS"}
+        assert similar.ConceptNameCodeSequence[0].CodingSchemeDesignator == "99CBIR"
+    assert not named(answered, "121112")
+    assert answered.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99CBIR"
+
+
+def test_every_match_carries_its_score_rank_and_encoder(paths: tuple[Path, ...]) -> None:
+    groups = named(read_back(report(paths)), "125007")
+    for rank, group in enumerate(groups, start=1):
+        [score], [place] = named(group, "similarity"), named(group, "rank")
+        assert float(score.MeasuredValueSequence[0].NumericValue) == pytest.approx(1 - rank / 10)
+        assert int(place.MeasuredValueSequence[0].NumericValue) == rank
+        assert [i.TextValue for i in named(group, "111001")] == [ENCODER.name]
+        assert [i.TextValue for i in named(group, "111003")] == [f"sha256:{ENCODER.sha256}"]
+        assert [i.TextValue for i in named(group, "112039")] == [f"Case {rank}"]
+    assert len({named(group, "112040")[0].UID for group in groups}) == 3
+
+
+def test_the_evidence_names_the_example_as_its_own_study_and_the_matches_as_others(
+    paths: tuple[Path, ...],
+) -> None:
+    answered = read_back(report(paths, retrieve_ae_title="ORTHANC"))
+    [own] = answered.CurrentRequestedProcedureEvidenceSequence
+    assert own.StudyInstanceUID == uid("asked")
+    assert [i.ReferencedSOPInstanceUID for i in own.ReferencedSeriesSequence[0].ReferencedSOPSequence] == [
+        uid("asked", "1", "1"),
+        uid("asked", "1", "2"),
+    ]
+    others = answered.PertinentOtherEvidenceSequence
+    assert [item.StudyInstanceUID for item in others] == [uid("prior", str(n)) for n in (1, 2, 3)]
+    assert {item.ReferencedSeriesSequence[0].RetrieveAETitle for item in others} == {"ORTHANC"}
+
+
+def test_an_opaque_answer_holds_no_uid_of_a_match_in_any_byte(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    content = saved(report(paths, references="opaque", retrieve_ae_title="ORTHANC"), tmp_path).read_bytes()
+    for rank in ("1", "2", "3"):
+        for name in (uid("prior", rank), uid("prior", rank, "series"), uid("prior", rank, "instance")):
+            assert name.encode() not in content
+            assert name.encode() in saved(report(paths), tmp_path).read_bytes()
+    assert b"Case 3" in content
+    assert b"PertinentOther" not in content
+
+
+def test_nothing_of_a_match_but_its_uids_is_told(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    content = saved(report(paths), tmp_path).read_bytes()
+    for private in (b"pseudonym", b"20200101", b"HEAD", b"prior-1"):
+        assert private not in content
+
+
+def test_every_answer_says_that_it_is_not_for_diagnosis(paths: tuple[Path, ...]) -> None:
+    for document in (report(paths), report(paths, answer_about(paths, matches=0)), refusal(paths)):
+        assert NOT_FOR_DIAGNOSIS in [item.TextValue for item in named(read_back(document), "121106")]
+
+
+def test_no_match_is_said_in_words_and_in_code(paths: tuple[Path, ...]) -> None:
+    answered = read_back(report(paths, answer_about(paths, matches=0)))
+    assert [i.ConceptCodeSequence[0].CodeValue for i in named(answered, "outcome")] == ["none-found"]
+    assert not named(answered, "125007")
+    assert [image_of(i)[1] for i in named(named(answered, "111028")[0], "260753009")] == [
+        uid("asked", "1", "2")
+    ]
+
+
+def test_a_refusal_says_why(paths: tuple[Path, ...]) -> None:
+    answered = read_back(refusal(paths))
+    assert [i.ConceptCodeSequence[0].CodeValue for i in named(answered, "outcome")] == ["refused"]
+    assert "(unsupported): Nothing to look at." in named(answered, "121106")[0].TextValue
+
+
+def test_the_same_question_gets_the_same_instance_and_another_question_another(
+    paths: tuple[Path, ...],
+) -> None:
+    first, again, other = report(paths), report(paths), report(paths, question_id="q2")
+    assert (first.SOPInstanceUID, first.SeriesInstanceUID) == (again.SOPInstanceUID, again.SeriesInstanceUID)
+    assert first.SOPInstanceUID != other.SOPInstanceUID
+    assert read_back(first) == read_back(again)
+
+
+def test_highdicom_reads_the_answer_as_a_measurement_report(paths: tuple[Path, ...]) -> None:
+    document = hd.ComprehensiveSR.from_dataset(read_back(report(paths)))
+    assert isinstance(document.content, hd.MeasurementReport)
+    groups = document.content.get_image_measurement_groups()
+    assert [[m.name.value for m in group.get_measurements()] for group in groups] == [
+        ["similarity", "rank"]
+    ] * 3
+    assert [group.source_images[0].referenced_sop_instance_uid for group in groups] == [
+        uid("asked", "1", "1"),
+        uid("asked", "1", "2"),
+        uid("asked", "1", "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name", "expected"),
+    [
+        ("ISO_IR 100", "Müller^Jürgen", "ISO_IR 100"),
+        ("ISO_IR 192", "Ζήνων^Ἐλεάτης", "ISO_IR 192"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう", ["", "ISO 2022 IR 87"]),
+        (None, "Plain^Ascii", None),
+    ],
+)
+def test_the_name_is_written_in_the_character_set_of_the_example(
+    tmp_path: Path, character_set: str | list[str] | None, name: str, expected: object
+) -> None:
+    dataset = instance("asked", PatientName=name)
+    if character_set is not None:
+        dataset.SpecificCharacterSet = character_set
+    paths = write(tmp_path / "q", dataset)
+    answered = read_back(report(paths))
+    assert str(answered.PatientName) == name
+    found = answered.get("SpecificCharacterSet")
+    assert (list(found) if isinstance(expected, list) else found) == expected
+    assert_valid(saved(report(paths), tmp_path))
+
+
+def test_undeclared_letters_are_written_as_unicode(tmp_path: Path) -> None:
+    [path] = write(tmp_path / "q", instance("asked", PatientName="Mxller^Bob"))
+    path.write_bytes(path.read_bytes().replace(b"Mxller", b"M\xfcller"))
+    answered = read_back(report((path,)))
+    assert answered.SpecificCharacterSet == "ISO_IR 192"
+    assert str(answered.PatientName) == "Müller^Bob"
+
+
+def test_a_header_that_no_reader_could_take_does_not_stop_the_answer(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        paths = write(
+            tmp_path / "q",
+            instance(
+                "asked",
+                SOPClassUID="1.2.840.10008.5.1.4.1.1.6",
+                PatientSex="FEMALE",
+                PatientBirthDate="unknown",
+                StudyDate="31.01.2024",
+                StudyTime="10:11",
+                PatientName=None,
+                StudyID=None,
+                AccessionNumber="A" * 40,
+                Modality="XX",
+            ),
+        )
+    answered = read_back(report(paths))
+    assert (answered.PatientBirthDate, answered.PatientSex, answered.StudyDate) == ("", "", "")
+    assert answered.PatientID == PATIENT_ID
+    assert str(answered.PatientName) == ""
+
+
+def test_reading_an_example_never_prints_its_values(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        paths = write(tmp_path / "q", instance("asked", PatientBirthDate="secret-birth"))
+    caplog.clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        report(paths)
+    out, err = capfd.readouterr()
+    said = out + err + caplog.text + "".join(str(w.message) for w in caught)
+    assert "secret-birth" not in said
+    assert PATIENT_NAME not in said
