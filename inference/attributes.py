@@ -45,7 +45,10 @@ def functional_group(header: Dataset, frame_index: int, keyword: str) -> Dataset
     Source:
         DICOM PS3.3 C.7.6.16 (per-frame before shared functional groups).
     """
-    for groups, index in (("PerFrameFunctionalGroupsSequence", frame_index), ("SharedFunctionalGroupsSequence", 0)):
+    for groups, index in (
+        ("PerFrameFunctionalGroupsSequence", frame_index),
+        ("SharedFunctionalGroupsSequence", 0),
+    ):
         item = _item(header, groups, index)
         macro = _item(item, keyword, 0) if item is not None else None
         if macro is not None:

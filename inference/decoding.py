@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders import get_decoder
 from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import (
     JPEG2000TransferSyntaxes,
@@ -139,9 +139,7 @@ class StoredPixels:
             )
         available = min(self._element.length, self._instance.size_bytes - self._element.offset)
         if math.ceil(self.description.frame_bits * (frame_index + 1) / 8) > available:
-            raise Rejected(
-                "The pixel data end before the frame does.", reason="truncated_pixel_data"
-            )
+            raise Rejected("The pixel data end before the frame does.", reason="truncated_pixel_data")
 
     def _refuse_hostile_codestream(self, frame_index: int) -> None:
         if self._instance.transfer_syntax_uid not in _WITH_END_MARKER:
@@ -164,9 +162,7 @@ class StoredPixels:
                 extended_offsets=_extended_offsets(self._instance.header),
             )
         except Exception as error:  # pydicom raises anything over a broken item structure
-            raise Rejected(
-                "The frame is not among the pixel data.", reason="truncated_pixel_data"
-            ) from error
+            raise Rejected("The frame is not among the pixel data.", reason="truncated_pixel_data") from error
 
     def _decoded(self, frame_index: int) -> tuple[StoredValues, Mapping[str, Any]]:
         failure: Exception | None = None
@@ -187,8 +183,7 @@ class StoredPixels:
     def _options(self) -> dict[str, Any]:
         description = self.description
         options: dict[str, Any] = {
-            name: getattr(description, name)
-            for name in PixelDescription.__dataclass_fields__
+            name: getattr(description, name) for name in PixelDescription.__dataclass_fields__
         }
         options["pixel_keyword"] = self._element.keyword
         options["pixel_vr"] = self._element.vr

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut
 
 from indexer.errors import Rejected
 from inference.attributes import numbers_of
@@ -27,7 +27,7 @@ class LookupTable:
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Look every value up: float32 of the same shape (entries may have a channel axis)."""
         index = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)
-        return self.entries[index.astype(np.int64)]
+        return np.asarray(self.entries[index.astype(np.int64)], dtype=np.float32)
 
 
 def lut_of(item: Dataset, *, signed: bool) -> LookupTable | None:
@@ -71,7 +71,9 @@ def palette_of(header: Dataset, *, signed: bool) -> LookupTable:
 
 def _plain(header: Dataset, count: int) -> NDArray[np.float32] | None:
     little = _is_little_endian(header)
-    channels = [_entries(header.get(f"{name}PaletteColorLookupTableData"), count, little=little) for name in _CHANNELS]
+    channels = [
+        _entries(header.get(f"{name}PaletteColorLookupTableData"), count, little=little) for name in _CHANNELS
+    ]
     whole = [channel for channel in channels if channel is not None]
     if len(whole) != 3 or len({len(channel) for channel in whole}) != 1:
         return None
@@ -83,7 +85,10 @@ def _segmented(header: Dataset, count: int) -> NDArray[np.float32] | None:
     palette = Dataset()
     palette.set_original_encoding(is_implicit_vr=True, is_little_endian=_is_little_endian(header))
     for name in _CHANNELS:
-        for keyword in (f"{name}PaletteColorLookupTableDescriptor", f"Segmented{name}PaletteColorLookupTableData"):
+        for keyword in (
+            f"{name}PaletteColorLookupTableDescriptor",
+            f"Segmented{name}PaletteColorLookupTableData",
+        ):
             if keyword in header:
                 palette[keyword] = header[keyword]
     palette.RedPaletteColorLookupTableDescriptor[1] = 0

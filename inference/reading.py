@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import (
@@ -162,7 +162,7 @@ def _read(file: BinaryIO, size_bytes: int, limits: Limits) -> InstanceFile:
             stream, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_at_pixel_data
         )
         header.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian)
-        header.file_meta = meta
+        header.file_meta = FileMetaDataset(meta)
         _refuse_nonsense(header, at_end=stream.tell() >= size_bytes)
         pixels = _pixel_element(stream, syntax)
     except Rejected:
@@ -196,9 +196,7 @@ def _read_meta(file: BinaryIO, size_bytes: int) -> Dataset:
     return read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_after_meta)
 
 
-def _body(
-    file: BinaryIO, size_bytes: int, declared: str, limits: Limits
-) -> tuple[BinaryIO, int, UID]:
+def _body(file: BinaryIO, size_bytes: int, declared: str, limits: Limits) -> tuple[BinaryIO, int, UID]:
     """The stream that the data set is read from, its size, and the syntax of the data set.
 
     Every syntax that is not known here encodes its data set in Explicit VR Little Endian (PS3.5 A.4);

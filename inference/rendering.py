@@ -50,9 +50,9 @@ class Window:
         if self.function == "SIGMOID":
             return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - self.centre) / self.width, -80, 80))))
         if self.function == "LINEAR_EXACT" or self.width < 1:
-            return np.clip((values - self.centre) / self.width + 0.5, 0, 1)
+            return np.asarray(np.clip((values - self.centre) / self.width + 0.5, 0, 1))
         width = max(self.width - 1, 1e-6)
-        return np.clip((values - (self.centre - 0.5)) / width + 0.5, 0, 1)
+        return np.asarray(np.clip((values - (self.centre - 0.5)) / width + 0.5, 0, 1))
 
 
 def render_frame(frame: StoredFrame) -> Pixels:
@@ -99,7 +99,7 @@ def to_png(rendered: Pixels, longest_side: int) -> bytes:
     scale = longest_side / max(rows, columns)
     if scale < 1:
         size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
-        rendered = cv2.resize(rendered, size, interpolation=cv2.INTER_AREA)
+        rendered = np.asarray(cv2.resize(rendered, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
     levels = np.rint(np.clip(rendered, 0, 1) * 255).astype(np.uint8)
     _, png = cv2.imencode(".png", levels[..., ::-1] if levels.ndim == 3 else levels)
     return bytes(png)
@@ -133,7 +133,7 @@ def _grey(frame: StoredFrame) -> Values:
     display = _display(values, usable, frame)
     if frame.photometric_interpretation == "MONOCHROME1":
         display = 1 - display
-    return np.where(usable, display, 0)
+    return np.asarray(np.where(usable, display, 0))
 
 
 def _display(values: Values, usable: NDArray[np.bool_], frame: StoredFrame) -> Values:
@@ -152,7 +152,7 @@ def _as_the_header_says(values: Values, frame: StoredFrame) -> Values | None:
     table = _table(frame, "VOILUTSequence")
     if table is not None:
         bits = min(table.bits, max(int(table.entries.max()).bit_length(), 1))
-        return np.clip(table.apply(values) / (2**bits - 1), 0, 1)
+        return np.asarray(np.clip(table.apply(values) / (2**bits - 1), 0, 1))
     window = window_of(frame)
     return None if window is None else window.apply(values)
 
@@ -233,7 +233,8 @@ def _colour(frame: StoredFrame) -> Values:
 def _rgb(ybr: Values) -> Values:
     """YBR_FULL in [0, 1] as RGB (PS3.3 C.7.6.3.1.2)."""
     y, cb, cr = ybr[..., 0], ybr[..., 1] - 0.5, ybr[..., 2] - 0.5
-    return np.clip(np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1), 0, 1)
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+    return np.asarray(np.clip(rgb, 0, 1))
 
 
 def _square(rendered: Pixels, frame: StoredFrame) -> Pixels:
