@@ -1,0 +1,225 @@
+"""The worker over HTTP: DICOM in, vectors and pictures out, for askers that have no encoder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Protocol
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from indexer.domain import EncoderVersion, SeriesEmbedding
+from indexer.errors import CbirError, Overloaded, Rejected, TooLarge
+from indexer.multipart_related import DICOM, RelatedReader
+from indexer.wire import PROBLEM, EmbeddingsAnswer, Problem, WireEncoder
+
+logger = logging.getLogger(__name__)
+
+LONGEST_DISCARD_S: Final = 5.0
+PNG: Final = "image/png"
+
+FrameNumber = Annotated[int, Query(ge=1, le=2**31 - 1)]
+LongestSide = Annotated[int, Query(ge=16, le=4096)]
+
+
+class Embedder(Protocol):
+    """What the worker does with DICOM files, in the caller's thread; raises our errors."""
+
+    @property
+    def version(self) -> EncoderVersion:
+        """The encoder of the vectors."""
+        ...
+
+    def embed_files(
+        self, paths: Sequence[Path], frame_number: int | None = None
+    ) -> tuple[SeriesEmbedding, ...]:
+        """Embed the files, one embedding a series; only one frame (1-based) of each where it is given."""
+        ...
+
+    def render_file(self, path: Path, frame_number: int, longest_side: int) -> bytes:
+        """One frame (1-based) as a PNG."""
+        ...
+
+
+class Intake:
+    """Takes request bodies in, onto the disk, a few at once and none larger than allowed."""
+
+    def __init__(self, *, max_upload_bytes: int, max_at_once: int, spool: Path | None) -> None:
+        """Keep what is received in a folder below `spool`; None is the system's temporary folder."""
+        self._max_upload_bytes = max_upload_bytes
+        self._free = max_at_once
+        self._spool = spool
+
+    @contextlib.asynccontextmanager
+    async def folder(self, request: Request) -> AsyncIterator[Path]:
+        """A folder for one request, gone with it. Raises Overloaded when too many are in hand.
+
+        Where a request is refused, the rest of its body is read and thrown away for a while: a client
+        that is still sending would not see the answer otherwise.
+        """
+        try:
+            if self._free <= 0:
+                raise Overloaded("The worker has enough to do: ask again in a few seconds.")
+            self._free -= 1
+            try:
+                with tempfile.TemporaryDirectory(prefix="cbir-received-", dir=self._spool) as folder:
+                    yield Path(folder)
+            finally:
+                self._free += 1
+        except CbirError:
+            await _discard(request)
+            raise
+
+    async def instances(self, request: Request, into: Path) -> tuple[Path, ...]:
+        """The parts of a multipart/related body. Raises TooLarge and Rejected."""
+        content_type = request.headers.get("Content-Type", "")
+        with RelatedReader(content_type, into, max_bytes=self._max_upload_bytes) as reader:
+            async for chunk in self._chunks(request):
+                await run_in_threadpool(reader.feed, chunk)
+            return reader.finish()
+
+    async def instance(self, request: Request, into: Path) -> Path:
+        """A body that is one DICOM file. Raises TooLarge and Rejected."""
+        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != DICOM:
+            raise Rejected(f"Send Content-Type: {DICOM}.", reason="bad_content_type")
+        path, size_bytes = into / "received.dcm", 0
+        with path.open("xb") as file:
+            async for chunk in self._chunks(request):
+                size_bytes += len(chunk)
+                if size_bytes > self._max_upload_bytes:
+                    raise self._too_large()
+                await run_in_threadpool(file.write, chunk)
+        return path
+
+    async def _chunks(self, request: Request) -> AsyncIterator[bytes]:
+        announced = request.headers.get("Content-Length", "0")
+        if announced.isdigit() and int(announced) > self._max_upload_bytes:
+            raise self._too_large()
+        try:
+            async for chunk in request.stream():
+                yield chunk
+        except ClientDisconnect as error:
+            raise Rejected("The body was cut off.", reason="cut_off") from error
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is larger than {self._max_upload_bytes} bytes: send fewer instances.")
+
+
+def create_app(
+    embedder: Embedder,
+    *,
+    token: str = "",
+    max_upload_bytes: int = 2**30,
+    max_at_once: int = 8,
+    spool: Path | None = None,
+) -> FastAPI:
+    """Build the application.
+
+    Args:
+        embedder: what does the work, called in threads.
+        token: wanted as a bearer token everywhere but at /healthz; empty wants none.
+        max_upload_bytes: the largest body; a larger one is answered 413.
+        max_at_once: requests in hand at once; one more is answered 429.
+        spool: a folder for what is received; None is the system's temporary folder.
+    """
+    app = FastAPI(title="CBIR inference", docs_url=None, redoc_url=None, openapi_url=None)
+    intake = Intake(max_upload_bytes=max_upload_bytes, max_at_once=max_at_once, spool=spool)
+    _add_problems(app)
+    _add_routes(app, embedder, intake, Bearer(token))
+    return app
+
+
+class Bearer:
+    """Lets those in who bring the token."""
+
+    def __init__(self, token: str) -> None:
+        """Want this token; empty wants none."""
+        self._wanted = f"Bearer {token}".encode() if token else b""
+
+    def __call__(self, request: Request) -> None:
+        """Raise 401 for everybody else."""
+        given = request.headers.get("Authorization", "").encode("latin-1", errors="replace")
+        if self._wanted and not hmac.compare_digest(given, self._wanted):
+            raise HTTPException(401, "Send Authorization: Bearer with CBIR_INFERENCE_TOKEN.")
+
+
+def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer) -> None:
+    guarded = [Depends(bearer)]
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/encoder", dependencies=guarded)
+    def encoder() -> WireEncoder:
+        """The encoder of the vectors."""
+        return _wire_encoder(embedder.version)
+
+    @app.post("/embeddings", dependencies=guarded)
+    async def embeddings(request: Request, frame_number: FrameNumber | None = None) -> EmbeddingsAnswer:
+        """Embed the instances of a multipart/related body, one embedding a series."""
+        async with intake.folder(request) as folder:
+            paths = await intake.instances(request, folder)
+            found = await run_in_threadpool(embedder.embed_files, paths, frame_number)
+            return EmbeddingsAnswer.of(found, embedder.version)
+
+    @app.post("/rendered", dependencies=guarded, response_class=Response)
+    async def rendered(request: Request, frame_number: FrameNumber, longest_side: LongestSide) -> Response:
+        """Render one frame of the instance in the body."""
+        async with intake.folder(request) as folder:
+            path = await intake.instance(request, folder)
+            png = await run_in_threadpool(embedder.render_file, path, frame_number, longest_side)
+            return Response(png, media_type=PNG)
+
+
+def _add_problems(app: FastAPI) -> None:
+    @app.exception_handler(CbirError)
+    async def ours(_: Request, error: CbirError) -> Response:
+        return _answered(Problem.of(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        named = ", ".join(str(problem["loc"][-1]) for problem in error.errors())
+        return _answered(
+            Problem(title="Rejected", status=422, detail=f"Look at: {named}.", reason="bad_parameter")
+        )
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return _answered(
+            Problem(title="Refused", status=error.status_code, detail=str(error.detail), reason="refused")
+        )
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> Response:
+        logger.error("request_unexpected error=%s", type(error).__name__)
+        return _answered(
+            Problem(title="Error", status=500, detail="The worker's log says more.", reason="unexpected")
+        )
+
+
+def _answered(problem: Problem) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
+    headers |= {"Retry-After": "5"} if problem.status in (429, 503) else {}
+    return Response(problem.model_dump_json(), problem.status, headers, PROBLEM)
+
+
+def _wire_encoder(version: EncoderVersion) -> WireEncoder:
+    return WireEncoder(name=version.name, sha256=version.sha256, dimension=version.dimension)
+
+
+async def _discard(request: Request) -> None:
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(LONGEST_DISCARD_S):
+            async for _ in request.stream():
+                pass
