@@ -1,0 +1,191 @@
+"""The CBIR application entity: C-ECHO, and C-STORE to ask; what it receives is never archived."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from io import BytesIO
+from typing import Any, Final, cast
+
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom.ae import ApplicationEntity as NetworkEntity
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
+
+from indexer.admission import Admission, NotAdmitted
+from indexer.answers.example import read_instance
+from indexer.destinations import Destination
+from indexer.errors import Rejected, TooLarge, Unavailable
+from indexer.questions import Questions
+
+logger = logging.getLogger(__name__)
+
+SUCCESS: Final = 0x0000
+NOT_AUTHORISED: Final = 0x0124
+OUT_OF_RESOURCES: Final = 0xA700
+DOES_NOT_MATCH: Final = 0xA900
+CANNOT_UNDERSTAND: Final = 0xC000
+
+REJECTED_PERMANENT: Final = 0x01
+BY_SERVICE_USER: Final = 0x01
+
+MAXIMUM_ASSOCIATIONS: Final = 256
+# What dcmtk sends at most; an unlimited PDU would let a peer announce any length.
+MAXIMUM_PDU_BYTES: Final = 131_072
+IDLE_TIMEOUT_S: Final = 60
+
+# Retired, and still what old archives hold: multi-frame ultrasound, nuclear medicine, ultrasound, XA biplane.
+RETIRED_IMAGE_STORAGE: Final = (
+    "1.2.840.10008.5.1.4.1.1.3",
+    "1.2.840.10008.5.1.4.1.1.5",
+    "1.2.840.10008.5.1.4.1.1.6",
+    "1.2.840.10008.5.1.4.1.1.12.3",
+)
+
+
+class ApplicationEntity:
+    """Listens for callers and hands what they send to the questions."""
+
+    def __init__(
+        self,
+        *,
+        ae_title: str,
+        host: str,
+        port: int,
+        callers: tuple[Destination, ...],
+        questions: Questions,
+        max_instance_bytes: int = 2**30,
+    ) -> None:
+        """Take where to listen, who may call, and who is told; port 0 takes a free one."""
+        self._admission = Admission(ae_title, callers)
+        self._address = (host, port)
+        self._questions = questions
+        self._max_instance_bytes = max_instance_bytes
+        self._admitted: dict[Association, Destination] = {}
+        self._lock = threading.Lock()
+        self._server: ThreadedAssociationServer | None = None
+        self._entity = _network_entity(ae_title)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._server is None:
+            return self._address[1]
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be bound."""
+        if not self._admission.callers:
+            logger.warning("ae_refuses_everybody hint=%s", "name the callers in CBIR_CALLERS")
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_C_ECHO, self._on_echo),
+            (evt.EVT_C_STORE, self._on_store),
+            *((ended, self._on_ended) for ended in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)),
+        ]
+        self._server = self._entity.start_server(self._address, block=False, evt_handlers=handlers)
+        logger.info(
+            "ae_listening ae_title=%s host=%s port=%d", self._admission.ae_title, self._address[0], self.port
+        )
+
+    def stop(self) -> None:
+        """Stop listening and abort what is open; senders repeat what was not acknowledged."""
+        self._entity.shutdown()
+        self._server = None
+
+    def _on_requested(self, event: Event) -> None:
+        """Admit or reject. pynetdicom goes on when a handler fails, so a failure must reject too."""
+        association = event.assoc
+        calling = called = address = ""
+        try:
+            request = cast(A_ASSOCIATE, association.requestor.primitive)
+            calling, called = request.calling_ae_title, request.called_ae_title
+            address = association.requestor.address
+            caller = self._admission.admit(calling, called, address)
+        except NotAdmitted as refusal:
+            logger.warning(
+                "association_rejected calling=%r called=%r address=%s reason=%s",
+                calling,
+                called,
+                address,
+                refusal,
+            )
+            self._reject(association, refusal.diagnostic)
+        except Exception:
+            logger.exception("association_rejected reason=%s", "internal error")
+            self._reject(association, NotAdmitted("").diagnostic)
+        else:
+            with self._lock:
+                self._admitted[association] = caller
+
+    def _reject(self, association: Association, diagnostic: int) -> None:
+        association.acse.send_reject(REJECTED_PERMANENT, BY_SERVICE_USER, diagnostic)
+        association.kill()
+
+    def _on_ended(self, event: Event) -> None:
+        with self._lock:
+            self._admitted.pop(event.assoc, None)
+        self._questions.let_go(event.assoc)
+
+    def _caller(self, event: Event) -> Destination | None:
+        with self._lock:
+            return self._admitted.get(event.assoc)
+
+    def _on_echo(self, event: Event) -> int:
+        return SUCCESS if self._caller(event) is not None else NOT_AUTHORISED
+
+    def _on_store(self, event: Event) -> int:
+        """Acknowledge what is safe on the disk, refuse the rest with its reason (PS3.4 B.2.3)."""
+        caller = self._caller(event)
+        if caller is None:
+            return NOT_AUTHORISED
+        try:
+            self._receive(event, caller)
+        except TooLarge as error:
+            return _refused(caller, error, OUT_OF_RESOURCES)
+        except Rejected as error:
+            status = DOES_NOT_MATCH if error.reason == "does_not_match" else CANNOT_UNDERSTAND
+            return _refused(caller, error, status)
+        except Unavailable as error:
+            return _refused(caller, error, OUT_OF_RESOURCES)
+        return SUCCESS
+
+    def _receive(self, event: Event, caller: Destination) -> None:
+        content = event.encoded_dataset(include_meta=True)
+        if len(content) > self._max_instance_bytes:
+            raise TooLarge("The instance is larger than CBIR_MAX_INSTANCE_BYTES.")
+        instance = read_instance(BytesIO(content))
+        request = cast(C_STORE, event.request)
+        if (instance.sop_class_uid, instance.sop_instance_uid) != (
+            str(request.AffectedSOPClassUID),
+            str(request.AffectedSOPInstanceUID),
+        ):
+            raise Rejected("The dataset is not the instance it is announced as.", reason="does_not_match")
+        self._questions.receive(event.assoc, caller, instance, content)
+
+
+def _refused(caller: Destination, error: Rejected | Unavailable, status: int) -> int:
+    logger.warning(
+        "instance_refused caller=%s status=0x%04X reason=%s", caller.ae_title, status, error.reason
+    )
+    return status
+
+
+def _network_entity(ae_title: str) -> NetworkEntity:
+    """Every storage SOP class in every transfer syntax: pixels are kept as they are encoded."""
+    entity = NetworkEntity(ae_title)
+    entity.maximum_associations = MAXIMUM_ASSOCIATIONS
+    entity.maximum_pdu_size = MAXIMUM_PDU_BYTES
+    entity.acse_timeout = IDLE_TIMEOUT_S
+    entity.dimse_timeout = IDLE_TIMEOUT_S
+    entity.network_timeout = IDLE_TIMEOUT_S
+    entity.add_supported_context(Verification)
+    storage = [context.abstract_syntax for context in AllStoragePresentationContexts]
+    for abstract_syntax in (*storage, *RETIRED_IMAGE_STORAGE):
+        if abstract_syntax is not None:
+            entity.add_supported_context(abstract_syntax, ALL_TRANSFER_SYNTAXES)
+    return entity

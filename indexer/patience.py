@@ -1,0 +1,71 @@
+"""When a question's turn has come: how long its instances, its asking and its delivery are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from indexer.spool import SpooledQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a question waits for what.
+
+    A question is asked `quiet_s` after its last instance once no association holds it. A sender that keeps
+    its association open is waited for until `held_s` after the last instance, and nobody longer than
+    `gather_s` after the first. Asking and delivering are repeated after `retry_first_s`, then twice as
+    late each time up to `retry_longest_s`, and given up `give_up_s` after the question or the answer.
+    """
+
+    quiet_s: float = 1.0
+    held_s: float = 30.0
+    gather_s: float = 1800.0
+    retry_first_s: float = 2.0
+    retry_longest_s: float = 60.0
+    give_up_s: float = 86_400.0
+
+    def delay_s(self, tries: int) -> float:
+        """The pause after this many tries, from 1."""
+        return float(min(self.retry_first_s * 2 ** min(tries - 1, 20), self.retry_longest_s))
+
+
+@dataclass(slots=True)
+class OpenQuestion:
+    """A question in this process; times are monotonic seconds.
+
+    `holders` are the associations that brought instances and are still open, `writing` counts the
+    instances being written at this moment, `busy` says that it is being asked or delivered.
+    """
+
+    question: SpooledQuestion
+    first_at: float
+    last_at: float
+    holders: set[Hashable] = field(default_factory=set)
+    writing: int = 0
+    busy: bool = False
+    not_before: float = 0.0
+    tries: int = 0
+    broken: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Whose question it is, about which study."""
+        return self.question.caller, self.question.study_instance_uid
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is not answered yet."""
+        return self.question.state == "waiting"
+
+    def takes(self, key: tuple[str, str]) -> bool:
+        """Whether one more instance belongs to it: not once it is being asked."""
+        return self.key == key and self.waits and not self.busy
+
+    def is_gathered(self, now: float, patience: Patience) -> bool:
+        """Whether no more instances are waited for."""
+        if self.writing:
+            return False
+        if now - self.first_at >= patience.gather_s:
+            return True
+        return now - self.last_at >= (patience.held_s if self.holders else patience.quiet_s)

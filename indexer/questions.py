@@ -1,0 +1,293 @@
+"""The life of a question that was sent: gathered, asked when its study is quiet, answered, forgotten."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from indexer.answering import Answering
+from indexer.answers.example import ExampleInstance
+from indexer.destinations import Destination
+from indexer.errors import Rejected, Unavailable
+from indexer.patience import OpenQuestion, Patience
+from indexer.spool import Spool, SpooledQuestion
+
+logger = logging.getLogger(__name__)
+
+Deliver = Callable[[Destination, Path], None]
+
+ASKERS: Final = 2
+DELIVERERS: Final = 4
+MAX_BROKEN: Final = 6
+MAX_BEGUN: Final = 3
+
+
+class Questions:
+    """Everything between the acknowledgement of an instance and the delivery of its answer."""
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        answering: Answering,
+        deliver: Deliver,
+        callers: Sequence[Destination],
+        patience: Patience | None = None,
+    ) -> None:
+        """Take the spool, how to answer, and how to deliver (raises Unavailable)."""
+        self._spool = spool
+        self._answering = answering
+        self._deliver = deliver
+        self._callers = tuple(callers)
+        self._patience = patience or Patience()
+        self._open: dict[str, OpenQuestion] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._threads: list[threading.Thread] = []
+        self._askers: ThreadPoolExecutor | None = None
+        self._deliverers: ThreadPoolExecutor | None = None
+
+    def start(self) -> None:
+        """Take up what an earlier process left, and begin to ask."""
+        now = time.monotonic()
+        for question in self._spool.load():
+            logger.info("question_taken_up question=%s state=%s", question.question_id, question.state)
+            self._open[question.question_id] = OpenQuestion(question, first_at=now, last_at=now)
+        self._stopping = False
+        self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="asking")
+        self._deliverers = ThreadPoolExecutor(DELIVERERS, thread_name_prefix="delivering")
+        thread = threading.Thread(target=self._run, name="questions", daemon=True)
+        self._threads = [thread]
+        thread.start()
+
+    def stop(self) -> None:
+        """End what is under way; the rest stays in the spool for the next start."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        for pool in (self._askers, self._deliverers):
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+        self._open.clear()
+
+    def __len__(self) -> int:
+        """How many questions are not forgotten yet."""
+        with self._changed:
+            return len(self._open)
+
+    def receive(
+        self, association: Hashable, caller: Destination, instance: ExampleInstance, content: bytes
+    ) -> None:
+        """Keep one instance; on return it survives a crash until its question is answered or refused.
+
+        Args:
+            association: who holds the question open, until `let_go`.
+            caller: who asks.
+            instance: what the DICOM file says of itself.
+            content: the DICOM file as it came.
+
+        Raises:
+            SpoolFull: there is no room; nothing was kept.
+        """
+        with self._changed:
+            opened = self._gathering(caller, instance.study_instance_uid)
+            opened.holders.add(association)
+            opened.writing += 1
+        try:
+            self._spool.add_instance(opened.question, instance.sop_instance_uid, content)
+        finally:
+            with self._changed:
+                opened.writing -= 1
+                opened.last_at = time.monotonic()
+                self._changed.notify_all()
+
+    def let_go(self, association: Hashable) -> None:
+        """The association ended, in whatever way."""
+        with self._changed:
+            for opened in self._open.values():
+                opened.holders.discard(association)
+            self._changed.notify_all()
+
+    def _gathering(self, caller: Destination, study_instance_uid: str) -> OpenQuestion:
+        """The question that takes another instance: one that is neither being asked nor answered."""
+        for opened in self._open.values():
+            if opened.takes((caller.ae_title, study_instance_uid)):
+                return opened
+        now = time.monotonic()
+        question = self._spool.create(caller.ae_title, str(caller), study_instance_uid, time.time())
+        logger.info(
+            "question_received question=%s caller=%s study=%s",
+            question.question_id,
+            question.caller,
+            study_instance_uid,
+        )
+        opened = OpenQuestion(question, first_at=now, last_at=now)
+        self._open[question.question_id] = opened
+        return opened
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                for opened in self._due():
+                    self._submit(opened)
+                self._changed.wait(timeout=min(0.25, self._patience.quiet_s / 4) if self._open else None)
+
+    def _due(self) -> list[OpenQuestion]:
+        """Oldest first; never the same study of a caller twice at once, nor one caller's answers."""
+        now = time.monotonic()
+        asking = {opened.key for opened in self._open.values() if opened.busy and opened.waits}
+        delivering = {
+            opened.question.caller for opened in self._open.values() if opened.busy and not opened.waits
+        }
+        due = []
+        for opened in self._open.values():
+            if opened.busy or now < opened.not_before:
+                continue
+            if opened.waits:
+                gathered = opened.is_gathered(now, self._patience)
+                if gathered and opened.key not in asking and len(asking) < ASKERS:
+                    asking.add(opened.key)
+                    due.append(opened)
+            elif opened.question.caller not in delivering and len(delivering) < DELIVERERS:
+                delivering.add(opened.question.caller)
+                due.append(opened)
+        return due
+
+    def _submit(self, opened: OpenQuestion) -> None:
+        pool, attempt = (self._askers, self._ask) if opened.waits else (self._deliverers, self._send)
+        if pool is not None:
+            opened.busy = True
+            pool.submit(self._step, opened, attempt)
+
+    def _step(self, opened: OpenQuestion, attempt: Callable[[OpenQuestion], None]) -> None:
+        """One attempt. The broad excepts are the edge: no question may stop the others."""
+        try:
+            try:
+                attempt(opened)
+            except Unavailable as error:
+                self._again(opened, error)
+        except Exception as error:  # noqa: BLE001
+            self._broken(opened, error)
+        finally:
+            with self._changed:
+                opened.busy = False
+                self._changed.notify_all()
+
+    def _ask(self, opened: OpenQuestion) -> None:
+        question = opened.question
+        paths = self._spool.instances(question)
+        if not paths:
+            self._forget(opened, "empty")
+            return
+        if question.begun >= MAX_BEGUN:
+            self._refuse(opened, Rejected("The service failed on this question.", reason="gave_up"))
+            return
+        self._save(opened, begun=question.begun + 1)
+        try:
+            document = self._answering.answer(paths, question.caller, question.question_id)
+        except Unavailable:
+            self._save(opened, begun=0)
+            raise
+        except Rejected as refusal:
+            self._forget(opened, refusal.reason)
+            return
+        if document is None:
+            self._forget(opened, "own_answer")
+        else:
+            self._answered(opened, document)
+
+    def _send(self, opened: OpenQuestion) -> None:
+        question = opened.question
+        destination = self._destination(question)
+        if destination is None:
+            raise Unavailable(f"{question.caller} is no longer among CBIR_CALLERS.")
+        self._deliver(destination, self._spool.answer(question))
+        logger.info("answer_delivered question=%s destination=%s", question.question_id, destination)
+        self._forget(opened, "delivered")
+
+    def _again(self, opened: OpenQuestion, error: Unavailable) -> None:
+        """Later, or, after `give_up_s`, not at all: the asker is told where that is possible."""
+        question = opened.question
+        if time.time() - (question.answered_at or question.received_at) <= self._patience.give_up_s:
+            delay_s = self._postpone(opened)
+            logger.warning(
+                "question_postponed question=%s state=%s delay_s=%.0f reason=%s",
+                question.question_id,
+                question.state,
+                delay_s,
+                error,
+            )
+        elif opened.waits:
+            self._refuse(opened, Rejected(str(error), reason=error.reason))
+        else:
+            logger.error("answer_dropped question=%s reason=%s", question.question_id, error)
+            self._forget(opened, "undeliverable")
+
+    def _refuse(self, opened: OpenQuestion, refusal: Rejected) -> None:
+        question = opened.question
+        logger.warning("question_refused question=%s reason=%s", question.question_id, refusal.reason)
+        paths = self._spool.instances(question)
+        self._answered(opened, self._answering.refuse(paths, refusal, question.question_id))
+
+    def _answered(self, opened: OpenQuestion, document: Dataset) -> None:
+        buffer = BytesIO()
+        document.save_as(buffer, enforce_file_format=True)
+        answered = replace(opened.question, state="answered", begun=0, answered_at=time.time())
+        self._spool.put_answer(answered, buffer.getvalue())
+        logger.info("question_answered question=%s caller=%s", answered.question_id, answered.caller)
+        with self._changed:
+            opened.question, opened.tries, opened.not_before = answered, 0, 0.0
+            opened.holders.clear()
+
+    def _destination(self, question: SpooledQuestion) -> Destination | None:
+        """The caller as it is configured now; its address may have changed since it asked."""
+        known = [caller for caller in self._callers if caller.ae_title == question.caller]
+        exact = [caller for caller in known if str(caller) == question.destination]
+        return next(iter(exact + known), None)
+
+    def _broken(self, opened: OpenQuestion, error: Exception) -> None:
+        """A fault of ours. Its text may quote the example, so only its kind and place are logged."""
+        opened.broken += 1
+        logger.error(
+            "question_broken question=%s error=%s times=%d\n%s",
+            opened.question.question_id,
+            type(error).__name__,
+            opened.broken,
+            "".join(traceback.format_tb(error.__traceback__)),
+        )
+        if opened.broken < MAX_BROKEN:
+            self._postpone(opened)
+        else:
+            self._forget(opened, "lost")
+
+    def _postpone(self, opened: OpenQuestion) -> float:
+        with self._changed:
+            opened.tries += 1
+            delay_s = self._patience.delay_s(opened.tries)
+            opened.not_before = time.monotonic() + delay_s
+        return delay_s
+
+    def _save(self, opened: OpenQuestion, **changes: int) -> None:
+        question = replace(opened.question, **changes)  # type: ignore[arg-type]
+        self._spool.save(question)
+        opened.question = question
+
+    def _forget(self, opened: OpenQuestion, reason: str) -> None:
+        self._spool.remove(opened.question)
+        with self._changed:
+            self._open.pop(opened.question.question_id, None)
+        logger.info("question_forgotten question=%s reason=%s", opened.question.question_id, reason)
