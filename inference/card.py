@@ -21,7 +21,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 
 
-class BadEncoder(CbirError):
+class EncoderError(CbirError):
     """An encoder's folder cannot be used; the text says what is wrong with it and what to do."""
 
 
@@ -137,23 +137,23 @@ def load_card(folder: Path) -> Card:
     """Read card.json of an encoder's folder and check encoder.onnx against it.
 
     Raises:
-        BadEncoder: a file is missing, the card is malformed, or the model is not the one it describes.
+        EncoderError: a file is missing, the card is malformed, or the model is not the one it describes.
     """
     path = folder / CARD_NAME
     try:
         card = Card.model_validate_json(path.read_bytes())
         found = _sha256_of(folder / ONNX_NAME)
     except FileNotFoundError as error:
-        raise BadEncoder(f"{error.filename} is missing: an encoder is a folder with both files.") from error
+        raise EncoderError(f"{error.filename} is missing: an encoder is a folder with both files.") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'card'}: {problem['msg']}" for problem in error.errors()
         )
-        raise BadEncoder(f"{path} is not a model card: {problems}") from error
+        raise EncoderError(f"{path} is not a model card: {problems}") from error
     if found != card.onnx_sha256:
-        raise BadEncoder(
-            f"{folder / ONNX_NAME} has SHA-256 {found}, its card says {card.onnx_sha256}: fetch the file again, "
-            "or write its new hash and parity into the card if it was replaced on purpose."
+        raise EncoderError(
+            f"{folder / ONNX_NAME} has SHA-256 {found}, its card says {card.onnx_sha256}: "
+            "fetch the file again, or, if it was replaced on purpose, write its hash and parity into the card."
         )
     return card
 

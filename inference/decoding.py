@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels.decoders import get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
     JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
@@ -174,7 +172,7 @@ class StoredPixels:
                 )
             except MemoryError as error:
                 raise TooLarge("The frame does not fit into the memory a decoder may use.") from error
-            except Exception as error:  # noqa: BLE001, PERF203 - codecs raise anything; the next may do
+            except Exception as error:  # noqa: BLE001 - codecs raise anything; the next may do
                 failure = error
         raise Rejected(
             f"No decoder can read the frame ({type(failure).__name__}).", reason="undecodable_pixel_data"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.domain import EncoderVersion, Vector
-from inference.card import ONNX_NAME, BadEncoder, Card, load_card
+from inference.card import ONNX_NAME, Card, EncoderError, load_card
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class OnnxEncoder:
             threads: of the CPU provider; 0 lets ONNX Runtime choose.
 
         Raises:
-            BadEncoder: the folder, the runtime or the model's answer is not what the card says.
+            EncoderError: the folder, the runtime or the model's answer is not what the card says.
         """
         self.card: Card = load_card(folder)
         self._session = _session(folder / ONNX_NAME, providers, threads)
@@ -72,10 +72,11 @@ class OnnxEncoder:
         first, checksum = fingerprint(vector, len(parity.first_values))
         off = float(np.max(np.abs(np.subtract((*first, checksum), (*parity.first_values, parity.checksum)))))
         if not off <= parity.tolerance:
-            raise BadEncoder(
-                f"{folder / ONNX_NAME} answers its reference input otherwise than its card says (by {off:.2g}, "
-                f"{parity.tolerance:.2g} is allowed) on {', '.join(self.providers)}: vectors made here could "
-                "not be compared with others. Use another execution provider, or fetch the encoder again."
+            raise EncoderError(
+                f"{folder / ONNX_NAME} answers its reference input otherwise than its card says "
+                f"(by {off:.2g}, {parity.tolerance:.2g} is allowed) on {', '.join(self.providers)}: "
+                "vectors made here could not be compared with others. Use another execution provider, "
+                "or fetch the encoder again."
             )
 
 
@@ -85,19 +86,19 @@ def check_runtime() -> None:
     Both distributions own the import name `onnxruntime`: the last one installed overwrites the other.
 
     Raises:
-        BadEncoder: none is installed, or both are.
+        EncoderError: none is installed, or both are.
     """
     _refuse_other_than_one([name for name in RUNTIMES if _is_installed(name)])
 
 
 def _refuse_other_than_one(installed: Sequence[str]) -> None:
     if not installed:
-        raise BadEncoder(
+        raise EncoderError(
             "ONNX Runtime is not installed: pip install 'pacs-cbir[cpu]', or 'pacs-cbir[gpu]' where there is "
             "an NVIDIA GPU."
         )
     if len(installed) > 1:
-        raise BadEncoder(
+        raise EncoderError(
             f"{' and '.join(installed)} are both installed and overwrite each other: "
             f"pip uninstall -y {' '.join(installed)}, then install 'pacs-cbir[cpu]' or 'pacs-cbir[gpu]'."
         )
@@ -136,7 +137,7 @@ def _session(path: Path, providers: Sequence[str], threads: int) -> Any:  # noqa
     wanted = list(providers) or [name for name in PREFERRED_PROVIDERS if name in available]
     missing = [name for name in wanted if name not in available]
     if missing:
-        raise BadEncoder(
+        raise EncoderError(
             f"ONNX Runtime has no {', '.join(missing)} here, only {', '.join(available)}: "
             "change CBIR_PROVIDERS or install 'pacs-cbir[gpu]'."
         )
@@ -145,9 +146,9 @@ def _session(path: Path, providers: Sequence[str], threads: int) -> Any:  # noqa
             str(path), sess_options=_options(runtime, threads), providers=wanted
         )
     except Exception as error:  # onnxruntime raises a type of its own for each of many causes
-        raise BadEncoder(f"ONNX Runtime cannot load {path}: {error}") from error
+        raise EncoderError(f"ONNX Runtime cannot load {path}: {error}") from error
     if providers and session.get_providers()[0] != providers[0]:
-        raise BadEncoder(f"{providers[0]} was asked for but cannot be started: see ONNX Runtime's log.")
+        raise EncoderError(f"{providers[0]} was asked for but cannot be started: see ONNX Runtime's log.")
     return session
 
 
@@ -166,18 +167,18 @@ def _check_shapes(session: Any, card: Card, folder: Path) -> None:  # noqa: ANN4
     inputs = {found.name: found for found in session.get_inputs()}
     outputs = {found.name: found for found in session.get_outputs()}
     if set(inputs) != {card.input.name}:
-        raise BadEncoder(
+        raise EncoderError(
             f"{folder}: the model's inputs are {sorted(inputs)}, its card says {card.input.name}."
         )
     if card.outputs.embedding not in outputs:
-        raise BadEncoder(
+        raise EncoderError(
             f"{folder}: the model's outputs are {sorted(outputs)}, its card says {card.outputs.embedding}."
         )
     _, *wanted = (None, card.input.channels, card.input.height, card.input.width)
     _check_shape(folder, "input", inputs[card.input.name].shape, wanted)
     _check_shape(folder, "embedding", outputs[card.outputs.embedding].shape, [card.dimension])
     if inputs[card.input.name].type != "tensor(float)":
-        raise BadEncoder(f"{folder}: the model wants {inputs[card.input.name].type}, not float32.")
+        raise EncoderError(f"{folder}: the model wants {inputs[card.input.name].type}, not float32.")
 
 
 def _check_shape(folder: Path, what: str, found: Sequence[object], wanted: Sequence[int]) -> None:
@@ -188,7 +189,7 @@ def _check_shape(folder: Path, what: str, found: Sequence[object], wanted: Seque
         for is_fixed, size, want in zip(fixed[1:], found[1:], wanted, strict=True)
     )
     if not agrees or (fixed and fixed[0]):
-        raise BadEncoder(
+        raise EncoderError(
             f"{folder}: the model's {what} is {list(found)}, its card wants [n, {list(wanted)}]."
         )
 

@@ -100,7 +100,7 @@ def _segmented(header: Dataset, count: int) -> NDArray[np.float32] | None:
 
 
 def _descriptor(numbers: tuple[float, ...], *, signed: bool) -> tuple[int, int, int]:
-    """(entries, first value mapped, bits); 0 entries are 65,536, and signed values may be written unsigned."""
+    """(entries, first value mapped, bits); 0 entries are 65,536; a negative first may be written unsigned."""
     count, first, bits = (int(number) for number in numbers)
     count = count % 2**16 or 2**16
     if signed and first >= 2**15:

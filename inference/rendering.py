@@ -118,7 +118,7 @@ def modality_values(frame: StoredFrame) -> Values:
         return table.apply(values)
     slope = number_of(group, "RescaleSlope") or 1.0
     intercept = number_of(group, "RescaleIntercept") or 0.0
-    return values if (slope, intercept) == (1.0, 0.0) else values * exact(slope) + exact(intercept)
+    return np.asarray(values * exact(slope) + exact(intercept))
 
 
 def _grey(frame: StoredFrame) -> Values:
@@ -144,7 +144,7 @@ def _display(values: Values, usable: NDArray[np.bool_], frame: StoredFrame) -> V
     if shown is None and hounsfield:
         return Window(*CT_WINDOW_HU).apply(values)
     if shown is None and _is_display_ready(frame):
-        return values / (2**frame.bits_stored - 1)
+        return np.asarray(values / (2**frame.bits_stored - 1))
     return _estimated_window(values[usable]).apply(values)
 
 

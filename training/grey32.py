@@ -71,8 +71,8 @@ def build_card(onnx_bytes: bytes) -> Card:
         licence=Licence(code="Apache-2.0", weights="none: nothing is learned", commercial_use=True),
         training_data="None.",
         intended_use=(
-            "The floor that every learned encoder must beat, and a retrieval that works without one. It finds "
-            "frames whose light and dark areas lie alike; it knows nothing of anatomy or disease."
+            "The floor that every learned encoder must beat, and a retrieval that works without one. It "
+            "finds frames whose light and dark areas lie alike; it knows nothing of anatomy or disease."
         ),
         parity=Parity(first_values=(0.0,), checksum=0.0, tolerance=1e-5),
     )

@@ -1,0 +1,184 @@
+"""The decoder processes: each call under a time limit, each process under a memory limit."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Generic, ParamSpec, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from indexer.errors import Rejected, TooLarge, Unavailable
+from inference.frames import start_decoder
+from inference.limits import Limits
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PRELOADED: Final = ["inference.frames"]
+_MOST_BY_DEFAULT: Final = 4
+_GRACE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A call that a decoder was asked to make; `generation` is the pool that it was given to."""
+
+    function: Callable[..., T]
+    args: tuple[Any, ...]
+    future: Future[T]
+    generation: int
+
+
+class Decoders:
+    """A pool of decoder processes that outlives what hostile files do to them.
+
+    A call that takes longer than `limits.timeout_s` is killed, one that kills its process is given up,
+    and the others go on. Thread-safe.
+    """
+
+    def __init__(self, limits: Limits, processes: int = 0) -> None:
+        """Start nothing yet; the first call does.
+
+        Args:
+            limits: of every call.
+            processes: 0 is one a core, at most 4.
+        """
+        self.limits = limits
+        self.processes = processes or min(os.cpu_count() or 1, _MOST_BY_DEFAULT)
+        self._lock = threading.Lock()
+        self._pending: set[Future[Any]] = set()
+        self._generation = 0
+        self._closed = False
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(_PRELOADED)
+        self._pool = self._new_pool()
+
+    def __enter__(self) -> Self:
+        """The pool itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the processes."""
+        self.close()
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+        """Ask for a call; `result` waits for it. The function must be importable by the decoders.
+
+        Raises Unavailable after `close`.
+        """
+        if kwargs:
+            raise TypeError("A decoder's function takes positional arguments only.")
+        with self._lock:
+            future: Future[T] = self._scheduled(function, args)
+            self._pending.add(future)
+            generation = self._generation
+        future.add_done_callback(self._forget)
+        return Call(function=function, args=args, future=future, generation=generation)
+
+    def result(self, call: Call[T]) -> T:
+        """Wait for a call.
+
+        Raises:
+            Rejected: what the function raised, or reason decode_timeout, decoder_crashed or
+                undecodable_pixel_data (anything unforeseen).
+            TooLarge: the decoder needed more memory than it may have.
+            Unavailable: the decoders were stopped meanwhile.
+        """
+        try:
+            return self._settled(call)
+        except (BrokenProcessPool, CancelledError):
+            self._give_up_on(call.generation)
+            again = self.submit(call.function, *call.args)
+        try:
+            return self._settled(again)
+        except (BrokenProcessPool, CancelledError) as error:
+            self._give_up_on(again.generation)
+            raise Rejected("The decoder process died.", reason="decoder_crashed") from error
+
+    def close(self) -> None:
+        """Stop the processes, busy or not; who still waits for a call gets Unavailable."""
+        with self._lock:
+            self._closed = True
+            pool, abandoned = self._pool, list(self._pending)
+        for future in abandoned:
+            future.cancel()
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+
+    def _settled(self, call: Call[T]) -> T:
+        try:
+            return call.future.result(timeout=self._patience_s())
+        except FutureTimeout as error:
+            if not call.future.done():
+                logger.error("decoders_stalled pending=%d", len(self._pending))  # noqa: TRY400 - no bug of ours
+                self._give_up_on(call.generation)
+            raise Rejected(
+                f"Decoding took longer than {self.limits.timeout_s:g} s.", reason="decode_timeout"
+            ) from error
+        except ProcessExpired as error:
+            logger.warning("decoder_crashed exit_code=%s", error.exitcode)
+            raise Rejected("The decoder process died.", reason="decoder_crashed") from error
+        except MemoryError as error:
+            raise TooLarge("Decoding needs more memory than a decoder may have.") from error
+        except (Rejected, BrokenProcessPool, CancelledError):
+            raise
+        except Exception as error:
+            logger.warning("decoder_failed error=%s", type(error).__name__)
+            raise Rejected(
+                f"Decoding failed ({type(error).__name__}).", reason="undecodable_pixel_data"
+            ) from error
+
+    def _patience_s(self) -> float:
+        """Longer than everything that was asked before this call may take; then the pool is stuck."""
+        with self._lock:
+            rounds = len(self._pending) // self.processes + 1
+        return rounds * self.limits.timeout_s + _GRACE_S
+
+    def _forget(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._pending.discard(future)
+
+    def _scheduled(self, function: Callable[..., T], args: tuple[Any, ...]) -> Future[T]:
+        if self._closed:
+            raise Unavailable("The decoders are stopped.")
+        try:
+            return self._pool.schedule(function, args=args, timeout=self.limits.timeout_s)
+        except RuntimeError:  # pebble's word for a pool that lost its processes
+            self._replace_pool()
+            return self._pool.schedule(function, args=args, timeout=self.limits.timeout_s)
+
+    def _give_up_on(self, generation: int) -> None:
+        with self._lock:
+            stale = list(self._pending) if self._generation == generation and not self._closed else []
+            if stale:
+                self._replace_pool()
+        for future in stale:
+            future.cancel()
+
+    def _replace_pool(self) -> None:
+        logger.warning("decoders_replaced generation=%d", self._generation + 1)
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        threading.Thread(target=self._pool.join, name="decoders-stop", daemon=True).start()
+        self._pool = self._new_pool()
+        self._generation += 1
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self.processes,
+            initializer=start_decoder,
+            initargs=(self.limits,),
+            context=self._context,
+        )

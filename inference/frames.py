@@ -1,0 +1,147 @@
+"""What a decoder process does: open one file, decode and render its frames, and answer with plain values.
+
+This module is what `spawn` and `forkserver` import in a decoder: it must stay cheap, and never import
+ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import resource
+import signal
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import Rejected
+from inference.attributes import HeaderAttributes, attributes_of, number_of, position_mm
+from inference.decoding import StoredPixels
+from inference.limits import Limits
+from inference.preprocess import Preprocessing, preprocess
+from inference.reading import Identity, InstanceFile, identity_of, open_instance
+from inference.rendering import is_blank, render_frame, to_png
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSummary:
+    """What sampling and grouping need to know of a file."""
+
+    identity: Identity
+    attributes: HeaderAttributes
+    number_of_frames: int
+    instance_number: int | None
+    position_mm: float | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFrame:
+    """One frame as a model's input, or the reason why it is not.
+
+    `pixels` is float32 (channels, height, width); None when the frame was refused. `blank` says that it
+    shows nothing: one grey level.
+    """
+
+    frame_index: int
+    pixels: NDArray[np.float32] | None
+    blank: bool = False
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedInstance:
+    """The frames of one instance that were asked for, in the order asked."""
+
+    identity: Identity
+    attributes: HeaderAttributes
+    frames: tuple[PreparedFrame, ...]
+
+
+def start_decoder(limits: Limits) -> None:
+    """Set a decoder process up: bounded memory, one thread, no chatter, no life after its parent."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    cv2.setNumThreads(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _die_with_the_parent()
+    _bound_memory(limits.memory_bytes)
+
+
+def summarise(path: Path, limits: Limits) -> InstanceSummary:
+    """Read the header of one file. Raises Rejected, Unsupported or TooLarge."""
+    with open_instance(path, limits) as instance:
+        number = number_of(instance.header, "InstanceNumber")
+        return InstanceSummary(
+            identity=identity_of(instance),
+            attributes=attributes_of(instance.header),
+            number_of_frames=StoredPixels(instance, limits).description.number_of_frames,
+            instance_number=None if number is None else int(number),
+            position_mm=position_mm(instance.header),
+            size_bytes=path.stat().st_size,
+        )
+
+
+def prepare(
+    path: Path, frame_indices: tuple[int, ...], wanted: Preprocessing, limits: Limits
+) -> PreparedInstance:
+    """Decode, render and preprocess frames of one file.
+
+    A frame that cannot be decoded is refused on its own; what concerns the whole file raises.
+
+    Args:
+        path: a DICOM file.
+        frame_indices: 0-based.
+        wanted: the model's input.
+        limits: against hostile files.
+
+    Raises:
+        Rejected: nothing of the file can be used.
+    """
+    with open_instance(path, limits) as instance:
+        pixels = StoredPixels(instance, limits)
+        return PreparedInstance(
+            identity=identity_of(instance),
+            attributes=attributes_of(instance.header),
+            frames=tuple(_prepared(pixels, index, wanted) for index in frame_indices),
+        )
+
+
+def render(path: Path, frame_index: int, longest_side: int, limits: Limits) -> bytes:
+    """One frame of a file as a PNG. Raises Rejected; NotFound when there is no such frame."""
+    with open_instance(path, limits) as instance:
+        return to_png(_rendered(instance, frame_index, limits), longest_side)
+
+
+def _rendered(instance: InstanceFile, frame_index: int, limits: Limits) -> NDArray[np.float32]:
+    return render_frame(StoredPixels(instance, limits).frame(frame_index))
+
+
+def _prepared(pixels: StoredPixels, frame_index: int, wanted: Preprocessing) -> PreparedFrame:
+    try:
+        rendered = render_frame(pixels.frame(frame_index))
+    except Rejected as refused:
+        return PreparedFrame(frame_index, None, reason=refused.reason, detail=str(refused))
+    return PreparedFrame(frame_index, preprocess(rendered, wanted), blank=is_blank(rendered))
+
+
+def _die_with_the_parent() -> None:
+    """Even a decoder that hangs inside a codec ends when the server of its pool does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _bound_memory(memory_bytes: int) -> None:
+    """Bound the address space, over what the process has now (its libraries and thread stacks)."""
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        bound = pages * resource.getpagesize() + memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
