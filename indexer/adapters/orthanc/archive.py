@@ -8,7 +8,13 @@ from types import TracebackType
 from typing import Any, Final
 
 from indexer.adapters.orthanc.probing import Probes
-from indexer.adapters.orthanc.reading import fingerprint, is_orthanc_id, listed_series, stored_instance
+from indexer.adapters.orthanc.reading import (
+    fingerprint,
+    is_orthanc_id,
+    is_uid,
+    listed_series,
+    stored_instance,
+)
 from indexer.adapters.orthanc.rest import Download, OrthancRest
 from indexer.domain import SeriesReference
 from indexer.errors import NotFound
@@ -181,7 +187,7 @@ class OrthancArchive:
             self._study_uids[study["ID"]] = study["MainDicomTags"].get("StudyInstanceUID", "")
 
     def _look_up(self, uid: str, level: str) -> list[str]:
-        found = self._rest.look_up(uid) if uid else []
+        found = self._rest.look_up(uid) if is_uid(uid) else []
         return sorted(resource["ID"] for resource in found if resource["Type"] == level)
 
 

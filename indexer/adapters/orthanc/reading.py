@@ -13,11 +13,17 @@ from indexer.domain import SeriesReference
 from indexer.ports import ListedSeries, StoredInstance
 
 _ORTHANC_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
+_UID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 def is_orthanc_id(text: str) -> bool:
     """Whether it has the form of Orthanc's identifiers, and so may stand in a path."""
     return _ORTHANC_ID.fullmatch(text) is not None
+
+
+def is_uid(text: str) -> bool:
+    """Whether it can be a UID, leniently; Orthanc answers 400 to what looks like a pattern."""
+    return _UID.fullmatch(text) is not None
 
 
 def listed_series(series: Mapping[str, Any], study_instance_uid: str) -> ListedSeries:

@@ -23,6 +23,8 @@ AT_ONCE: Final = 4
 PROBES_AT_ONCE: Final = 16
 PROBE_TIMEOUT_S: Final = 5.0
 SLOWEST_BYTES_PER_S: Final = 1_000_000
+# Orthanc closes a connection that is idle for a second: ours is closed first.
+KEEP_ALIVE_S: Final = 0.8
 
 _CHUNK_BYTES: Final = 256 * 1024
 
@@ -199,7 +201,8 @@ class OrthancRest:
         if self._session is None:
             # A cookie that Orthanc gives to one caller must never be sent for another.
             self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=PROBES_AT_ONCE)
+                cookie_jar=aiohttp.DummyCookieJar(),
+                connector=aiohttp.TCPConnector(limit=PROBES_AT_ONCE, keepalive_timeout=KEEP_ALIVE_S),
             )
         return self._session
 
