@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from indexer.domain import (
     Match,
     Scope,
     SeriesEmbedding,
+    SeriesReference,
 )
 from indexer.errors import EncoderUnavailable, NotFound, NotIndexed, Rejected
 from indexer.ledger import Ledger
@@ -154,7 +156,7 @@ class Search:
             narrowed = _frames_of(shown, example.sop_instance_uid, example.frame_number)
             return narrowed or self._embedded_now(example.sop_instance_uid, example.frame_number, caller)
         if not shown:
-            self._explain_absence(example, hidden=bool(found))
+            self._explain_absence(example, caller)
         return _of_one_study(shown)
 
     def _embedded_now(
@@ -173,16 +175,21 @@ class Search:
             raise NotFound(f"There is no instance {sop_instance_uid} that you may see.")
         return embeddings
 
-    def _explain_absence(self, example: ExampleReference, *, hidden: bool) -> None:
+    def _explain_absence(self, example: ExampleReference, caller: Caller) -> NoReturn:
+        """Say the state of what the caller may see; what she may not see is unknown to her."""
         named = example.study_instance_uid or example.series_instance_uid
         rows = self._ledger.find(
             study_instance_uid=example.study_instance_uid, series_instance_uid=example.series_instance_uid
         )
-        if hidden or not rows:
-            raise NotFound(f"Nothing is known of {named}: check the UID, or wait until it is indexed.")
-        row = rows[0]
-        why = f" ({row.reason})" if row.reason else ""
-        raise NotIndexed(f"{named} is {row.state}{why}: ask again when it is indexed, or upload it.")
+        references = [
+            SeriesReference(row.study_instance_uid, row.series_instance_uid, row.archive_id) for row in rows
+        ]
+        visible = self._access.visible(caller, references)
+        for row in rows:
+            if row.archive_id in visible:
+                why = f" ({row.reason})" if row.reason else ""
+                raise NotIndexed(f"{named} is {row.state}{why}: ask again when it is indexed, or upload it.")
+        raise NotFound(f"Nothing is known of {named}: check the UID, or wait until it is indexed.")
 
     def _visible_studies(
         self, example: Sequence[SeriesEmbedding], scope: Scope, limit: int, caller: Caller
