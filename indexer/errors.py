@@ -45,6 +45,11 @@ class NotIndexed(Rejected):
 
     reason = "not_indexed"
 
+    def __init__(self, message: str, *, state: str = "", reason: str | None = None) -> None:
+        """Say what is wrong; `state` is the ledger's, `reason` why it is in that state."""
+        super().__init__(message, reason=reason)
+        self.state = state
+
 
 class Unavailable(CbirError):
     """A neighbour did not answer: ask again later. HTTP 503; the ledger keeps the series."""
@@ -62,6 +67,12 @@ class VectorIndexUnavailable(Unavailable):
     """The vector index did not answer."""
 
     reason = "vector_index_unavailable"
+
+
+class LedgerUnavailable(Unavailable):
+    """The ledger's database did not answer."""
+
+    reason = "ledger_unavailable"
 
 
 class EncoderUnavailable(Unavailable):

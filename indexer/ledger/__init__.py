@@ -1,5 +1,7 @@
 """The state of every series: who noticed it, who works on it, how it ended."""
 
+from indexer.ledger.ledger import Ledger
+from indexer.ledger.migration import NewerSchema
 from indexer.ledger.values import (
     Failed,
     Gone,
@@ -23,6 +25,8 @@ __all__ = [
     "Indexed",
     "KnownSeries",
     "Lease",
+    "Ledger",
+    "NewerSchema",
     "Notice",
     "Outcome",
     "Page",

@@ -35,7 +35,7 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """ "Look at this series again", from whoever noticed something.
+    """Somebody noticed something: look at this series again.
 
     Attributes:
         archive_id: the archive's own name for the series.
