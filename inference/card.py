@@ -153,7 +153,7 @@ def load_card(folder: Path) -> Card:
     if found != card.onnx_sha256:
         raise EncoderError(
             f"{folder / ONNX_NAME} has SHA-256 {found}, its card says {card.onnx_sha256}: "
-            "fetch the file again, or, if it was replaced on purpose, write its hash and parity into the card."
+            "fetch the file again or, if it was replaced on purpose, write its hash and parity into the card."
         )
     return card
 
