@@ -200,6 +200,8 @@ class Nearest:
 
 def as_nearest(value: object) -> Nearest:
     """The `query` of a request: a vector, a point id, or either of them as `{"nearest": …}`."""
+    if isinstance(value, Nearest):
+        return value
     if isinstance(value, dict) and value.keys() == {"nearest"}:
         value = value["nearest"]
     if isinstance(value, list):

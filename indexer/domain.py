@@ -16,6 +16,11 @@ Vector = NDArray[np.float32]
 _POINT_NAMESPACE: Final = uuid.UUID("5b0f6f0e-6a1c-5f5e-9a9b-2c1f5d1f7c11")
 
 
+def point_id_of(archive_id: str) -> str:
+    """UUIDv5 of the archive id: what the vector index calls a series."""
+    return str(uuid.uuid5(_POINT_NAMESPACE, archive_id))
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderVersion:
     """Which model made a vector; vectors of two versions are never compared."""
@@ -53,7 +58,7 @@ class SeriesReference:
     @property
     def point_id(self) -> str:
         """UUIDv5 of the archive id: storing the same series twice is storing it once."""
-        return str(uuid.uuid5(_POINT_NAMESPACE, self.archive_id))
+        return point_id_of(self.archive_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""A series embedding as a point, and back. A point holds no name, no patient id and no free text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+from qdrant_client import models
+
+from indexer.domain import (
+    Candidate,
+    EncoderVersion,
+    FrameReference,
+    SeriesAttributes,
+    SeriesEmbedding,
+    SeriesReference,
+    Vector,
+)
+from indexer.errors import Rejected
+
+POOLED = "pooled"
+FRAMES = "frames"
+BULKY = ["frames", "sop_instance_uids"]
+DECIMALS = 7
+"""Digits that go over the wire: an error below 1e-6 in a score, in half the bytes."""
+
+
+def checked(vectors: Vector, dimension: int) -> Vector:
+    """Unit rows, float32, of the shape given. Raises Rejected for what has no direction."""
+    rows = np.atleast_2d(vectors)
+    if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] != dimension:
+        raise Rejected(
+            f"A vector of shape {vectors.shape} is not of the encoder's dimension {dimension}.",
+            reason="vector_refused",
+        )
+    norms = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or not norms.all():
+        raise Rejected("A vector is zero, or holds a number that is not finite.", reason="vector_refused")
+    return np.asarray((rows / norms).reshape(vectors.shape), dtype=np.float32)
+
+
+def sent(vectors: Vector) -> list[Any]:
+    """Unit vectors as they go over the wire."""
+    return np.round(vectors.astype(np.float64), DECIMALS).tolist()  # type: ignore[no-any-return]
+
+
+def point_of(embedding: SeriesEmbedding) -> models.PointStruct:
+    """The point that stands for a series. Raises Rejected."""
+    dimension = embedding.encoder.dimension
+    if len(embedding.frames) != len(embedding.frame_vectors):
+        raise Rejected(
+            f"{len(embedding.frames)} frames have {len(embedding.frame_vectors)} vectors: embed them again.",
+            reason="vector_refused",
+        )
+    pooled, frames = checked(embedding.vector, dimension), checked(embedding.frame_vectors, dimension)
+    return models.PointStruct(
+        id=embedding.reference.point_id,
+        vector={POOLED: sent(pooled), FRAMES: sent(frames)},
+        payload=_payload(embedding),
+    )
+
+
+def _payload(embedding: SeriesEmbedding) -> dict[str, Any]:
+    reference, attributes = embedding.reference, embedding.attributes
+    payload: dict[str, Any] = {
+        "study_instance_uid": reference.study_instance_uid,
+        "series_instance_uid": reference.series_instance_uid,
+        "archive_id": reference.archive_id,
+        "modality": attributes.modality,
+        "body_part_examined": attributes.body_part_examined,
+        "sop_instance_uids": list(dict.fromkeys(frame.sop_instance_uid for frame in embedding.frames)),
+        "frames": [
+            [frame.sop_class_uid, frame.sop_instance_uid, frame.frame_number] for frame in embedding.frames
+        ],
+    }
+    if attributes.study_date is not None:
+        payload["study_date"] = day_number(attributes.study_date)
+    if attributes.patient is not None:
+        payload["patient"] = attributes.patient
+    return payload
+
+
+def embedding_of(point: models.Record, encoder: EncoderVersion) -> SeriesEmbedding:
+    """The series that a point stands for; float16 rows are brought back to unit length."""
+    payload, vectors = point.payload or {}, point.vector
+    assert isinstance(vectors, dict)  # noqa: S101 - both vectors are named
+    return SeriesEmbedding(
+        reference=_reference(payload),
+        attributes=_attributes(payload),
+        encoder=encoder,
+        frames=tuple(FrameReference(*frame) for frame in payload["frames"]),
+        vector=checked(np.asarray(vectors[POOLED], dtype=np.float32), encoder.dimension),
+        frame_vectors=checked(np.asarray(vectors[FRAMES], dtype=np.float32), encoder.dimension),
+    )
+
+
+def candidate_of(payload: Mapping[str, Any], max_sim: float, frame_count: int) -> Candidate:
+    """A near series; `max_sim` is the sum over the example's frames."""
+    return Candidate(
+        reference=_reference(payload),
+        attributes=_attributes(payload),
+        score=min(1.0, max(-1.0, max_sim / frame_count)),
+    )
+
+
+def day_number(day: date) -> int:
+    """A date as yyyymmdd: ordered like dates, and an integer to Qdrant."""
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+def _day(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def _reference(payload: Mapping[str, Any]) -> SeriesReference:
+    return SeriesReference(
+        study_instance_uid=payload["study_instance_uid"],
+        series_instance_uid=payload["series_instance_uid"],
+        archive_id=payload["archive_id"],
+    )
+
+
+def _attributes(payload: Mapping[str, Any]) -> SeriesAttributes:
+    day = payload.get("study_date")
+    return SeriesAttributes(
+        modality=payload["modality"],
+        body_part_examined=payload["body_part_examined"],
+        study_date=None if day is None else _day(day),
+        patient=payload.get("patient"),
+    )

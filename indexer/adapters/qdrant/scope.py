@@ -1,0 +1,49 @@
+"""Where candidates may come from, as a filter of Qdrant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdrant_client import models
+
+from indexer.adapters.qdrant.points import day_number
+from indexer.domain import Filters, Scope
+
+
+def filter_of(scope: Scope) -> models.Filter | None:
+    """The filter of a question; None where everything may come."""
+    wanted = _attributes(scope.filters)
+    if scope.only_studies is not None:
+        wanted.append(_is_any("study_instance_uid", scope.only_studies))
+    unwanted = [
+        is_value(key, value)
+        for key, value in (("study_instance_uid", scope.not_study), ("patient", scope.not_patient))
+        if value is not None
+    ]
+    if not wanted and not unwanted:
+        return None
+    return models.Filter(must=[*wanted] or None, must_not=[*unwanted] or None)
+
+
+def is_value(key: str, value: str) -> models.FieldCondition:
+    """The field is, or holds, this value."""
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+
+
+def _is_any(key: str, values: Sequence[str]) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+
+
+def _attributes(filters: Filters) -> list[models.FieldCondition]:
+    conditions = []
+    if filters.modality:
+        conditions.append(_is_any("modality", filters.modality))
+    if filters.body_part_examined:
+        conditions.append(_is_any("body_part_examined", filters.body_part_examined))
+    if filters.study_date_from is not None or filters.study_date_to is not None:
+        first, last = filters.study_date_from, filters.study_date_to
+        days = models.Range(
+            gte=None if first is None else day_number(first), lte=None if last is None else day_number(last)
+        )
+        conditions.append(models.FieldCondition(key="study_date", range=days))
+    return conditions
