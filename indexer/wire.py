@@ -66,18 +66,32 @@ class WireEmbedding(_Wire):
     frame_vectors: str
 
 
+class WireSkipped(_Wire):
+    """An instance that stands in no embedding, or not with all that was asked of it, and why."""
+
+    sop_instance_uid: str
+    reason: str
+
+
 class EmbeddingsAnswer(_Wire):
     """The answer to POST /embeddings."""
 
     encoder: WireEncoder
     embeddings: tuple[WireEmbedding, ...]
+    skipped: tuple[WireSkipped, ...] = ()
 
     @classmethod
-    def of(cls, embeddings: Sequence[SeriesEmbedding], encoder: EncoderVersion) -> EmbeddingsAnswer:
+    def of(
+        cls,
+        embeddings: Sequence[SeriesEmbedding],
+        encoder: EncoderVersion,
+        skipped: Sequence[WireSkipped] = (),
+    ) -> EmbeddingsAnswer:
         """Write down embeddings that `encoder` made."""
         return cls(
             encoder=WireEncoder(name=encoder.name, sha256=encoder.sha256, dimension=encoder.dimension),
             embeddings=tuple(_written(embedding) for embedding in embeddings),
+            skipped=tuple(skipped),
         )
 
     def to_domain(self) -> tuple[SeriesEmbedding, ...]:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import logging
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Protocol
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from indexer.domain import EncoderVersion, SeriesEmbedding
+from indexer import problems
+from indexer.domain import EncoderVersion
 from indexer.errors import CbirError, Overloaded, Rejected, TooLarge
 from indexer.multipart_related import DICOM, RelatedReader
-from indexer.wire import PROBLEM, EmbeddingsAnswer, Problem, WireEncoder
-
-logger = logging.getLogger(__name__)
+from indexer.wire import EmbeddingsAnswer, WireEncoder, WireSkipped
+from inference.embedding import EmbeddedFiles
 
 LONGEST_DISCARD_S: Final = 5.0
 PNG: Final = "image/png"
@@ -39,9 +37,7 @@ class Embedder(Protocol):
         """The encoder of the vectors."""
         ...
 
-    def embed_files(
-        self, paths: Sequence[Path], frame_number: int | None = None
-    ) -> tuple[SeriesEmbedding, ...]:
+    def embed_groups(self, paths: Sequence[Path], frame_number: int | None = None) -> EmbeddedFiles:
         """Embed the files, one embedding a series; only one frame (1-based) of each where it is given."""
         ...
 
@@ -133,7 +129,8 @@ def create_app(
     """
     app = FastAPI(title="CBIR inference", docs_url=None, redoc_url=None, openapi_url=None)
     intake = Intake(max_upload_bytes=max_upload_bytes, max_at_once=max_at_once, spool=spool)
-    _add_problems(app)
+    problems.install(app)
+    app.add_exception_handler(Exception, _unexpected)
     _add_routes(app, embedder, intake, Bearer(token))
     return app
 
@@ -149,7 +146,11 @@ class Bearer:
         """Raise 401 for everybody else."""
         given = request.headers.get("Authorization", "").encode("latin-1", errors="replace")
         if self._wanted and not hmac.compare_digest(given, self._wanted):
-            raise HTTPException(401, "Send Authorization: Bearer with CBIR_INFERENCE_TOKEN.")
+            raise HTTPException(
+                401,
+                "Send Authorization: Bearer with CBIR_INFERENCE_TOKEN.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
 
 
 def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer) -> None:
@@ -170,8 +171,8 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
         """Embed the instances of a multipart/related body, one embedding a series."""
         async with intake.folder(request) as folder:
             paths = await intake.instances(request, folder)
-            found = await run_in_threadpool(embedder.embed_files, paths, frame_number)
-            return EmbeddingsAnswer.of(found, embedder.version)
+            found = await run_in_threadpool(embedder.embed_groups, paths, frame_number)
+            return _answer(found, embedder.version)
 
     @app.post("/rendered", dependencies=guarded, response_class=Response)
     async def rendered(request: Request, frame_number: FrameNumber, longest_side: LongestSide) -> Response:
@@ -182,40 +183,21 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
             return Response(png, media_type=PNG)
 
 
-def _add_problems(app: FastAPI) -> None:
-    @app.exception_handler(CbirError)
-    async def ours(_: Request, error: CbirError) -> Response:
-        return _answered(Problem.of(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        named = ", ".join(str(problem["loc"][-1]) for problem in error.errors())
-        return _answered(
-            Problem(title="Rejected", status=422, detail=f"Look at: {named}.", reason="bad_parameter")
-        )
-
-    @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
-        return _answered(
-            Problem(title="Refused", status=error.status_code, detail=str(error.detail), reason="refused")
-        )
-
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> Response:
-        logger.error("request_unexpected error=%s", type(error).__name__)
-        return _answered(
-            Problem(title="Error", status=500, detail="The worker's log says more.", reason="unexpected")
-        )
-
-
-def _answered(problem: Problem) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
-    headers |= {"Retry-After": "5"} if problem.status in (429, 503) else {}
-    return Response(problem.model_dump_json(), problem.status, headers, PROBLEM)
+def _answer(found: EmbeddedFiles, version: EncoderVersion) -> EmbeddingsAnswer:
+    skipped = [*found.skipped, *(frame for series in found.series for frame in series.skipped)]
+    return EmbeddingsAnswer.of(
+        [series.embedding for series in found.series],
+        version,
+        skipped=[WireSkipped(sop_instance_uid=one.sop_instance_uid, reason=one.reason) for one in skipped],
+    )
 
 
 def _wire_encoder(version: EncoderVersion) -> WireEncoder:
     return WireEncoder(name=version.name, sha256=version.sha256, dimension=version.dimension)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return problems.unexpected(error, request.url.path)
 
 
 async def _discard(request: Request) -> None:

@@ -1,0 +1,244 @@
+"""The worker over HTTP: what is sent is embedded, and what cannot be is answered with a problem."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer.multipart_related import RelatedBody
+from inference.app import create_app
+from tests.fakes.embedder import FakeEmbedder
+from tests.fakes.server import serving
+from tests.indexer.adapters.conftest import ct_instance, dicom_bytes
+
+TOKEN = "a token"
+LIMIT = 200_000
+
+
+@pytest.fixture
+def embedder() -> FakeEmbedder:
+    return FakeEmbedder()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    return spool
+
+
+@pytest.fixture
+def worker(embedder: FakeEmbedder, spool: Path) -> Iterator[httpx.Client]:
+    app = create_app(embedder, token=TOKEN, max_upload_bytes=LIMIT, max_at_once=2, spool=spool)
+    with (
+        serving(app) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as client,
+    ):
+        yield client
+    embedder.gate.set()
+    assert list(spool.iterdir()) == [], "what was received is gone with its request"
+
+
+def written(folder: Path, *contents: bytes) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{index}.dcm" for index in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    return paths
+
+
+def post(client: httpx.Client, paths: list[Path], **params: int) -> httpx.Response:
+    body = RelatedBody(paths)
+    headers = {"Content-Type": body.content_type}
+    return client.post("/embeddings", content=body, headers=headers, params=params)
+
+
+def test_what_is_sent_is_embedded_a_series_each(worker: httpx.Client, tmp_path: Path) -> None:
+    paths = written(
+        tmp_path / "sent",
+        dicom_bytes(ct_instance(1, fill=1)),
+        dicom_bytes(ct_instance(2, fill=2)),
+        dicom_bytes(ct_instance(1, series="1.2.3.2", fill=3)),
+        b"no DICOM at all",
+    )
+    answer = post(worker, paths)
+    assert answer.status_code == 200
+    document = answer.json()
+    assert document["encoder"] == {"name": "statistics", "sha256": "5" * 64, "dimension": 3}
+    assert document["skipped"] == [{"sop_instance_uid": "", "reason": "not_dicom"}]
+    first, second = document["embeddings"]
+    assert first["reference"]["series_instance_uid"] == "1.2.3.1"
+    assert second["reference"]["series_instance_uid"] == "1.2.3.2"
+    assert [frame["sop_instance_uid"] for frame in first["frames"]] == ["1.2.3.1.1", "1.2.3.1.2"]
+    vectors = np.frombuffer(base64.b64decode(first["frame_vectors"]), "<f4").reshape(2, 3)
+    assert vectors[1] == pytest.approx(np.array([1, 2, 2]) / 3)
+
+
+def test_one_frame_is_embedded_where_one_is_asked(worker: httpx.Client, tmp_path: Path) -> None:
+    dataset = ct_instance(1)
+    dataset.NumberOfFrames = 2
+    dataset.PixelData = dataset.PixelData * 2
+    paths = written(tmp_path / "sent", dicom_bytes(dataset))
+    (embedding,) = post(worker, paths, frame_number=2).json()["embeddings"]
+    assert [frame["frame_number"] for frame in embedding["frames"]] == [2]
+
+
+def test_a_frame_that_is_not_there_is_not_found(worker: httpx.Client, tmp_path: Path) -> None:
+    answer = post(worker, written(tmp_path / "sent", dicom_bytes(ct_instance(1))), frame_number=9)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["reason"] == "not_found"
+
+
+def test_a_frame_is_rendered_as_a_png(worker: httpx.Client) -> None:
+    answer = worker.post(
+        "/rendered",
+        params={"frame_number": 1, "longest_side": 16},
+        content=dicom_bytes(ct_instance(1, fill=200, size=32)),
+        headers={"Content-Type": "application/dicom"},
+    )
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/png")
+    picture = Image.open(BytesIO(answer.content))
+    assert picture.size == (16, 16)
+    assert picture.getpixel((8, 8)) == 200
+
+
+def test_the_encoder_and_the_health_are_told(worker: httpx.Client) -> None:
+    assert worker.get("/encoder").json() == {"name": "statistics", "sha256": "5" * 64, "dimension": 3}
+    assert worker.get("/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer another", "Bearer", f"Basic {TOKEN}", TOKEN])
+def test_who_brings_no_token_is_refused_everywhere_but_for_the_health(
+    worker: httpx.Client, embedder: FakeEmbedder, authorization: str
+) -> None:
+    headers = {"Authorization": authorization}
+    for method, path in (("GET", "/encoder"), ("POST", "/embeddings"), ("POST", "/rendered")):
+        answer = worker.request(method, path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.json()["status"] == 401
+    assert worker.get("/healthz", headers=headers).status_code == 200
+    assert embedder.seen == []
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "content_type"),
+    [
+        ("/embeddings", {}, "application/dicom"),
+        ("/embeddings", {}, "multipart/form-data; boundary=b"),
+        ("/embeddings", {}, "multipart/related; boundary=b"),
+        ("/embeddings", {"frame_number": "0"}, "multipart/related; boundary=b"),
+        ("/rendered", {"frame_number": "1", "longest_side": "64"}, "image/png"),
+        ("/rendered", {"frame_number": "1"}, "application/dicom"),
+        ("/rendered", {"frame_number": "1", "longest_side": "100000"}, "application/dicom"),
+        ("/rendered", {"frame_number": "x", "longest_side": "64"}, "application/dicom"),
+    ],
+)
+def test_what_is_malformed_is_rejected(
+    worker: httpx.Client, embedder: FakeEmbedder, path: str, params: dict[str, str], content_type: str
+) -> None:
+    answer = worker.post(path, params=params, content=b"--b", headers={"Content-Type": content_type})
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert embedder.seen == []
+
+
+def test_files_without_dicom_are_rejected_with_their_reason(worker: httpx.Client, tmp_path: Path) -> None:
+    answer = post(worker, written(tmp_path / "sent", b"no DICOM"))
+    assert answer.status_code == 422
+    assert answer.json()["reason"] == "not_dicom"
+
+
+def test_more_than_the_limit_is_too_large_announced_or_not(
+    worker: httpx.Client, embedder: FakeEmbedder, tmp_path: Path
+) -> None:
+    body = RelatedBody(written(tmp_path / "sent", b"x" * (LIMIT * 20)))
+    headers = {"Content-Type": body.content_type}
+    announced = headers | {"Content-Length": str(body.length_bytes)}
+    rendered = {"Content-Type": "application/dicom"}
+    params = {"frame_number": 1, "longest_side": 64}
+    answers = [
+        worker.post("/embeddings", content=body, headers=headers),
+        worker.post("/embeddings", content=body, headers=announced),
+        worker.post("/rendered", content=body, headers=rendered, params=params),
+    ]
+    assert [answer.status_code for answer in answers] == [413, 413, 413]
+    assert {answer.json()["reason"] for answer in answers} == {"too_large"}
+    assert embedder.seen == []
+
+
+def test_a_question_too_many_is_told_to_come_again(
+    worker: httpx.Client, embedder: FakeEmbedder, tmp_path: Path
+) -> None:
+    paths = written(tmp_path / "sent", dicom_bytes(ct_instance(1)))
+    embedder.gate.clear()
+    answers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(post(worker, paths).status_code)) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert embedder.in_hand.acquire(timeout=30)
+    refused = post(worker, paths)
+    health = worker.get("/healthz")
+    embedder.gate.set()
+    for thread in threads:
+        thread.join(30)
+    assert (refused.status_code, refused.json()["reason"]) == (429, "overloaded")
+    assert "Retry-After" in refused.headers
+    assert health.status_code == 200
+    assert answers == [200, 200]
+    assert post(worker, paths).status_code == 200
+
+
+def test_an_asker_who_hangs_up_leaves_nothing_behind(
+    worker: httpx.Client, embedder: FakeEmbedder, spool: Path, tmp_path: Path
+) -> None:
+    address = worker.base_url
+    for _ in range(4):
+        with socket.create_connection((address.host, address.port or 80)) as connection:
+            connection.sendall(
+                b"POST /embeddings HTTP/1.1\r\nHost: worker\r\nAuthorization: Bearer a token\r\n"
+                b"Content-Type: multipart/related; boundary=b\r\nContent-Length: 100000\r\n\r\n"
+                b"--b\r\n\r\nhalf an instance"
+            )
+    answer = post(worker, written(tmp_path / "sent", dicom_bytes(ct_instance(1))))
+    assert answer.status_code in (200, 429)
+    for _ in range(100):
+        if not list(spool.iterdir()):
+            break
+        threading.Event().wait(0.05)
+    assert post(worker, written(tmp_path / "sent", dicom_bytes(ct_instance(1)))).status_code == 200
+
+
+def test_a_fault_of_ours_is_told_without_what_was_sent(
+    embedder: FakeEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = ct_instance(1)
+    del dataset.Modality
+    with serving(create_app(embedder)) as url, httpx.Client(base_url=url) as client:
+        answer = post(client, written(tmp_path / "sent", dicom_bytes(dataset)))
+    assert answer.status_code == 500
+    assert "Modality" not in answer.text
+    assert "Doe" not in caplog.text
+
+
+def test_without_a_token_everybody_may_ask(embedder: FakeEmbedder) -> None:
+    with serving(create_app(embedder)) as url:
+        assert httpx.get(f"{url}/encoder").status_code == 200
+
+
+def test_an_address_that_is_not_there_is_a_problem_too(worker: httpx.Client) -> None:
+    answer = worker.get("/docs")
+    assert (answer.status_code, answer.json()["status"]) == (404, 404)
