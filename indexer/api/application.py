@@ -1,0 +1,48 @@
+"""The application: every route behind one door."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from indexer import problems
+from indexer.answers.identity import software_version
+from indexer.api import browsing, health, hints, metrics, page, pictures, searching
+from indexer.api.door import Door, Walls
+from indexer.api.house import ApiSettings, Gate, Gates, House
+from indexer.wire import Problem
+
+RENDERING_WAIT_S = 15.0
+DESCRIPTION = "Ask the archive with an image: similar prior cases as DICOM references. Not for diagnosis."
+
+
+def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
+    """The page and the API over one house.
+
+    Args:
+        house: the use cases and ports.
+        settings: what the installation chose; None for the defaults.
+    """
+    settings = settings or ApiSettings()
+    app = FastAPI(
+        title="PACS-CBIR",
+        version=software_version(),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        responses={"4XX": {"model": Problem}, "503": {"model": Problem}},
+    )
+    app.state.house = house
+    app.state.settings = settings
+    app.state.gates = Gates(
+        questions=Gate(settings.max_questions),
+        uploads=Gate(settings.max_questions),
+        renderings=Gate(settings.max_renderings, wait_s=RENDERING_WAIT_S),
+    )
+    app.state.metrics = metrics.Metrics(house.ledger)
+    app.state.pictures = pictures.Pictures()
+    for room in (searching, browsing, pictures, hints, health, metrics, page):
+        app.include_router(room.router)
+    problems.install(app)
+    app.add_middleware(Door, settings=settings)
+    app.add_middleware(Walls)
+    return app

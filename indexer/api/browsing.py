@@ -1,0 +1,243 @@
+"""What is indexed: the state of every series, and the studies that can be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
+from pydantic import Field
+
+from indexer.answers.identity import NOT_FOR_DIAGNOSIS
+from indexer.api.answering import EncoderBody, FrameBody, Wire, key_frame
+from indexer.api.asking import FiltersBody, Strict, Uid
+from indexer.api.house import House, TheCaller, TheHouse, TheSettings
+from indexer.domain import SeriesEmbedding, SeriesReference
+from indexer.errors import NotFound
+from indexer.ledger import Page, SeriesRow, State, StudyRow
+from indexer.ports import Caller
+
+MAX_PAGES_READ: Final = 20
+
+router = APIRouter(prefix="/api", tags=["browse"])
+Cursor = Annotated[str | None, Field(max_length=512)]
+
+
+class StatusBody(Wire):
+    """How far indexing is; `lag_s` is how long the series that waits longest is overdue."""
+
+    series: dict[str, int]
+    reasons: dict[str, int]
+    lag_s: float
+    encoder: EncoderBody
+    max_upload_bytes: int
+    notice: str
+
+
+class SeriesBody(Wire):
+    """One series of the ledger; `reason` says why it is not indexed."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    orthanc_id: str | None
+    modality: str
+    body_part_examined: str
+    study_date: date | None
+    state: str
+    reason: str
+    attempts: int
+    encoder: str | None
+
+    @classmethod
+    def of(cls, row: SeriesRow) -> SeriesBody:
+        """One row."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class SeriesPage(Wire):
+    """Series, and the cursor of the next page."""
+
+    series: list[SeriesBody]
+    next_cursor: str | None
+
+
+class StudyBody(Wire):
+    """One study that can be asked about; `series` counts what of it is indexed."""
+
+    study_instance_uid: str
+    study_date: date | None
+    modalities: list[str]
+    body_parts: list[str]
+    series: int
+    key_frame: FrameBody | None
+
+
+class StudiesPage(Wire):
+    """Studies, newest first, and the cursor of the next page; a page may be short, or empty."""
+
+    studies: list[StudyBody]
+    next_cursor: str | None
+
+
+class IndexedSeriesBody(SeriesBody):
+    """A series of one study with those of its frames that are indexed."""
+
+    frames: list[FrameBody]
+
+
+class StudySeriesBody(Wire):
+    """One study with its series."""
+
+    study_instance_uid: str
+    study_date: date | None
+    series: list[IndexedSeriesBody]
+
+
+class SeriesListing(Strict):
+    """The query of GET /api/series."""
+
+    state: State | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: Cursor = None
+
+
+class StudiesListing(FiltersBody):
+    """The query of GET /api/studies."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 24
+    cursor: Cursor = None
+
+
+@router.get("/status")
+def status(house: TheHouse, settings: TheSettings) -> StatusBody:
+    """How many series are waiting, indexed, skipped and failed, and why."""
+    return StatusBody(
+        series={state.value: count for state, count in house.ledger.counts().items()},
+        reasons=house.ledger.reasons(),
+        lag_s=round(house.ledger.lag_s(datetime.now(UTC)), 3),
+        encoder=EncoderBody.of(house.encoder_version),
+        max_upload_bytes=settings.max_upload_bytes,
+        notice=NOT_FOR_DIAGNOSIS,
+    )
+
+
+@router.get("/series")
+def series(listing: Annotated[SeriesListing, Query()], house: TheHouse) -> SeriesPage:
+    """Every series with its state, for the administrator."""
+    page = house.ledger.rows(listing.state, listing.limit, listing.cursor)
+    return SeriesPage(series=[SeriesBody.of(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+@router.get("/studies")
+def studies(listing: Annotated[StudiesListing, Query()], house: TheHouse, caller: TheCaller) -> StudiesPage:
+    """The indexed studies that the caller may see."""
+    page = _visible_page(house, listing, caller)
+    embeddings = house.index.embeddings_by_id(
+        house.encoder_version, [row.archive_ids[0] for row in page.rows if row.archive_ids]
+    )
+    return StudiesPage(
+        studies=[_study(row, embeddings) for row in page.rows],
+        next_cursor=page.next_cursor,
+    )
+
+
+@router.get("/studies/{study_instance_uid}")
+def study(
+    study_instance_uid: Annotated[Uid, PathParameter()], house: TheHouse, caller: TheCaller
+) -> StudySeriesBody:
+    """One study with its series and their indexed frames."""
+    rows = house.ledger.find(study_instance_uid=study_instance_uid)
+    visible = house.access.visible(caller, [_reference(row) for row in rows])
+    shown = [row for row in rows if row.archive_id in visible]
+    if not shown:
+        raise NotFound(f"Nothing is known of {study_instance_uid}: check the UID.")
+    embeddings = house.index.embeddings_by_id(house.encoder_version, [row.archive_id for row in shown])
+    return StudySeriesBody(
+        study_instance_uid=study_instance_uid,
+        study_date=max((row.study_date for row in shown if row.study_date), default=None),
+        series=[_indexed_series(row, embeddings.get(row.archive_id)) for row in shown],
+    )
+
+
+def _visible_page(house: House, listing: StudiesListing, caller: Caller) -> Page[StudyRow]:
+    """Read on until the page is full, the listing ends, or enough was read for one request."""
+    shown: list[StudyRow] = []
+    cursor = listing.cursor
+    for _ in range(MAX_PAGES_READ):
+        page = house.ledger.studies(
+            listing.limit - len(shown),
+            cursor,
+            modality=listing.modality,
+            body_part_examined=listing.body_part_examined,
+        )
+        dated = [row for row in page.rows if _is_dated(row, listing)]
+        shown.extend(_visible(house, dated, caller))
+        cursor = page.next_cursor
+        if cursor is None or len(shown) == listing.limit:
+            break
+    return Page(tuple(shown), cursor)
+
+
+def _is_dated(row: StudyRow, listing: StudiesListing) -> bool:
+    earliest, latest = listing.study_date_from, listing.study_date_to
+    if earliest is None and latest is None:
+        return True
+    day = row.study_date
+    return day is not None and (earliest is None or earliest <= day) and (latest is None or day <= latest)
+
+
+def _visible(house: House, rows: Sequence[StudyRow], caller: Caller) -> Iterator[StudyRow]:
+    """Studies of which the caller may see something, with what that is."""
+    references = [
+        SeriesReference(row.study_instance_uid, "", archive_id)
+        for row in rows
+        for archive_id in row.archive_ids
+    ]
+    visible = house.access.visible(caller, references)
+    for row in rows:
+        if visible.issuperset(row.archive_ids):
+            yield row
+        elif not visible.isdisjoint(row.archive_ids):
+            yield _narrowed(house, row, visible)
+
+
+def _narrowed(house: House, row: StudyRow, visible: frozenset[str]) -> StudyRow:
+    """The study as if its hidden series were not there."""
+    shown = [
+        one
+        for one in house.ledger.find(study_instance_uid=row.study_instance_uid)
+        if one.archive_id in visible and one.state is State.INDEXED
+    ]
+    return StudyRow(
+        study_instance_uid=row.study_instance_uid,
+        study_date=row.study_date,
+        modalities=tuple(sorted({one.modality for one in shown} - {""})),
+        body_parts=tuple(sorted({one.body_part_examined for one in shown} - {""})),
+        series=len(shown),
+        archive_ids=tuple(one.archive_id for one in shown),
+    )
+
+
+def _reference(row: SeriesRow) -> SeriesReference:
+    return SeriesReference(row.study_instance_uid, row.series_instance_uid, row.archive_id)
+
+
+def _study(row: StudyRow, embeddings: Mapping[str, SeriesEmbedding]) -> StudyBody:
+    embedding = next((embeddings[i] for i in row.archive_ids if i in embeddings), None)
+    return StudyBody(
+        study_instance_uid=row.study_instance_uid,
+        study_date=row.study_date,
+        modalities=list(row.modalities),
+        body_parts=list(row.body_parts),
+        series=row.series,
+        key_frame=None if embedding is None else key_frame(embedding),
+    )
+
+
+def _indexed_series(row: SeriesRow, embedding: SeriesEmbedding | None) -> IndexedSeriesBody:
+    frames = () if embedding is None else embedding.frames
+    return IndexedSeriesBody(
+        **SeriesBody.of(row).model_dump(), frames=[FrameBody.of(frame) for frame in frames]
+    )

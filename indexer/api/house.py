@@ -1,0 +1,120 @@
+"""What the routes need: the use cases and ports, the settings, and who is asking."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Literal, cast
+
+from fastapi import Depends, Request
+
+from indexer.answers.links import Links
+from indexer.domain import EncoderVersion
+from indexer.errors import Overloaded
+from indexer.ledger import Ledger
+from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
+from indexer.search import Search
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What an installation may choose.
+
+    Attributes:
+        api_token: wanted as a bearer token; empty for none.
+        plugin_secret: shared with the plugin; empty refuses it.
+        allowed_hosts: names that the Host header may have; empty for any.
+        max_upload_bytes: of one example.
+        max_questions: answered at once, and uploads received at once.
+        max_renderings: frames rendered at once.
+        links: where matches are opened.
+    """
+
+    api_token: str = ""
+    plugin_secret: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    max_upload_bytes: int = 2**30
+    max_questions: int = 8
+    max_renderings: int = 4
+    links: Links = field(default_factory=Links)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A hint of the plugin: look at this series again."""
+
+    sequence: int
+    change: Literal["new", "stable", "updated", "deleted"]
+    orthanc_id: str
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The use cases and ports; `events` takes the plugin's hints, None where nothing is followed."""
+
+    search: Search
+    ledger: Ledger
+    archive: Archive
+    access: Access
+    index: VectorIndex
+    encoder: Encoder
+    encoder_version: EncoderVersion
+    events: Callable[[Sequence[Event]], object] | None = None
+
+
+class Gate:
+    """Lets some in at once; the others are told to come again."""
+
+    def __init__(self, places: int, *, wait_s: float = 0.0) -> None:
+        """Open `places` places, for each of which a caller waits at most `wait_s`."""
+        self._places = threading.BoundedSemaphore(places)
+        self._wait_s = wait_s
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Hold a place. Raises Overloaded when there is none."""
+        if not self._places.acquire(blocking=self._wait_s > 0, timeout=self._wait_s or None):
+            raise Overloaded("Too much is asked at once: try again in a moment.")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """How much happens at once."""
+
+    questions: Gate
+    uploads: Gate
+    renderings: Gate
+
+
+def house_of(request: Request) -> House:
+    """The house that `create_app` was given."""
+    return cast("House", request.app.state.house)
+
+
+def settings_of(request: Request) -> ApiSettings:
+    """The settings that `create_app` was given."""
+    return cast("ApiSettings", request.app.state.settings)
+
+
+def gates_of(request: Request) -> Gates:
+    """The gates of this application."""
+    return cast("Gates", request.app.state.gates)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks, as the door found out."""
+    return cast("Caller", request.state.caller)
+
+
+TheHouse = Annotated[House, Depends(house_of)]
+TheSettings = Annotated[ApiSettings, Depends(settings_of)]
+TheGates = Annotated[Gates, Depends(gates_of)]
+TheCaller = Annotated[Caller, Depends(caller_of)]

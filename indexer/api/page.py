@@ -1,0 +1,57 @@
+"""The page, its parts, and the description of this API: files of our own, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse
+
+from indexer.errors import NotFound
+
+WEB: Final = Path(__file__).parent.parent / "web"
+_MEDIA_TYPES: Final = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/", response_class=FileResponse)
+def page() -> FileResponse:
+    """The page."""
+    return _file("index.html")
+
+
+@router.get("/docs", response_class=FileResponse)
+def docs() -> FileResponse:
+    """The API's description, drawn by a script of ours."""
+    return _file("docs.html")
+
+
+@router.get("/favicon.ico", response_class=FileResponse)
+def favicon() -> FileResponse:
+    """The sign in the tab."""
+    return _file("mark.svg")
+
+
+@router.get("/web/{name}", response_class=FileResponse)
+def part(name: str) -> FileResponse:
+    """A part of the page."""
+    return _file(name)
+
+
+def _file(name: str) -> FileResponse:
+    """A file of the folder itself: the name is looked up, never joined to a path."""
+    files = {path.name: path for path in WEB.iterdir() if path.suffix in _MEDIA_TYPES}
+    if name not in files:
+        raise NotFound("There is no such part of the page.")
+    return FileResponse(
+        files[name],
+        media_type=_MEDIA_TYPES[files[name].suffix],
+        headers={"Cache-Control": "no-cache"},
+    )

@@ -1,0 +1,145 @@
+"""Frames of the archive as pictures, each shown only to who may see it."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Final, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Path as PathParameter
+from starlette.responses import Response
+
+from indexer.answers.example import read_instance
+from indexer.api.asking import Uid
+from indexer.api.house import House, TheCaller, TheGates, TheHouse
+from indexer.domain import SeriesReference
+from indexer.errors import NotFound
+from indexer.ports import Caller, StoredInstance
+
+KEPT_BYTES: Final = 64 * 2**20
+KEPT_S: Final = 60.0
+
+router = APIRouter(prefix="/api", tags=["browse"])
+Key = tuple[str, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A rendered frame and the series that must be visible to whoever looks at it."""
+
+    png: bytes
+    shown_with: tuple[SeriesReference, ...]
+    made_at_s: float
+
+    @property
+    def etag(self) -> str:
+        """The same for the same bytes."""
+        return f'"{hashlib.sha256(self.png).hexdigest()[:32]}"'
+
+
+class Pictures:
+    """The pictures of the last minute; whoever takes one is asked about first."""
+
+    def __init__(self, *, kept_bytes: int = KEPT_BYTES, kept_s: float = KEPT_S) -> None:
+        """Keep so much for so long."""
+        self._kept_bytes = kept_bytes
+        self._kept_s = kept_s
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[Key, Picture] = OrderedDict()
+        self._size_bytes = 0
+
+    def get(self, key: Key) -> Picture | None:
+        """A picture that is still fresh."""
+        with self._lock:
+            picture = self._pictures.get(key)
+            if picture is None or time.monotonic() - picture.made_at_s > self._kept_s:
+                return None
+            self._pictures.move_to_end(key)
+            return picture
+
+    def put(self, key: Key, picture: Picture) -> None:
+        """Keep a picture; the ones that were not looked at for longest go."""
+        with self._lock:
+            self._drop(key)
+            self._pictures[key] = picture
+            self._size_bytes += len(picture.png)
+            while self._size_bytes > self._kept_bytes:
+                self._drop(next(iter(self._pictures)))
+
+    def _drop(self, key: Key) -> None:
+        dropped = self._pictures.pop(key, None)
+        self._size_bytes -= len(dropped.png) if dropped else 0
+
+
+def pictures_of(request: Request) -> Pictures:
+    """The pictures of this application."""
+    return cast("Pictures", request.app.state.pictures)
+
+
+@router.get(
+    "/instances/{sop_instance_uid}/frames/{frame_number}/rendered",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}},
+)
+def rendered(
+    request: Request,
+    sop_instance_uid: Annotated[Uid, PathParameter()],
+    frame_number: Annotated[int, PathParameter(ge=1)],
+    house: TheHouse,
+    gates: TheGates,
+    caller: TheCaller,
+    pictures: Annotated[Pictures, Depends(pictures_of)],
+    size: Annotated[int, Query(ge=16, le=2048, description="longest side in pixels")] = 256,
+) -> Response:
+    """One frame (from 1) as a PNG, as a radiologist would recognise it."""
+    instance = house.archive.find_instance(sop_instance_uid)
+    key = (instance.archive_id, instance.size_bytes, frame_number, size)
+    picture = pictures.get(key)
+    if picture is None:
+        with gates.renderings.entered():
+            picture = _picture(house, caller, instance, frame_number, size)
+        pictures.put(key, picture)
+    else:
+        _check_visible(house, caller, picture.shown_with, sop_instance_uid)
+    headers = {"ETag": picture.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+    if request.headers.get("if-none-match") == picture.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(picture.png, media_type="image/png", headers=headers)
+
+
+def _picture(house: House, caller: Caller, instance: StoredInstance, frame_number: int, size: int) -> Picture:
+    """Fetch, ask whether the caller may see it, and only then render."""
+    with TemporaryDirectory(prefix="cbir-picture-") as folder:
+        fetched = list(house.archive.fetch([instance], Path(folder)))
+        if not fetched:
+            raise NotFound(f"Instance {instance.sop_instance_uid} is no longer in the archive.")
+        shown_with = _series_of(house, fetched[0].path)
+        _check_visible(house, caller, shown_with, instance.sop_instance_uid)
+        png = house.encoder.render(fetched[0].path, frame_number, size)
+    return Picture(png, shown_with, time.monotonic())
+
+
+def _series_of(house: House, path: Path) -> tuple[SeriesReference, ...]:
+    """The series of a file; both, where two patients share its UIDs."""
+    with path.open("rb") as file:
+        instance = read_instance(file)
+    return tuple(
+        reference
+        for reference in house.archive.series_of_study(instance.study_instance_uid)
+        if reference.series_instance_uid == instance.series_instance_uid
+    )
+
+
+def _check_visible(
+    house: House, caller: Caller, series: tuple[SeriesReference, ...], sop_instance_uid: str
+) -> None:
+    """Nobody learns whether an instance is hidden or is not there."""
+    visible = house.access.visible(caller, series)
+    if not series or not visible.issuperset(reference.archive_id for reference in series):
+        raise NotFound(f"There is no instance {sop_instance_uid}.")

@@ -1,0 +1,139 @@
+"""Asking: by what is indexed, or with DICOM that is sent along."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from indexer.answers.dicom_json import MEDIA_TYPE, to_dicom_json
+from indexer.answers.example import read_instance
+from indexer.answers.links import Links
+from indexer.api.answering import AnswerBody, QueryBody
+from indexer.api.asking import QuestionBody, UploadOptions
+from indexer.api.house import House, TheCaller, TheGates, TheHouse, TheSettings
+from indexer.api.metrics import Metrics, TheMetrics
+from indexer.domain import Answer
+from indexer.errors import CbirError, Rejected, TooLarge
+from indexer.intake import KINDS, Received, reader_for, received
+from indexer.ports import Caller
+from indexer.search import Question
+
+CHUNK_BYTES: Final = 2**20
+EXAMPLE_SIDE: Final = 512
+
+router = APIRouter(prefix="/api", tags=["ask"])
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": AnswerBody, "content": {MEDIA_TYPE: {"schema": {"type": "array"}}}}
+}
+_BODIES: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS},
+    }
+}
+
+
+@router.post("/search", response_model=None, responses=_ANSWERS)
+def search(
+    request: Request,
+    body: Annotated[QuestionBody, Body()],
+    house: TheHouse,
+    settings: TheSettings,
+    gates: TheGates,
+    metrics: TheMetrics,
+    caller: TheCaller,
+) -> Response:
+    """Find prior studies that look like an example that is in the archive."""
+    with gates.questions.entered():
+        answer = _asked(house, metrics, body.to_domain(), caller, "reference")
+    return _response(request, answer, QueryBody.of(answer, body), settings.links)
+
+
+@router.post("/search/upload", response_model=None, responses=_ANSWERS, openapi_extra=_BODIES)
+async def search_upload(
+    request: Request,
+    options: Annotated[UploadOptions, Query()],
+    house: TheHouse,
+    settings: TheSettings,
+    gates: TheGates,
+    metrics: TheMetrics,
+    caller: TheCaller,
+) -> Response:
+    """Find prior studies that look like DICOM that is sent along; nothing of it is kept."""
+    with gates.uploads.entered(), TemporaryDirectory(prefix="cbir-upload-") as name:
+        folder = Path(name)
+        upload = await _received(request, folder, settings.max_upload_bytes)
+
+        def answer() -> Response:
+            with gates.questions.entered():
+                found = _asked(house, metrics, options.about(upload.paths), caller, "upload")
+            query = QueryBody.of(
+                found,
+                options,
+                uploaded=len(upload.paths),
+                ignored=upload.ignored,
+                picture=_picture(house, found, upload.paths) if options.picture else None,
+            )
+            return _response(request, found, query, settings.links)
+
+        return await run_in_threadpool(answer)
+
+
+def _asked(house: House, metrics: Metrics, question: Question, caller: Caller, way: str) -> Answer:
+    with metrics.question(way):
+        return house.search.similar(question, caller)
+
+
+async def _received(request: Request, folder: Path, max_bytes: int) -> Received:
+    """Stream the body to the disk. Writing happens in threads: a slow disk stops nobody else."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise TooLarge(f"The upload is larger than {max_bytes} bytes: send fewer instances.")
+    parts = folder / "parts"
+    parts.mkdir()
+    with reader_for(request.headers.get("content-type", ""), parts, max_bytes=max_bytes) as reader:
+        gathered = bytearray()
+        try:
+            async for chunk in request.stream():
+                gathered += chunk
+                if len(gathered) >= CHUNK_BYTES:
+                    await run_in_threadpool(reader.feed, bytes(gathered))
+                    gathered.clear()
+        except ClientDisconnect as gone:
+            raise Rejected("The upload was cut off: send it again.", reason="cut_off") from gone
+        await run_in_threadpool(reader.feed, bytes(gathered))
+        files = await run_in_threadpool(reader.finish)
+    return await run_in_threadpool(lambda: received(files, folder, max_bytes=max_bytes))
+
+
+def _response(request: Request, answer: Answer, query: QueryBody, links: Links) -> Response:
+    if MEDIA_TYPE in request.headers.get("accept", ""):
+        return JSONResponse(to_dicom_json(answer, links), media_type=MEDIA_TYPE)
+    return JSONResponse(AnswerBody.of(answer, query, links).model_dump(mode="json"))
+
+
+def _picture(house: House, answer: Answer, paths: tuple[Path, ...]) -> str | None:
+    """The example's frame that the best match is nearest to, as a data URL; None when it cannot be had."""
+    first = answer.example[0]
+    frame = answer.matches[0].example_frame if answer.matches else first.frames[len(first.frames) // 2]
+    try:
+        path = _path_of(frame.sop_instance_uid, paths)
+        png = house.encoder.render(path, frame.frame_number, EXAMPLE_SIDE)
+    except CbirError:
+        return None
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def _path_of(sop_instance_uid: str, paths: tuple[Path, ...]) -> Path:
+    for path in paths:
+        with path.open("rb") as file:
+            if read_instance(file).sop_instance_uid == sop_instance_uid:
+                return path
+    raise Rejected(f"{sop_instance_uid} is not among the files.")

@@ -1,0 +1,116 @@
+"""An encoder that looks at the mean grey of 4 x 4 tiles: small, quick, and the same every time."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from indexer.domain import (
+    EncoderVersion,
+    FrameReference,
+    SeriesAttributes,
+    SeriesEmbedding,
+    SeriesReference,
+    Vector,
+    pooled,
+)
+from indexer.errors import EncoderUnavailable, NotFound, Rejected
+from indexer.patients import Pseudonyms
+
+TILES = 4
+VERSION = EncoderVersion(name="tiles", sha256="0123456789abcdef" * 4, dimension=TILES * TILES)
+
+
+class FakeEncoder:
+    """Implements Encoder; set `unavailable` to see what a use case does then."""
+
+    def __init__(self) -> None:
+        self.unavailable = False
+        self.rendered = 0
+        self._pseudonyms = Pseudonyms(b"k" * 32)
+
+    def embed(
+        self, instances: Sequence[Path], frame_number: int | None = None
+    ) -> tuple[SeriesEmbedding, ...]:
+        self._answer()
+        by_series: dict[str, list[Dataset]] = defaultdict(list)
+        for path in instances:
+            dataset = _read(path)
+            if "PixelData" in dataset:
+                by_series[str(dataset.SeriesInstanceUID)].append(dataset)
+        if not by_series:
+            raise Rejected("None of the instances has a frame.", reason="no_pixels")
+        return tuple(self._embedded(datasets, frame_number) for datasets in by_series.values())
+
+    def render(self, instance: Path, frame_number: int, longest_side: int) -> bytes:
+        self._answer()
+        frames = _frames(_read(instance))
+        if frame_number > len(frames):
+            raise NotFound(f"There is no frame {frame_number}; there are {len(frames)}.")
+        self.rendered += 1
+        grey = Image.fromarray(np.rint(frames[frame_number - 1] * 255).astype(np.uint8))
+        grey.thumbnail((longest_side, longest_side))
+        png = io.BytesIO()
+        grey.save(png, "PNG")
+        return png.getvalue()
+
+    def _answer(self) -> None:
+        if self.unavailable:
+            raise EncoderUnavailable("The encoder is switched off by the test.")
+
+    def _embedded(self, datasets: list[Dataset], frame_number: int | None) -> SeriesEmbedding:
+        datasets.sort(key=lambda dataset: int(dataset.get("InstanceNumber", 0) or 0))
+        frames: list[FrameReference] = []
+        rows: list[Vector] = []
+        for dataset in datasets:
+            for index, frame in enumerate(_frames(dataset)):
+                if frame_number in (None, index + 1):
+                    frames.append(FrameReference(dataset.SOPClassUID, dataset.SOPInstanceUID, index + 1))
+                    rows.append(_vector(frame))
+        if not frames:
+            raise NotFound(f"There is no frame {frame_number}.")
+        first, frame_vectors = datasets[0], np.stack(rows)
+        day = str(first.get("StudyDate", ""))
+        return SeriesEmbedding(
+            reference=SeriesReference(first.StudyInstanceUID, first.SeriesInstanceUID, "example"),
+            attributes=SeriesAttributes(
+                modality=str(first.get("Modality", "")),
+                body_part_examined=str(first.get("BodyPartExamined", "")),
+                study_date=pydicom.valuerep.DA(day) if day else None,
+                patient=self._pseudonyms.of("", str(first.get("PatientID", ""))),
+            ),
+            encoder=VERSION,
+            frames=tuple(frames),
+            vector=pooled(frame_vectors),
+            frame_vectors=frame_vectors,
+        )
+
+
+def _read(path: Path) -> Dataset:
+    try:
+        return pydicom.dcmread(path)
+    except InvalidDicomError as error:
+        raise Rejected("An instance is no DICOM.", reason="unreadable") from error
+
+
+def _frames(dataset: Dataset) -> NDArray[np.float64]:
+    """float64 (frames, rows, columns) in [0, 1]."""
+    stored = np.frombuffer(dataset.PixelData, dtype="u1" if dataset.BitsAllocated == 8 else "<u2")
+    shape = (int(dataset.get("NumberOfFrames", 1) or 1), dataset.Rows, dataset.Columns)
+    frames: NDArray[np.float64] = stored[: int(np.prod(shape))].reshape(shape) / (2**dataset.BitsStored - 1)
+    return frames
+
+
+def _vector(frame: NDArray[np.float64]) -> Vector:
+    tiles = [tile.mean() for rows in np.array_split(frame, TILES) for tile in np.array_split(rows, TILES, 1)]
+    centred = np.array(tiles) - np.mean(tiles) + 1e-6
+    return np.asarray(centred / np.linalg.norm(centred), dtype=np.float32)
