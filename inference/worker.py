@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from indexer.domain import EncoderVersion, SeriesEmbedding, SeriesReference
+from indexer.domain import EncoderVersion, SeriesAttributes, SeriesEmbedding, SeriesReference
 from indexer.errors import NotFound, Rejected, Unavailable, Unsupported
 from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Outcome, Skipped, TryAgain
 from indexer.ports import Archive, FetchedInstance, StoredSeries, VectorIndex
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-WITHOUT_END = 2**31 - 1
 
 
 class Embedder(Protocol):
@@ -111,7 +110,7 @@ class Worker:
                 stop.wait(IDLE_S if not until_idle else 0.05)
                 continue
             outcome = self._work(lease)
-            if isinstance(outcome, TryAgain) and outcome.max_attempts == WITHOUT_END:
+            if isinstance(outcome, TryAgain) and outcome.max_attempts is None:
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
@@ -145,7 +144,7 @@ class Worker:
         try:
             return self._walk(lease)
         except Unavailable as down:
-            return TryAgain(down.reason, str(down), WITHOUT_END)
+            return TryAgain(down.reason, str(down))
         except Exception as unexpected:  # the edge of a loop that must not die
             logger.exception("series_unexpected series=%s", lease.archive_id)
             return TryAgain("unexpected_error", type(unexpected).__name__, self.limits.max_attempts)
@@ -208,13 +207,13 @@ def _refused(stored: StoredSeries, refused: Rejected) -> Skipped | Failed:
     if isinstance(refused, Unsupported):
         return Skipped(
             reference=stored.listed.reference,
-            attributes=None,
+            attributes=SeriesAttributes(modality=stored.listed.modality),
             revision=stored.listed.revision,
             fingerprint=stored.fingerprint,
             reason=refused.reason,
             detail=str(refused),
         )
-    return Failed(refused.reason, str(refused))
+    return Failed(refused.reason, str(refused), stored.listed.reference, stored.listed.modality)
 
 
 def _indexed(stored: StoredSeries, embedding: SeriesEmbedding, detail: str) -> Indexed:

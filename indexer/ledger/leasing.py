@@ -134,7 +134,9 @@ def _learned(outcome: Outcome) -> dict[str, Any]:
             }
         case Gone():
             return {"revision": None, "fingerprint": None, "encoder": None}
-        case Failed() | TryAgain():
+        case Failed():
+            return _named(outcome.reference) | ({"modality": outcome.modality} if outcome.modality else {})
+        case TryAgain():
             return {}
 
 

@@ -113,10 +113,15 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Trying again cannot help; it stays so until the series changes or a person retries it."""
+    """Trying again cannot help; it stays so until the series changes or a person retries it.
+
+    `reference` and `modality` are named where the archive told them.
+    """
 
     reason: str
     detail: str
+    reference: SeriesReference | None = None
+    modality: str = ""
 
 
 @dataclass(frozen=True, slots=True)
