@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ class FolderArchive:
     of a series carry one SOP Instance UID, the first in the order of their paths is the instance.
     """
 
-    name = "folder"
-
     def __init__(self, folder: Path) -> None:
-        """Name the folder; it is looked at when something is asked."""
+        """Name the folder; it is looked at when something is asked.
+
+        Two folders have two names, for what one lacks must not be missed in the other; a name is a
+        hash, for a path may hold the name of a patient.
+        """
         self._folder = folder.absolute()
+        self.name = "folder-" + hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
         self._scanner = Scanner(self._folder)
         self._lock = threading.Lock()
         self._latest: Snapshot | None = None
@@ -160,4 +164,4 @@ def _fingerprint(files: Iterable[FoundFile]) -> str:
         f"{file.header.sop_instance_uid} {file.stamp.size_bytes} {file.stamp.modified_ns} {file.name}"
         for file in files
     )
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()

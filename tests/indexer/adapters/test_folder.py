@@ -147,6 +147,19 @@ class TestWhatIsFound:
         with pytest.raises(ArchiveUnavailable):
             archive.series("1.2.3/1.2.3.1")
 
+    def test_two_folders_have_two_names_that_say_nothing_of_their_paths(self, folder: Path) -> None:
+        names = {FolderArchive(folder / name).name for name in ("Doe^Jane", "Doe^John", "Doe^Jane")}
+        assert len(names) == 2
+        assert not any("doe" in name.lower() for name in names)
+
+    def test_a_name_of_strange_bytes_is_a_name(self, folder: Path) -> None:
+        strange = os.fsencode(folder) + b"/\xff\xfe.dcm"
+        with open(strange, "wb") as file:  # noqa: PTH123
+            file.write(dicom_bytes(ct_instance(1)))
+        archive = FolderArchive(folder)
+        (fetched,) = archive.fetch(archive.series("1.2.3/1.2.3.1").instances, folder)
+        assert fetched.path.read_bytes() == dicom_bytes(ct_instance(1))
+
     def test_everybody_sees_everything(self, folder: Path) -> None:
         (folder / "one.dcm").write_bytes(dicom_bytes(ct_instance(1)))
         archive = FolderArchive(folder)
