@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A durable spool of "look at this series again", one row a series."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+NEW = "new"
+STABLE = "stable"
+UPDATED = "updated"
+DELETED = "deleted"
+
+BUSY_TIMEOUT_S = 2.0
+DROPS_PER_LOG_LINE = 10_000
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS waiting (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    orthanc_id TEXT NOT NULL UNIQUE,
+    change TEXT NOT NULL,
+    observed_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS dead (
+    sequence INTEGER PRIMARY KEY,
+    orthanc_id TEXT NOT NULL,
+    change TEXT NOT NULL,
+    observed_at TEXT NOT NULL,
+    status INTEGER NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A hint about one series; a later hint about the same series takes its place."""
+
+    sequence: int
+    change: str
+    orthanc_id: str
+    observed_at: str
+
+    def as_json(self) -> dict[str, object]:
+        """As the indexer reads it."""
+        return asdict(self)
+
+
+class Outbox:
+    """The spool, a SQLite file.
+
+    Write-ahead log with synchronous=NORMAL: what was recorded survives the death of Orthanc. The last
+    moments before a power failure may be lost, and the indexer's comparison with the archive finds
+    them; in exchange, no change of the archive waits for the disk.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        """Open, or create; a damaged file is set aside and a new one begun.
+
+        Args:
+            path: the file; its folder must exist or be creatable.
+            limit: most series waiting; beyond it the oldest are dropped and left to the comparison.
+
+        Raises:
+            OSError: the folder cannot be made.
+            sqlite3.Error: the file cannot be opened or written.
+        """
+        self._path = path
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._dropped = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            self._open()
+
+    def record(self, change: str, orthanc_id: str) -> None:
+        """Keep a hint. Raises sqlite3.Error where the disk refuses."""
+        observed_at = datetime.now(UTC).isoformat()
+        with self._lock:
+            try:
+                self._insert(change, orthanc_id, observed_at)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside(error)
+                self._insert(change, orthanc_id, observed_at)
+
+    def batch(self, limit: int) -> list[Event]:
+        """The oldest hints; they stay until acknowledged."""
+        query = "SELECT sequence, change, orthanc_id, observed_at FROM waiting ORDER BY sequence LIMIT ?"
+        with self._lock:
+            try:
+                return [Event(*row) for row in self._database.execute(query, (limit,))]
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside(error)
+                return []
+
+    def acknowledge(self, events: Iterable[Event]) -> None:
+        """Forget delivered hints; one renewed meanwhile has a new sequence and stays."""
+        self._remove([event.sequence for event in events])
+
+    def bury(self, event: Event, status: int) -> None:
+        """Set a hint aside that the indexer will never take."""
+        with self._lock, self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?)",
+                (event.sequence, event.orthanc_id, event.change, event.observed_at, status),
+            )
+        self._remove([event.sequence])
+        logger.error(
+            "event_buried orthanc_id=%s status=%d buried=%d", event.orthanc_id, status, self.buried()
+        )
+
+    def waiting(self) -> int:
+        """How many series wait."""
+        with self._lock:
+            return self._waiting
+
+    def buried(self) -> int:
+        """How many hints were refused for good."""
+        with self._lock:
+            return int(self._database.execute("SELECT count(*) FROM dead").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file; what waits is delivered after the next start."""
+        with self._lock:
+            self._database.close()
+
+    def _remove(self, sequences: list[int]) -> None:
+        with self._lock, self._database:
+            before = self._database.total_changes
+            self._database.executemany("DELETE FROM waiting WHERE sequence = ?", [(s,) for s in sequences])
+            self._waiting -= self._database.total_changes - before
+
+    def _insert(self, change: str, orthanc_id: str, observed_at: str) -> None:
+        with self._database:
+            found = self._database.execute(
+                "SELECT change FROM waiting WHERE orthanc_id = ?", (orthanc_id,)
+            ).fetchone()
+            kept = _merged(found[0] if found else None, change)
+            self._database.execute(
+                "INSERT OR REPLACE INTO waiting (orthanc_id, change, observed_at) VALUES (?, ?, ?)",
+                (orthanc_id, kept, observed_at),
+            )
+            surplus = 0
+            if found is None and self._waiting >= self._limit:
+                surplus = self._waiting + 1 - self._limit
+                self._database.execute(
+                    "DELETE FROM waiting WHERE sequence IN "
+                    "(SELECT sequence FROM waiting ORDER BY sequence LIMIT ?)",
+                    (surplus,),
+                )
+        self._waiting += (found is None) - surplus
+        if surplus:
+            self._count_drops(surplus)
+
+    def _count_drops(self, surplus: int) -> None:
+        before, self._dropped = self._dropped, self._dropped + surplus
+        if before == 0 or before // DROPS_PER_LOG_LINE != self._dropped // DROPS_PER_LOG_LINE:
+            logger.error(
+                "outbox_full limit=%d dropped=%d advice=the_indexer_finds_them_when_it_next_compares",
+                self._limit,
+                self._dropped,
+            )
+
+    def _open(self) -> None:
+        try:
+            self._connect()
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            if not _is_damage(error):
+                raise
+            self._set_aside(error)
+
+    def _connect(self) -> None:
+        self._database = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        self._path.chmod(0o600)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        verdict = self._database.execute("PRAGMA quick_check").fetchone()[0]
+        if verdict != "ok":
+            damage = sqlite3.DatabaseError(verdict)
+            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damage
+        self._database.executescript(_SCHEMA)
+        self._waiting = int(self._database.execute("SELECT count(*) FROM waiting").fetchone()[0])
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        self._database.close()
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        for suffix in ("", "-wal", "-shm"):
+            part = self._path.with_name(self._path.name + suffix)
+            if part.exists():
+                part.rename(self._path.with_name(f"{self._path.name}.damaged-{stamp}{suffix}"))
+        logger.error("outbox_damaged error=%s set_aside=%s.damaged-%s", error, self._path.name, stamp)
+        self._connect()
+
+
+def _merged(waiting: str | None, change: str) -> str:
+    """One word for two changes: gone and back is an overwriting; what grows while new stays new."""
+    if waiting == DELETED and change != DELETED:
+        return UPDATED
+    if waiting == NEW and change == UPDATED:
+        return NEW
+    return change
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
