@@ -1,0 +1,214 @@
+"""Compares all of the archive, the ledger and the vector index: the layer that misses nothing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Final, TypeVar
+
+from indexer.domain import EncoderVersion
+from indexer.following.id_set import IdSet
+from indexer.ledger import KnownSeries, Ledger, Notice, Priority, State
+from indexer.ports import Archive, ListedSeries, VectorIndex
+
+logger = logging.getLogger(__name__)
+
+CHUNK: Final = 1000
+VERIFIED_AT_ONCE: Final = 50
+OPEN_STATES: Final = (State.WAITING, State.LEASED)
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Comparison:
+    """How many series one comparison saw, and what it found.
+
+    Attributes:
+        listed: series in the archive.
+        unknown: of those, not in the ledger.
+        changed: another revision than the one looked at last.
+        outdated: indexed by another encoder than the one in use.
+        gone: in the ledger and no longer in the archive.
+        orphaned: vectors of series that the ledger does not know; deleted.
+        bare: indexed, as the ledger says, but without vectors.
+        complete: False when it was stopped half-way.
+    """
+
+    listed: int = 0
+    unknown: int = 0
+    changed: int = 0
+    outdated: int = 0
+    gone: int = 0
+    orphaned: int = 0
+    bare: int = 0
+    complete: bool = False
+
+    @property
+    def found(self) -> int:
+        """How many series were put back to work, or out."""
+        return self.unknown + self.changed + self.outdated + self.gone + self.orphaned + self.bare
+
+    def __str__(self) -> str:
+        """As `key=value` words for the log."""
+        return " ".join(f"{name}={getattr(self, name)}" for name in self.__dataclass_fields__)
+
+
+class _Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """The comparison was asked to stop."""
+
+
+class Reconciler:
+    """Makes the ledger and the vector index agree with the archive.
+
+    It decides nothing: it only asks the worker to look. What it holds of the archive's list is a set of
+    hashes, whatever the size of the archive.
+    """
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        ledger: Ledger,
+        index: VectorIndex,
+        encoder: EncoderVersion,
+        quiet_s: float,
+    ) -> None:
+        """Compare for this encoder; a series that still grows is left alone for `quiet_s` seconds."""
+        self._archive = archive
+        self._ledger = ledger
+        self._index = index
+        self._encoder = encoder
+        self._quiet_s = quiet_s
+        self._key = f"compared {archive.name}"
+
+    def compare(self, now: datetime, stop: threading.Event | None = None) -> Comparison:
+        """Compare all of it once; between pieces, `stop` ends it early.
+
+        The archive comes first: only after the ledger knows every series that is there may vectors
+        without a row be deleted.
+
+        Raises:
+            Unavailable: a neighbour does not answer; what was noticed until then stays noticed.
+        """
+        comparison = Comparison()
+        stopped = stop or threading.Event()
+        try:
+            there = self._look_at_the_archive(comparison, now, stopped)
+            self._look_for_the_gone(there, comparison, now, stopped)
+            stored = self._look_at_the_vectors(comparison, now, stopped)
+            self._look_for_the_bare(stored, comparison, now, stopped)
+        except _Stopped:
+            return comparison
+        self._ledger.remember(self._key, now.isoformat())
+        comparison.complete = True
+        return comparison
+
+    def _look_at_the_archive(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> IdSet:
+        there = IdSet()
+        newcomers = Priority.BACKFILL if self._ledger.recall(self._key) is None else Priority.CHANGED
+        for listed in _pieces(self._archive.list_series(), CHUNK, stopped):
+            there.update(series.reference.archive_id for series in listed)
+            comparison.listed += len(listed)
+            known = self._ledger.known_among([series.reference.archive_id for series in listed])
+            notices = []
+            for series in listed:
+                priority = self._judge(series, known.get(series.reference.archive_id), newcomers, comparison)
+                if priority is not None:
+                    notices.append(self._notice(series, priority))
+            self._ledger.notice(notices, now)
+        return there
+
+    def _judge(
+        self, series: ListedSeries, known: KnownSeries | None, newcomers: Priority, comparison: Comparison
+    ) -> Priority | None:
+        """How urgently to look at a series of the archive; None when there is no need.
+
+        What an archive holds when it is compared for the first time is a backfill; what appears later
+        was missed by the hints and the log, or still grows, and somebody may be waiting for it.
+        """
+        if known is None:
+            comparison.unknown += 1
+            return newcomers if series.stable else Priority.CHANGED
+        if known.state in OPEN_STATES:
+            return None
+        if known.revision != series.revision:
+            comparison.changed += 1
+            return Priority.CHANGED
+        if known.state is not State.FAILED and known.encoder not in (None, str(self._encoder)):
+            comparison.outdated += 1
+            return Priority.BACKFILL
+        return None
+
+    def _notice(self, series: ListedSeries, priority: Priority) -> Notice:
+        return Notice(
+            archive_id=series.reference.archive_id,
+            archive=self._archive.name,
+            priority=priority,
+            due_in_s=0.0 if series.stable else self._quiet_s,
+            reference=series.reference,
+            modality=series.modality,
+            revision=series.revision,
+        )
+
+    def _look_for_the_gone(
+        self, there: IdSet, comparison: Comparison, now: datetime, stopped: threading.Event
+    ) -> None:
+        """The worker looks, finds a series gone, and deletes its vectors; or finds it, if it came late."""
+        for ids in self._settled(lambda _row: True, stopped):
+            gone = there.absent(ids)
+            comparison.gone += len(gone)
+            self._ledger.notice(self._again(gone, Priority.CHANGED), now)
+
+    def _look_at_the_vectors(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> IdSet:
+        """Delete vectors without a row: a worker has a row in its hands before it stores vectors.
+
+        A row that appears while its vectors are being deleted is looked at again.
+        """
+        stored = IdSet()
+        for ids in _pieces(self._index.archive_ids(self._encoder), CHUNK, stopped):
+            stored.update(ids)
+            known = self._ledger.known_among(ids)
+            orphaned = [archive_id for archive_id in ids if archive_id not in known]
+            if orphaned:
+                self._index.delete(self._encoder, orphaned)
+                comparison.orphaned += len(orphaned)
+                returned = self._ledger.known_among(orphaned)
+                self._ledger.notice(self._again(returned, Priority.CHANGED), now)
+        return stored
+
+    def _look_for_the_bare(
+        self, stored: IdSet, comparison: Comparison, now: datetime, stopped: threading.Event
+    ) -> None:
+        """A series may have been indexed since the vectors were listed: ask for its vectors by name."""
+        for ids in self._settled(self._has_vectors, stopped):
+            for suspects in _pieces(stored.absent(ids), VERIFIED_AT_ONCE, stopped):
+                found = self._index.embeddings_by_id(self._encoder, suspects)
+                bare = [archive_id for archive_id in suspects if archive_id not in found]
+                comparison.bare += len(bare)
+                self._ledger.notice(self._again(bare, Priority.BACKFILL), now)
+
+    def _has_vectors(self, row: KnownSeries) -> bool:
+        return row.state is State.INDEXED and row.encoder == str(self._encoder)
+
+    def _settled(
+        self, wanted: Callable[[KnownSeries], bool], stopped: threading.Event
+    ) -> Iterator[list[str]]:
+        """The ids of settled rows; nobody needs to be told of those that are looked at anyway."""
+        for rows in _pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
+            yield [row.archive_id for row in rows if row.state not in OPEN_STATES and wanted(row)]
+
+    def _again(self, archive_ids: Iterable[str], priority: Priority) -> list[Notice]:
+        return [Notice(archive_id, self._archive.name, priority) for archive_id in archive_ids]
+
+
+def _pieces(items: Iterable[Item], size: int, stopped: threading.Event) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while piece := list(islice(iterator, size)):
+        if stopped.is_set():
+            raise _Stopped
+        yield piece

@@ -1,0 +1,99 @@
+"""The thread that follows the archive: its log every few seconds, all of it every few minutes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final
+
+from indexer.following.changes import ChangeFollower
+from indexer.following.comparison import Comparison, Reconciler
+from indexer.following.rounds import Round
+
+logger = logging.getLogger(__name__)
+
+STOP_LIMIT_S: Final = 5.0
+
+
+def now_utc() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Follower:
+    """Polls and compares until it is stopped; a neighbour that is down is waited for."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        changes: ChangeFollower | None,
+        *,
+        poll_s: float,
+        reconcile_s: float,
+        clock: Callable[[], datetime] = now_utc,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            reconciler: compares at the start and every `reconcile_s` seconds.
+            changes: reads the archive's log every `poll_s` seconds; None for an archive without one.
+            poll_s: seconds between two readings.
+            reconcile_s: seconds between two comparisons.
+            clock: the time, aware.
+        """
+        self.last_comparison: Comparison | None = None
+        self._reconciler = reconciler
+        self._changes = changes
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._comparing = Round("comparison", reconcile_s, self._compare)
+        # The log first: what happens during the first comparison is then read from it afterwards.
+        self._polling = Round("changes", poll_s, self._poll) if changes else None
+
+    def __enter__(self) -> Follower:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it and wait for it; a neighbour that does not answer is not waited for."""
+        self._stop.set()
+        self._thread.join(STOP_LIMIT_S)
+
+    def _run(self) -> None:
+        rounds = [r for r in (self._polling, self._comparing) if r is not None]
+        while not self._stop.is_set():
+            for this in rounds:
+                if this.due_s <= time.monotonic() and not self._stop.is_set():
+                    this.go(time.monotonic)
+            self._stop.wait(max(0.0, min(r.due_s for r in rounds) - time.monotonic()))
+
+    def _poll(self) -> None:
+        if self._changes is None:
+            return
+        polled = self._changes.poll(self._clock())
+        if polled.noticed:
+            logger.info("changes_noticed count=%d", polled.noticed)
+        if polled.lost_track:
+            self._comparing.due_s = 0.0
+
+    def _compare(self) -> None:
+        started = time.monotonic()
+        comparison = self._reconciler.compare(self._clock(), self._stop)
+        self.last_comparison = comparison
+        took_ms = (time.monotonic() - started) * 1000
+        level = logging.INFO if comparison.found else logging.DEBUG
+        logger.log(level, "compared %s took_ms=%.0f", comparison, took_ms)
