@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.families import FAMILIES, write_studies
+from indexer.adapters.inference_http import InferenceClient
+from indexer.errors import Rejected
 from indexer.multipart_related import RelatedBody
 from inference.app import create_app
+from inference.embedding import SeriesEmbedder
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.server import serving
 from tests.indexer.adapters.conftest import ct_instance, dicom_bytes
@@ -25,7 +29,7 @@ LIMIT = 200_000
 
 
 @pytest.fixture
-def embedder() -> FakeEmbedder:
+def statistics() -> FakeEmbedder:
     return FakeEmbedder()
 
 
@@ -37,14 +41,14 @@ def spool(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def worker(embedder: FakeEmbedder, spool: Path) -> Iterator[httpx.Client]:
-    app = create_app(embedder, token=TOKEN, max_upload_bytes=LIMIT, max_at_once=2, spool=spool)
+def worker(statistics: FakeEmbedder, spool: Path) -> Iterator[httpx.Client]:
+    app = create_app(statistics, token=TOKEN, max_upload_bytes=LIMIT, max_at_once=2, spool=spool)
     with (
         serving(app) as url,
         httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as client,
     ):
         yield client
-    embedder.gate.set()
+    statistics.gate.set()
     assert list(spool.iterdir()) == [], "what was received is gone with its request"
 
 
@@ -119,7 +123,7 @@ def test_the_encoder_and_the_health_are_told(worker: httpx.Client) -> None:
 
 @pytest.mark.parametrize("authorization", ["", "Bearer another", "Bearer", f"Basic {TOKEN}", TOKEN])
 def test_who_brings_no_token_is_refused_everywhere_but_for_the_health(
-    worker: httpx.Client, embedder: FakeEmbedder, authorization: str
+    worker: httpx.Client, statistics: FakeEmbedder, authorization: str
 ) -> None:
     headers = {"Authorization": authorization}
     for method, path in (("GET", "/encoder"), ("POST", "/embeddings"), ("POST", "/rendered")):
@@ -128,7 +132,7 @@ def test_who_brings_no_token_is_refused_everywhere_but_for_the_health(
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert answer.json()["status"] == 401
     assert worker.get("/healthz", headers=headers).status_code == 200
-    assert embedder.seen == []
+    assert statistics.seen == []
 
 
 @pytest.mark.parametrize(
@@ -145,12 +149,12 @@ def test_who_brings_no_token_is_refused_everywhere_but_for_the_health(
     ],
 )
 def test_what_is_malformed_is_rejected(
-    worker: httpx.Client, embedder: FakeEmbedder, path: str, params: dict[str, str], content_type: str
+    worker: httpx.Client, statistics: FakeEmbedder, path: str, params: dict[str, str], content_type: str
 ) -> None:
     answer = worker.post(path, params=params, content=b"--b", headers={"Content-Type": content_type})
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert embedder.seen == []
+    assert statistics.seen == []
 
 
 def test_files_without_dicom_are_rejected_with_their_reason(worker: httpx.Client, tmp_path: Path) -> None:
@@ -160,7 +164,7 @@ def test_files_without_dicom_are_rejected_with_their_reason(worker: httpx.Client
 
 
 def test_more_than_the_limit_is_too_large_announced_or_not(
-    worker: httpx.Client, embedder: FakeEmbedder, tmp_path: Path
+    worker: httpx.Client, statistics: FakeEmbedder, tmp_path: Path
 ) -> None:
     body = RelatedBody(written(tmp_path / "sent", b"x" * (LIMIT * 20)))
     headers = {"Content-Type": body.content_type}
@@ -174,14 +178,14 @@ def test_more_than_the_limit_is_too_large_announced_or_not(
     ]
     assert [answer.status_code for answer in answers] == [413, 413, 413]
     assert {answer.json()["reason"] for answer in answers} == {"too_large"}
-    assert embedder.seen == []
+    assert statistics.seen == []
 
 
 def test_a_question_too_many_is_told_to_come_again(
-    worker: httpx.Client, embedder: FakeEmbedder, tmp_path: Path
+    worker: httpx.Client, statistics: FakeEmbedder, tmp_path: Path
 ) -> None:
     paths = written(tmp_path / "sent", dicom_bytes(ct_instance(1)))
-    embedder.gate.clear()
+    statistics.gate.clear()
     answers: list[int] = []
     threads = [
         threading.Thread(target=lambda: answers.append(post(worker, paths).status_code)) for _ in range(2)
@@ -189,10 +193,10 @@ def test_a_question_too_many_is_told_to_come_again(
     for thread in threads:
         thread.start()
     for _ in threads:
-        assert embedder.in_hand.acquire(timeout=30)
+        assert statistics.in_hand.acquire(timeout=30)
     refused = post(worker, paths)
     health = worker.get("/healthz")
-    embedder.gate.set()
+    statistics.gate.set()
     for thread in threads:
         thread.join(30)
     assert (refused.status_code, refused.json()["reason"]) == (429, "overloaded")
@@ -203,7 +207,7 @@ def test_a_question_too_many_is_told_to_come_again(
 
 
 def test_an_asker_who_hangs_up_leaves_nothing_behind(
-    worker: httpx.Client, embedder: FakeEmbedder, spool: Path, tmp_path: Path
+    worker: httpx.Client, statistics: FakeEmbedder, spool: Path, tmp_path: Path
 ) -> None:
     address = worker.base_url
     for _ in range(4):
@@ -223,22 +227,61 @@ def test_an_asker_who_hangs_up_leaves_nothing_behind(
 
 
 def test_a_fault_of_ours_is_told_without_what_was_sent(
-    embedder: FakeEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    statistics: FakeEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     dataset = ct_instance(1)
     del dataset.Modality
-    with serving(create_app(embedder)) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(statistics)) as url, httpx.Client(base_url=url) as client:
         answer = post(client, written(tmp_path / "sent", dicom_bytes(dataset)))
     assert answer.status_code == 500
     assert "Modality" not in answer.text
     assert "Doe" not in caplog.text
 
 
-def test_without_a_token_everybody_may_ask(embedder: FakeEmbedder) -> None:
-    with serving(create_app(embedder)) as url:
+def test_without_a_token_everybody_may_ask(statistics: FakeEmbedder) -> None:
+    with serving(create_app(statistics)) as url:
         assert httpx.get(f"{url}/encoder").status_code == 200
 
 
 def test_an_address_that_is_not_there_is_a_problem_too(worker: httpx.Client) -> None:
     answer = worker.get("/docs")
     assert (answer.status_code, answer.json()["status"]) == (404, 404)
+
+
+class TestWithTheRealEncoder:
+    def test_the_vectors_are_those_of_the_embedder_itself(
+        self, embedder: SeriesEmbedder, tmp_path: Path
+    ) -> None:
+        (study,) = write_studies(tmp_path / "study", per_family=1, families=FAMILIES[:1])
+        with serving(create_app(embedder, token=TOKEN)) as url, InferenceClient(url, token=TOKEN) as client:
+            found = client.embed(study.paths)
+            png = client.render(study.paths[0], 1, 64)
+        expected = embedder.embed_files(study.paths)
+        assert len(found) == len(expected) > 0
+        for one, other in zip(found, expected, strict=True):
+            assert (one.reference, one.attributes, one.frames) == (
+                other.reference,
+                other.attributes,
+                other.frames,
+            )
+            assert one.encoder == other.encoder == embedder.version
+            assert np.allclose(one.frame_vectors, other.frame_vectors, atol=1e-6)
+            assert np.linalg.norm(one.vector) == pytest.approx(1, abs=1e-5)
+        assert max(Image.open(BytesIO(png)).size) == 64
+
+    def test_what_holds_no_picture_is_refused_with_its_reason(
+        self, embedder: SeriesEmbedder, tmp_path: Path
+    ) -> None:
+        report = ct_instance(1)
+        del report.PixelData
+        (path,) = written(tmp_path / "sent", dicom_bytes(report))
+        with (
+            serving(create_app(embedder)) as url,
+            InferenceClient(url) as client,
+            pytest.raises(Rejected) as refusal,
+        ):
+            client.embed([path])
+        with pytest.raises(Rejected) as expected:
+            embedder.embed_files([path])
+        assert refusal.value.reason == expected.value.reason
+        assert str(refusal.value) == str(expected.value)

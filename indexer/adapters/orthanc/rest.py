@@ -26,7 +26,7 @@ SLOWEST_BYTES_PER_S: Final = 1_000_000
 # Orthanc closes a connection that is idle for a second: ours is closed first.
 KEEP_ALIVE_S: Final = 0.8
 
-_CHUNK_BYTES: Final = 256 * 1024
+_BUFFER_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class OrthancRest:
     async def _stream(self, answer: aiohttp.ClientResponse, part: Path, download: Download) -> None:
         written_bytes = 0
         with part.open("wb") as file:
-            async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+            async for chunk in answer.content.iter_any():
                 written_bytes += len(chunk)
                 self._refuse_large(written_bytes, download)
                 file.write(chunk)
@@ -202,6 +202,7 @@ class OrthancRest:
             # A cookie that Orthanc gives to one caller must never be sent for another.
             self._session = aiohttp.ClientSession(
                 cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=_BUFFER_BYTES,
                 connector=aiohttp.TCPConnector(limit=PROBES_AT_ONCE, keepalive_timeout=KEEP_ALIVE_S),
             )
         return self._session
