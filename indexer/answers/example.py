@@ -15,7 +15,6 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag, Tag
 
 from indexer.answers.identity import is_own_answer
@@ -124,7 +123,7 @@ def _header(file: BinaryIO, keywords: Iterable[str]) -> Dataset:
     """Elements stay raw: pydicom's warnings about a value would print it."""
     try:
         return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))
-    except (InvalidDicomError, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
+    except Exception as error:  # pydicom's edge: hostile bytes lead it to raise almost anything
         raise Rejected(
             f"This is not a readable DICOM dataset ({type(error).__name__}).", reason="unreadable"
         ) from error

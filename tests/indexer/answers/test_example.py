@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.answers.example import read_example, read_instance
+from indexer.answers.identity import MANUFACTURER
+from indexer.errors import Rejected
+from tests.fakes.answers import instance, uid, write
+
+
+def encoded(**attributes: object) -> bytes:
+    buffer = BytesIO()
+    instance("asked", "1", 1, **attributes).save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def test_an_instance_says_what_it_is() -> None:
+    found = read_instance(BytesIO(encoded()))
+    assert (found.study_instance_uid, found.series_instance_uid) == (uid("asked"), uid("asked", "1"))
+    assert (found.modality, found.is_report, found.is_own_answer) == ("CT", False, False)
+
+
+def test_our_own_answer_is_known_by_its_manufacturer() -> None:
+    assert read_instance(BytesIO(encoded(Manufacturer=f"{MANUFACTURER} "))).is_own_answer
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_an_instance_without_its_uids_is_rejected_by_name(keyword: str) -> None:
+    with pytest.raises(Rejected, match=keyword):
+        read_instance(BytesIO(encoded(**{keyword: None})))
+
+
+@pytest.mark.parametrize("replacement", [b"../../../", b"1.2.3\x004.", b"1 2 3 4 5"])
+def test_a_uid_that_is_none_is_rejected(replacement: bytes) -> None:
+    own = uid("asked", "1", "1").encode()
+    content = encoded().replace(own, replacement + own[len(replacement) :])
+    with pytest.raises(Rejected, match="SOPInstanceUID"):
+        read_instance(BytesIO(content))
+
+
+def test_the_first_file_says_whom_the_answer_is_filed_under(tmp_path: Path) -> None:
+    paths = write(tmp_path, instance("asked", number=1), instance("asked", number=2, PatientID="other"))
+    first = [path for path in paths if path.stem == uid("asked", "1", "1")]
+    rest = [path for path in paths if path not in first]
+    assert read_example([*first, *rest]).filing.PatientID == "PID-4711"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_no_bytes_whatever_do_more_than_be_rejected(data: st.DataObject) -> None:
+    content = bytearray(encoded())
+    for _ in range(data.draw(st.integers(1, 12))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    try:
+        read_instance(BytesIO(bytes(content[:cut])))
+    except Rejected:
+        return

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from indexer.spool import Spool, SpoolFull
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / "deep" / "questions")
+    assert spool.load() == ()
+    return spool
+
+
+def reopened(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "deep" / "questions")
+
+
+def test_a_question_is_read_back_by_the_next_process(spool: Spool, tmp_path: Path) -> None:
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.3.4", b"content")
+    again = reopened(tmp_path)
+    assert again.load() == (question,)
+    assert [path.read_bytes() for path in again.instances(question)] == [b"content"]
+
+
+def test_the_same_instance_twice_is_kept_once_and_the_later_wins(spool: Spool) -> None:
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.3.4", b"first")
+    spool.add_instance(question, "1.2.3.4", b"second")
+    assert [path.read_bytes() for path in spool.instances(question)] == [b"second"]
+
+
+def test_what_a_killed_process_left_half_done_is_swept_away(spool: Spool, tmp_path: Path) -> None:
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    folder = tmp_path / "deep" / "questions"
+    (folder / question.question_id / "instances" / "1.2.dcm.0.part").write_bytes(b"half")
+    (folder / "without-record" / "instances").mkdir(parents=True)
+    (folder / "without-record" / "instances" / "1.2.dcm").write_bytes(b"never acknowledged")
+    again = reopened(tmp_path)
+    assert again.load() == (question,)
+    assert [path.name for path in folder.iterdir()] == [question.question_id]
+    assert list(folder.rglob("*.part")) == []
+
+
+def test_a_record_that_cannot_be_read_is_left_for_a_person_and_said(
+    spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "deep" / "questions" / "damaged"
+    folder.mkdir()
+    (folder / "question.json").write_text("{")
+    assert reopened(tmp_path).load() == ()
+    assert folder.exists()
+    assert "question_unreadable question=damaged" in caplog.text
+
+
+def test_the_answer_takes_the_place_of_the_instances(spool: Spool) -> None:
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.3.4", b"content")
+    spool.put_answer(question, b"answer")
+    assert spool.instances(question) == ()
+    assert spool.answer(question).read_bytes() == b"answer"
+
+
+def test_what_is_removed_is_gone(spool: Spool, tmp_path: Path) -> None:
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.3.4", b"content")
+    spool.remove(question)
+    assert list((tmp_path / "deep" / "questions").iterdir()) == []
+
+
+def test_files_and_folders_are_for_their_owner_only(spool: Spool, tmp_path: Path) -> None:
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.3.4", b"content")
+    root = tmp_path / "deep" / "questions"
+    modes = {path: path.stat().st_mode & 0o777 for path in (root, *root.rglob("*"))}
+    assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items())
+
+
+def test_the_quota_counts_what_is_there_now(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "questions", max_bytes=1000)
+    spool.load()
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.1", bytes(600))
+    with pytest.raises(SpoolFull):
+        spool.add_instance(question, "1.2.2", bytes(600))
+    spool.remove(question)
+    other = spool.create("WS1", "WS1=localhost:104", "1.2.4", now=5.0)
+    spool.add_instance(other, "1.2.2", bytes(600))
+    again = Spool(tmp_path / "questions", max_bytes=1000)
+    again.load()
+    with pytest.raises(SpoolFull):
+        again.add_instance(other, "1.2.3", bytes(600))
