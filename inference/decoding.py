@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
@@ -43,6 +44,7 @@ _WITH_END_MARKER: Final = frozenset(
 _PHOTOMETRIC: Final = frozenset(
     ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 )
+_ITEM_TAG: Final = b"\xfe\xff\x00\xe0"
 _FLOAT_BITS: Final = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 
 
@@ -116,6 +118,7 @@ class StoredPixels:
             raise NotFound(
                 f"There is no frame {frame_index + 1}: the instance has {self.description.number_of_frames}."
             )
+        self._refuse_mismatch()
         if self._decoder.is_native:
             self._refuse_missing_bytes(frame_index)
         else:
@@ -129,13 +132,21 @@ class StoredPixels:
             bits_stored=int(properties.get("bits_stored", self.description.bits_stored)),
         )
 
-    def _refuse_missing_bytes(self, frame_index: int) -> None:
-        if self._element.length is None:
+    def _refuse_mismatch(self) -> None:
+        """Encapsulated pixel data have no length, native ones do (PS3.5 A.4); some writers forget."""
+        encapsulated = self._element.length is None
+        if not encapsulated and not self._decoder.is_native:
+            self._instance.stream.seek(self._element.offset)
+            encapsulated = self._instance.stream.read(4) == _ITEM_TAG
+        if encapsulated == self._decoder.is_native:
             raise Rejected(
-                "The pixel data are encapsulated, but the transfer syntax says that they are not.",
+                "The pixel data are not encoded as the transfer syntax says.",
                 reason="transfer_syntax_mismatch",
             )
-        available = min(self._element.length, self._instance.size_bytes - self._element.offset)
+
+    def _refuse_missing_bytes(self, frame_index: int) -> None:
+        length = self._element.length or 0
+        available = min(length, self._instance.size_bytes - self._element.offset)
         if math.ceil(self.description.frame_bits * (frame_index + 1) / 8) > available:
             raise Rejected("The pixel data end before the frame does.", reason="truncated_pixel_data")
 
@@ -163,6 +174,10 @@ class StoredPixels:
             raise Rejected("The frame is not among the pixel data.", reason="truncated_pixel_data") from error
 
     def _decoded(self, frame_index: int) -> tuple[StoredValues, Mapping[str, Any]]:
+        if self._decoder.is_native and self.description.bits_allocated == 1:
+            return self._unpacked(frame_index), {
+                "photometric_interpretation": self.description.photometric_interpretation
+            }
         failure: Exception | None = None
         for plugin in _plugins_of(self._decoder):
             self._instance.stream.seek(self._element.offset)
@@ -177,6 +192,17 @@ class StoredPixels:
         raise Rejected(
             f"No decoder can read the frame ({type(failure).__name__}).", reason="undecodable_pixel_data"
         ) from failure
+
+    def _unpacked(self, frame_index: int) -> StoredValues:
+        """Single bits: a frame may begin inside a byte, where pydicom 3.0.2 loses the last of them."""
+        description = self.description
+        first = description.frame_bits * frame_index
+        last = first + description.frame_bits
+        stream = self._instance.stream
+        stream.seek(self._element.offset + first // 8)
+        packed = np.frombuffer(stream.read(-(-last // 8) - first // 8), dtype=np.uint8)
+        bits = np.unpackbits(packed, bitorder="little")[first % 8 : first % 8 + description.frame_bits]
+        return bits.reshape(description.rows, description.columns)
 
     def _options(self) -> dict[str, Any]:
         description = self.description
@@ -231,9 +257,10 @@ def _refuse_contradictions(description: PixelDescription) -> None:
         if not holds:
             raise Rejected(f"{keyword} is missing or has no valid value.", reason="invalid_header")
     grey = description.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
-    if grey != (description.samples_per_pixel == 1):
+    colour_bits = not grey and description.bits_allocated == 1
+    if grey != (description.samples_per_pixel == 1) or colour_bits:
         raise Rejected(
-            "SamplesPerPixel and PhotometricInterpretation contradict each other.",
+            "SamplesPerPixel, PhotometricInterpretation and BitsAllocated contradict each other.",
             reason="invalid_header",
         )
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import resource
 import signal
 import sys
 import warnings
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -134,9 +137,18 @@ def _prepared(pixels: StoredPixels, frame_index: int, wanted: Preprocessing) -> 
 
 
 def _die_with_the_parent() -> None:
-    """Even a decoder that hangs inside a codec ends when the server of its pool does."""
+    """Even a decoder that hangs inside a codec ends when its worker does.
+
+    The fork server, our parent, ends when nobody holds the write end of its pipe any more: the worker,
+    and, unless it is closed here, every decoder. Then the kernel ends us.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        server: Any = forkserver._forkserver  # private, and the only place where the descriptor is
+        alive_fd = getattr(server, "_forkserver_alive_fd", None)
+        if alive_fd is not None:
+            server._forkserver_alive_fd = None
+            os.close(alive_fd)
 
 
 def _bound_memory(memory_bytes: int) -> None:

@@ -161,10 +161,9 @@ def _read(file: BinaryIO, size_bytes: int, limits: Limits) -> InstanceFile:
         header = read_dataset(
             stream, syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_at_pixel_data
         )
-        header.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian)
         header.file_meta = FileMetaDataset(meta)
         _refuse_nonsense(header, at_end=stream.tell() >= size_bytes)
-        pixels = _pixel_element(stream, syntax)
+        pixels = _pixel_element(stream, header)
     except Rejected:
         raise
     except MemoryError as error:
@@ -265,9 +264,13 @@ def _refuse_nonsense(header: Dataset, *, at_end: bool) -> None:
         raise Rejected("The file ends inside its header.", reason="truncated_header")
 
 
-def _pixel_element(stream: BinaryIO, syntax: UID) -> PixelElement | None:
-    """The element at which reading stopped; None at the end of the file (PS3.5 7.1)."""
-    order = "<" if syntax.is_little_endian else ">"
+def _pixel_element(stream: BinaryIO, header: Dataset) -> PixelElement | None:
+    """The element at which reading stopped; None at the end of the file (PS3.5 7.1).
+
+    Some files are written with implicit VR under an explicit transfer syntax: what was found counts.
+    """
+    implicit, little = header.original_encoding
+    order = "<" if little else ">"
     head = stream.read(8)
     if len(head) < 8:
         return None
@@ -276,7 +279,7 @@ def _pixel_element(stream: BinaryIO, syntax: UID) -> PixelElement | None:
     if keyword is None:
         return None
     vr = "OW"
-    if syntax.is_implicit_VR:
+    if implicit:
         (length,) = struct.unpack(f"{order}L", head[4:])
     else:
         vr = head[4:6].decode("ascii", "replace")

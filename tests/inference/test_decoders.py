@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer.errors import Rejected, TooLarge, Unavailable, Unsupported
+from inference.decoders import Decoders
+from inference.limits import Limits
+from tests.fakes import decoder_calls as calls
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Decoders]:
+    """Two decoders that give a call one second and 256 MB."""
+    with Decoders(Limits(timeout_s=1.0, memory_bytes=256 * 2**20), processes=2) as pool:
+        yield pool
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_until_dead(process_id: int, seconds: float = 15) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not is_alive(process_id):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def reason_of(pool: Decoders, function: object, *args: object) -> str:
+    with pytest.raises(Rejected) as refused:
+        pool.result(pool.submit(function, *args))  # type: ignore[arg-type]
+    return refused.value.reason
+
+
+def test_a_call_is_answered_by_another_process(impatient: Decoders) -> None:
+    assert impatient.result(impatient.submit(calls.double, 21)) == 42
+    assert impatient.result(impatient.submit(calls.process_id)) != os.getpid()
+
+
+def test_a_decoder_that_never_returns_is_killed_and_the_pool_goes_on(
+    impatient: Decoders, tmp_path: Path
+) -> None:
+    note = tmp_path / "process"
+    assert reason_of(impatient, calls.note_and_never_return, note) == "decode_timeout"
+    assert wait_until_dead(int(note.read_text()))
+    assert impatient.result(impatient.submit(calls.double, 4)) == 8
+
+
+@pytest.mark.parametrize("deadly", [(calls.leave, 3), (calls.crash,)])
+def test_a_decoder_that_dies_costs_only_its_own_call(impatient: Decoders, deadly: tuple[object, ...]) -> None:
+    assert reason_of(impatient, *deadly) in ("decoder_crashed", "decode_timeout")
+    assert impatient.result(impatient.submit(calls.double, 5)) == 10
+
+
+def test_good_calls_among_deadly_ones_are_all_answered(impatient: Decoders) -> None:
+    deadly = [impatient.submit(calls.leave, 1) for _ in range(6)]
+    good = [impatient.submit(calls.double, n) for n in range(30)]
+    assert [impatient.result(call) for call in good] == [2 * n for n in range(30)]
+    for call in deadly:
+        with pytest.raises(Rejected):
+            impatient.result(call)
+
+
+def test_memory_is_bounded(impatient: Decoders) -> None:
+    with pytest.raises(TooLarge):
+        impatient.result(impatient.submit(calls.fill_memory, 2**30))
+    assert impatient.result(impatient.submit(calls.fill_memory, 2**24)) == 2**24
+
+
+def test_our_own_refusals_arrive_as_they_were_raised(impatient: Decoders) -> None:
+    with pytest.raises(Unsupported) as refused:
+        impatient.result(impatient.submit(calls.refuse))
+    assert refused.value.reason == "report"
+
+
+def test_an_unforeseen_error_is_a_refusal_that_does_not_quote_the_file(
+    impatient: Decoders, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Rejected) as refused:
+        impatient.result(impatient.submit(calls.stumble))
+    assert refused.value.reason == "undecodable_pixel_data"
+    assert "DOE" not in str(refused.value) + caplog.text
+
+
+def test_decoders_do_not_load_the_encoder_runtime(impatient: Decoders) -> None:
+    loaded = impatient.result(impatient.submit(calls.loaded_modules))
+    assert "pydicom" in loaded
+    assert "onnxruntime" not in loaded
+
+
+def test_a_pool_that_lost_an_idle_process_goes_on(impatient: Decoders) -> None:
+    impatient.result(impatient.submit(calls.double, 1))
+    for _ in range(3):
+        os.kill(impatient.result(impatient.submit(calls.process_id)), signal.SIGKILL)
+        time.sleep(0.5)
+        assert impatient.result(impatient.submit(calls.double, 1)) == 2
+
+
+def test_closing_does_not_wait_for_a_hanging_call() -> None:
+    pool = Decoders(Limits(timeout_s=600), processes=1)
+    call = pool.submit(calls.never_return)
+    raised: list[type[BaseException]] = []
+
+    def wait() -> None:
+        try:
+            pool.result(call)
+        except Unavailable as error:
+            raised.append(type(error))
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    time.sleep(1)
+    started = time.monotonic()
+    pool.close()
+    waiter.join(timeout=20)
+    assert raised == [Unavailable]
+    assert time.monotonic() - started < 15
+    with pytest.raises(Unavailable):
+        pool.submit(calls.double, 1)
+
+
+HANGING_SERVER = """
+import sys
+from pathlib import Path
+from inference.decoders import Decoders
+from inference.limits import Limits
+from tests.fakes import decoder_calls as calls
+
+if __name__ == "__main__":
+    pool = Decoders(Limits(timeout_s=600), processes=1)
+    pool.result(pool.submit(calls.note_and_never_return, Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="decoders follow their parent into death on Linux only")
+def test_a_hanging_decoder_does_not_outlive_a_killed_server(tmp_path: Path) -> None:
+    script, note = tmp_path / "server.py", tmp_path / "process"
+    script.write_text(HANGING_SERVER)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen([sys.executable, str(script), str(note)], env=environment, cwd=ROOT)
+    end = time.monotonic() + 30
+    while not (note.exists() and note.read_text()) and time.monotonic() < end:
+        time.sleep(0.05)
+    decoder = int(note.read_text())
+    assert is_alive(decoder)
+    server.kill()
+    server.wait()
+    assert wait_until_dead(decoder)
+
+
+def test_no_decoder_is_left_when_the_pool_is_closed() -> None:
+    with Decoders(Limits(), processes=2) as pool:
+        process_id = pool.result(pool.submit(calls.process_id))
+    assert wait_until_dead(process_id)
