@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +14,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from demo.orthanc import LocalOrthanc, OrthancMissing
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.ports import Archive
@@ -39,35 +35,36 @@ end
 
 
 class RealOrthanc:
-    """An Orthanc of our own on free ports, kept to itself."""
+    """An Orthanc of our own, with the hands that fill and empty it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.http_port, self.dicom_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "filter.lua").write_text(LUA)
+        self.local = LocalOrthanc(
+            folder=folder,
+            user=USER,
+            password=PASSWORD,
+            ae_title="ARCHIVE",
+            modalities={"SENDER": ("127.0.0.1", 104)},
+            overwrite_instances=True,
+            stable_age_s=1,
+            extra={
+                "RegisteredUsers": {USER: PASSWORD, LIMITED_USER: LIMITED_PASSWORD},
+                "LuaScripts": [str(folder / "filter.lua")],
+                "HttpCompressionEnabled": True,
+            },
+        )
+        self.url = self.local.http_url
+        self.dicom_port = self.local.dicom_port
         self.client = httpx.Client(
             base_url=self.url, auth=(USER, PASSWORD), headers={"Accept-Encoding": "identity"}, timeout=30
         )
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        (self.folder / "filter.lua").write_text(LUA)
-        config = self.folder / "orthanc.json"
-        config.write_text(json.dumps(self._config()))
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["Orthanc", str(config)],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "TCP_NODELAY": "1", "PATH": f"{os.environ['PATH']}:/usr/sbin"},
-            )
-        self._wait()
+        self.local.__enter__()
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(30)
-            self._process = None
+        self.local.stop()
 
     def empty(self) -> None:
         for patient in self.client.get("/patients").json():
@@ -80,51 +77,16 @@ class RealOrthanc:
         for found in self.client.post("/tools/lookup", content=sop_instance_uid).json():
             self.client.delete(found["Path"]).raise_for_status()
 
-    def _config(self) -> dict[str, object]:
-        return {
-            "Name": "contract",
-            "StorageDirectory": str(self.folder / "storage"),
-            "IndexDirectory": str(self.folder / "storage"),
-            "HttpPort": self.http_port,
-            "DicomPort": self.dicom_port,
-            "DicomAet": "ARCHIVE",
-            "RemoteAccessAllowed": False,
-            "AuthenticationEnabled": True,
-            "RegisteredUsers": {USER: PASSWORD, LIMITED_USER: LIMITED_PASSWORD},
-            "DicomCheckCalledAet": True,
-            "DicomCheckModalityHost": True,
-            "DicomAlwaysAllowEcho": False,
-            "DicomAlwaysAllowStore": False,
-            "DicomModalities": {"sender": ["SENDER", "127.0.0.1", 104]},
-            "OverwriteInstances": True,
-            "StableAge": 1,
-            "LuaScripts": [str(self.folder / "filter.lua")],
-        }
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if self.client.get("/system").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-        raise RuntimeError((self.folder / "log").read_text()[-2000:])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
 
 @pytest.fixture(scope="session")
 def started_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealOrthanc]:
-    if shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        pytest.skip("no Orthanc on this machine")
     orthanc = RealOrthanc(tmp_path_factory.mktemp("orthanc"))
-    orthanc.start()
+    try:
+        orthanc.start()
+    except OrthancMissing as missing:
+        if os.environ.get("CBIR_REQUIRE_ORTHANC"):
+            raise
+        pytest.skip(str(missing))
     yield orthanc
     orthanc.stop()
     orthanc.client.close()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.orthanc import free_port
 from indexer.adapters.inference_http import InferenceClient
 from indexer.errors import (
     CbirError,
@@ -27,7 +28,7 @@ from indexer.errors import (
 from inference.app import create_app
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.server import serving
-from tests.indexer.adapters.conftest import ct_instance, dicom_bytes, free_port
+from tests.indexer.adapters.conftest import ct_instance, dicom_bytes
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import ClassVar
 import pytest
 from pydicom import dcmread
 
+from demo.orthanc import free_port
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.adapters.orthanc import archive as archive_module
 from indexer.domain import SeriesReference
@@ -30,7 +31,6 @@ from tests.indexer.adapters.conftest import (
     RealOrthanc,
     ct_instance,
     dicom_bytes,
-    free_port,
 )
 
 STORESCU = "/usr/bin/storescu"
@@ -254,6 +254,7 @@ class TestWithARealOrthanc:
             thread.join(60)
         assert answers == [expected] * 8
 
+    @pytest.mark.usefixtures("orthanc")
     def test_orthanc_going_and_coming_back_is_met_without_a_new_archive(self, tmp_path: Path) -> None:
         orthanc = RealOrthanc(tmp_path)
         orthanc.start()
