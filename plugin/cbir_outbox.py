@@ -88,6 +88,7 @@ class Outbox:
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
+                self._database.close()
                 self._set_aside(error)
                 self._insert(change, orthanc_id, observed_at)
 
@@ -100,6 +101,7 @@ class Outbox:
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
+                self._database.close()
                 self._set_aside(error)
                 return []
 
@@ -175,26 +177,25 @@ class Outbox:
         try:
             self._connect()
         except sqlite3.DatabaseError as error:
-            self._database.close()
             if not _is_damage(error):
                 raise
             self._set_aside(error)
 
     def _connect(self) -> None:
-        self._database = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-        self._path.chmod(0o600)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        verdict = self._database.execute("PRAGMA quick_check").fetchone()[0]
-        if verdict != "ok":
-            damage = sqlite3.DatabaseError(verdict)
-            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damage
-        self._database.executescript(_SCHEMA)
-        self._waiting = int(self._database.execute("SELECT count(*) FROM waiting").fetchone()[0])
+        database = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        try:
+            self._path.chmod(0o600)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            _check(database)
+            database.executescript(_SCHEMA)
+            self._waiting = int(database.execute("SELECT count(*) FROM waiting").fetchone()[0])
+        except sqlite3.Error:
+            database.close()
+            raise
+        self._database = database
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        self._database.close()
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         for suffix in ("", "-wal", "-shm"):
             part = self._path.with_name(self._path.name + suffix)
@@ -211,6 +212,14 @@ def _merged(waiting: str | None, change: str) -> str:
     if waiting == NEW and change == UPDATED:
         return NEW
     return change
+
+
+def _check(database: sqlite3.Connection) -> None:
+    verdict = database.execute("PRAGMA quick_check").fetchone()[0]
+    if verdict != "ok":
+        damage = sqlite3.DatabaseError(verdict)
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
