@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
+from indexer.answers.echo import is_echo
 from indexer.answers.example import Example, read_example
 from indexer.answers.sr import References, refusal_report, similar_cases_report
 from indexer.domain import Answer
@@ -49,14 +50,14 @@ class Answering:
             question_id: the UIDs of the document are derived from it.
 
         Returns:
-            A Comprehensive SR; None when there is nobody to answer, because only answers of ours came back.
+            A Comprehensive SR; None when our own answer came back, alone or with what it answers.
 
         Raises:
             Unavailable: a neighbour did not answer: ask again later.
             Rejected: the files cannot even be read, so that no document can be filed.
         """
         example = read_example(paths)
-        if all(instance.is_own_answer for instance in example.instances):
+        if is_echo(example, paths, self.now()):
             return None
         try:
             found = self._search(example, paths, caller)

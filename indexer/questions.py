@@ -206,7 +206,7 @@ class Questions:
             self._forget(opened, refusal.reason)
             return
         if document is None:
-            self._forget(opened, "own_answer")
+            self._forget(opened, "echo")
         else:
             self._answered(opened, document)
 

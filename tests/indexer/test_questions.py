@@ -253,7 +253,31 @@ def test_our_own_answer_that_comes_back_is_not_answered_again(
     room.send(instance("asked", Modality="SR", Manufacturer=MANUFACTURER))
     wait_until(room.is_empty)
     assert room.mailbox.tried == []
-    assert "reason=own_answer" in caplog.text
+    assert "reason=echo" in caplog.text
+
+
+def test_a_study_that_is_forwarded_back_with_its_fresh_answer_is_not_answered_for_ever(room: Room) -> None:
+    room.send(instance("asked", number=1))
+    wait_until(room.is_empty)
+    [(_, answer)] = room.mailbox.delivered
+    room.send(instance("asked", number=1))
+    room.send(answer)
+    wait_until(room.is_empty)
+    assert len(room.mailbox.delivered) == 1
+
+
+def test_a_study_with_an_old_answer_or_a_new_image_is_a_question_again(room: Room) -> None:
+    room.send(instance("asked", number=1))
+    wait_until(room.is_empty)
+    [(_, answer)] = room.mailbox.delivered
+    room.send(answer)
+    room.send(instance("asked", number=2))
+    wait_until(room.is_empty)
+    answer.ContentDate = "20200101"
+    room.send(answer)
+    room.send(instance("asked", number=1))
+    wait_until(room.is_empty)
+    assert room.mailbox.outcomes() == ["found"] * 3
 
 
 def test_a_report_beside_images_is_left_out_of_the_search(room: Room) -> None:

@@ -1,0 +1,53 @@
+"""A study that comes back with our own answer in it: asked about again, it would come back for ever.
+
+A workstation that forwards every changed study to us would, with each answer filed in that study, send us
+the study again. So a study whose every image is named by a fresh answer of ours that came with it is an
+echo. Later the same study is a question like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from indexer.answers.example import Example
+
+FRESH: Final = timedelta(minutes=10)
+
+
+def is_echo(example: Example, paths: Sequence[Path], now: datetime) -> bool:
+    """Whether only our answers came, or images that a fresh one among them has already answered.
+
+    Args:
+        example: the instances.
+        paths: their files, in the same order.
+        now: local time.
+    """
+    answers = [
+        path for path, instance in zip(paths, example.instances, strict=True) if instance.is_own_answer
+    ]
+    others = {i.sop_instance_uid for i in example.instances if not i.is_own_answer}
+    return not others or any(others <= set(_answered(path, now)) for path in answers)
+
+
+def _answered(path: Path, now: datetime) -> Iterator[str]:
+    """The instances that a fresh answer rests on; none of an old one, or of one that cannot be read."""
+    try:
+        answer = pydicom.dcmread(path)
+        written = datetime.strptime(f"{answer.ContentDate}{answer.ContentTime}"[:14], "%Y%m%d%H%M%S")
+        if abs(now - written) <= FRESH:
+            yield from _evidence(answer)
+    except Exception:  # noqa: BLE001 - pydicom's edge; an unreadable answer answers nothing
+        return
+
+
+def _evidence(answer: Dataset) -> Iterator[str]:
+    for study in answer.get("CurrentRequestedProcedureEvidenceSequence", []):
+        for series in study.get("ReferencedSeriesSequence", []):
+            for reference in series.get("ReferencedSOPSequence", []):
+                yield str(reference.ReferencedSOPInstanceUID)
