@@ -10,9 +10,12 @@ from engine.wire import PointId, Wire
 
 
 class Match(Wire):
-    """Exactly one of a value, any of several values, or any but several."""
+    """Exactly one of a value, any of several values, or any but several.
 
-    value: bool | int | str | None = None
+    A bool cannot be matched: Edge's bindings turn `True` into the integer 1, and find nothing.
+    """
+
+    value: int | str | None = None
     any: list[str] | list[int] | None = None
     except_: list[str] | list[int] | None = Field(None, alias="except")
 

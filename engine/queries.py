@@ -45,7 +45,7 @@ class QueryBuilder:
             filter=_filter(question),
             score_threshold=question.score_threshold,
             params=_params(question.params),
-            with_vector=with_vector(question.with_vector),
+            with_vector=with_vector(self._vectors, question.with_vector),
             with_payload=with_payload(question.with_payload, default=False),
         )
 
@@ -70,13 +70,17 @@ class QueryBuilder:
 
 def check_vector(vectors: dict[str, VectorParams], name: str, vector: Array) -> None:
     """Raise BadRequest unless the collection has such a vector, of this shape."""
-    if name not in vectors:
-        raise BadRequest(f"Wrong input: Not existing vector name error: {name}")
+    _check_name(vectors, name)
     expected, got = vectors[name].size, vector.shape[-1]
     if expected != got:
         raise BadRequest(f"Wrong input: Vector dimension error: expected dim: {expected}, got {got}")
     if vector.ndim == 2 and vectors[name].multivector_config is None:
         raise BadRequest(f"Wrong input: Conversion between multi and regular vectors failed: {name}")
+
+
+def _check_name(vectors: dict[str, VectorParams], name: str) -> None:
+    if name not in vectors:
+        raise BadRequest(f"Wrong input: Not existing vector name error: {name}")
 
 
 def with_payload(wanted: WithPayload | None, *, default: bool) -> Selector:
@@ -92,9 +96,12 @@ def with_payload(wanted: WithPayload | None, *, default: bool) -> Selector:
             return wanted
 
 
-def with_vector(wanted: WithVector | None) -> bool | list[str]:
-    """Which vectors to give; none when the request does not say."""
-    return False if wanted is None else wanted
+def with_vector(vectors: dict[str, VectorParams], wanted: WithVector | None) -> bool | list[str]:
+    """Which vectors to give; none when the request does not say. Raises BadRequest for an unknown one."""
+    if isinstance(wanted, list):
+        for name in wanted:
+            _check_name(vectors, name)
+    return wanted or False
 
 
 def _filter(stage: Prefetch) -> edge.Filter | None:

@@ -160,7 +160,7 @@ class Shard:
             found = self._shard.retrieve(
                 list(asked.ids),
                 with_payload(asked.with_payload, default=True),
-                with_vector(asked.with_vector),
+                with_vector(self.config.vectors, asked.with_vector),
             )
         return [_record(point) for point in found]
 
@@ -185,7 +185,7 @@ class Shard:
                     limit=asked.limit or DEFAULT_LIMIT,
                     filter=edge_filter(asked.filter),
                     with_payload=with_payload(asked.with_payload, default=True),
-                    with_vector=with_vector(asked.with_vector),
+                    with_vector=with_vector(self.config.vectors, asked.with_vector),
                 )
             )
         return [_record(point) for point in points], None if following is None else _id(following)
