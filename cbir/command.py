@@ -1,0 +1,158 @@
+"""The command `cbir`: parse, call the use case, print."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from cbir.asking import Asked, ask
+from cbir.backfill import look_at_everything
+from cbir.configuration import markdown_table
+from cbir.deployment import Deployment
+from cbir.folder_index import index_folder
+from cbir.inference_process import work
+from cbir.logs import configure_logging
+from cbir.serve import serve
+from cbir.settings import Settings
+from cbir.tables import print_matches, print_series, print_status
+from indexer.errors import CbirError, Rejected
+from inference.encoder import check_runtime
+from inference.worker import now_utc
+
+app = typer.Typer(
+    help="Ask a PACS with an image. Options are environment variables: see `cbir configuration`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command("serve")
+def serve_command() -> None:
+    """Run the service: page and API, the CBIR application entity, workers and the vector engine."""
+    settings = _settings()
+    check_runtime()
+    serve(settings)
+
+
+@app.command()
+def worker(
+    parent_pid: Annotated[int, typer.Option(hidden=True, help="End when this process is gone.")] = 0,
+) -> None:
+    """Run one worker: lease series, embed them, store their vectors."""
+    settings = _settings()
+    check_runtime()
+    stop = _stop_on_signals()
+    with Deployment(settings) as deployment:
+        work(deployment, stop, parent_pid=parent_pid)
+
+
+@app.command()
+def index(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="DICOM files.")]) -> None:
+    """Index a folder of DICOM files, with no PACS."""
+    settings = _settings(folder=folder)
+    check_runtime()
+    console = Console()
+    with Deployment(settings) as deployment:
+        counts = index_folder(deployment, console, _stop_on_signals())
+        print_status(console, counts, deployment.ledger.reasons(), None)
+
+
+@app.command()
+def search(
+    study: Annotated[str | None, typer.Option(help="Study Instance UID that is indexed.")] = None,
+    series: Annotated[str | None, typer.Option(help="Series Instance UID that is indexed.")] = None,
+    example: Annotated[Path | None, typer.Option(exists=True, help="A DICOM file or a folder.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Matches.")] = 10,
+    as_json: AsJson = False,
+    same_patient: Annotated[bool, typer.Option("--same-patient", help="Let the same patient match.")] = False,
+) -> None:
+    """Find the prior studies that look like an example."""
+    with Deployment(_settings()) as deployment:
+        answer, body = ask(deployment, Asked(study, series, example, limit, not same_patient))
+    if as_json:
+        typer.echo(body.model_dump_json(indent=2))
+    else:
+        print_matches(Console(), answer)
+
+
+@app.command()
+def status(
+    series: Annotated[bool, typer.Option("--series", help="A line for each series.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is waiting, indexed, skipped and failed, and why."""
+    with Deployment(_settings()) as deployment:
+        ledger = deployment.ledger
+        if series:
+            print_series(Console(), ledger, as_json=as_json)
+            return
+        counts, reasons, lag_s = ledger.counts(), ledger.reasons(), ledger.lag_s(now_utc())
+        if as_json:
+            typer.echo(json.dumps({"series": counts, "reasons": reasons, "lag_s": lag_s}))
+        else:
+            print_status(Console(), counts, reasons, lag_s)
+
+
+@app.command()
+def retry(reason: Annotated[str | None, typer.Option(help="Only those that failed so.")] = None) -> None:
+    """Put failed series back to waiting."""
+    with Deployment(_settings()) as deployment:
+        typer.echo(f"{deployment.ledger.retry(reason)} series are waiting again.")
+
+
+@app.command()
+def reconcile() -> None:
+    """Compare all of the archive, the ledger and the vectors now."""
+    with Deployment(_settings()) as deployment:
+        typer.echo(str(deployment.reconciler().compare(now_utc())))
+
+
+@app.command()
+def backfill() -> None:
+    """Have every series of the archive looked at again, after everything else that waits."""
+    with Deployment(_settings()) as deployment:
+        typer.echo(f"{look_at_everything(deployment)} series are waiting.")
+
+
+@app.command()
+def configuration() -> None:
+    """Print every option as a Markdown table."""
+    typer.echo(markdown_table())
+
+
+def main() -> NoReturn:
+    """Run the command; our own errors are one line on standard error and exit status 1."""
+    try:
+        app()
+    except CbirError as refused:
+        Console(stderr=True).print(f"cbir: {refused}", style="red", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _settings(folder: Path | None = None) -> Settings:
+    try:
+        settings = Settings() if folder is None else Settings(folder=folder)
+    except ValidationError as wrong:
+        faults = "; ".join(f"CBIR_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors())
+        raise Rejected(f"The settings are not right. {faults}") from None
+    configure_logging(settings.log_level)
+    return settings
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,241 @@
+"""The composition root: each port of one installation, built from the settings when first asked for."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property, partial
+from types import TracebackType
+
+from fastapi import FastAPI
+
+from cbir.engine_process import Endpoint, vector_endpoint
+from cbir.local_encoder import LocalEncoder
+from cbir.settings import LOOPBACK, Settings
+from indexer.adapters.folder import FolderArchive
+from indexer.adapters.orthanc import OrthancArchive
+from indexer.adapters.qdrant import QdrantIndex
+from indexer.ae import ApplicationEntity
+from indexer.answering import Answering
+from indexer.answers.links import Links
+from indexer.api import ApiSettings, House, create_app
+from indexer.delivery import deliver
+from indexer.domain import EncoderVersion
+from indexer.following import ChangeFollower, Events, Follower, Reconciler
+from indexer.ledger import Ledger
+from indexer.patience import Patience
+from indexer.patients import Pseudonyms, load_key
+from indexer.ports import Encoder
+from indexer.questions import Questions
+from indexer.search import Search
+from indexer.spool import Spool
+from inference.card import load_card
+from inference.embedding import SeriesEmbedder
+from inference.limits import Limits
+from inference.worker import Worker, WorkLimits
+
+
+class Deployment:
+    """One installation. What was built is closed in reverse order when the block ends."""
+
+    def __init__(self, settings: Settings, endpoint: Endpoint | None = None) -> None:
+        """Build nothing yet.
+
+        Args:
+            settings: every option.
+            endpoint: where the vectors are; None finds or starts what the settings say.
+        """
+        self.settings = settings
+        self._given_endpoint = endpoint
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Deployment:
+        """Make the data directory."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was built."""
+        self._closing.close()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The state of every series."""
+        ledger = Ledger.open(self.settings.resolved_database_url)
+        self._closing.callback(ledger.close)
+        return ledger
+
+    @cached_property
+    def archive(self) -> OrthancArchive | FolderArchive:
+        """Orthanc, or the folder that is followed in its place."""
+        settings = self.settings
+        if settings.folder is not None:
+            return FolderArchive(settings.folder)
+        return self._closing.enter_context(
+            OrthancArchive(
+                str(settings.orthanc_url),
+                user=settings.orthanc_user,
+                password=settings.orthanc_password.get_secret_value(),
+                timeout_s=settings.orthanc_timeout_s,
+                max_instance_bytes=settings.max_instance_bytes,
+            )
+        )
+
+    @cached_property
+    def index(self) -> QdrantIndex:
+        """The vectors, with the place for this encoder's made."""
+        endpoint = self._given_endpoint or self._closing.enter_context(vector_endpoint(self.settings))
+        index = QdrantIndex(endpoint.url, api_key=endpoint.api_key)
+        self._closing.callback(index.close)
+        index.prepare(self.encoder_version)
+        return index
+
+    @cached_property
+    def encoder_version(self) -> EncoderVersion:
+        """The encoder whose vectors are written and searched, read from its card."""
+        return load_card(self.settings.encoders_dir / self.settings.encoder).encoder_version
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """The keyed hash of patients."""
+        configured = self.settings.patient_key.get_secret_value()
+        return Pseudonyms(load_key(self.settings.data_dir, configured))
+
+    @cached_property
+    def embedder(self) -> SeriesEmbedder:
+        """The encoder and its decoders in this process."""
+        settings = self.settings
+        return self._closing.enter_context(
+            SeriesEmbedder.open(
+                settings.encoders_dir / settings.encoder,
+                pseudonym=self.pseudonyms.of,
+                limits=Limits(
+                    max_instance_bytes=settings.max_instance_bytes,
+                    max_frame_pixels=settings.max_frame_pixels,
+                    timeout_s=settings.decode_timeout_s,
+                ),
+                decoders=settings.decoders,
+                providers=settings.providers,
+                threads=settings.threads,
+                batch_size=settings.batch_size,
+                max_frames=settings.max_frames,
+            )
+        )
+
+    def worker(self) -> Worker:
+        """A worker in this process."""
+        settings = self.settings
+        return Worker(
+            ledger=self.ledger,
+            archive=self.archive,
+            index=self.index,
+            embedder=self.embedder,
+            spool=settings.data_dir / "spool",
+            limits=WorkLimits(
+                lanes=settings.lanes,
+                lease_s=settings.lease_s,
+                max_attempts=settings.max_attempts,
+                max_frames=settings.max_frames,
+            ),
+        )
+
+    @property
+    def local_encoder(self) -> LocalEncoder:
+        """The encoder of this process, for a command that asks once."""
+        return LocalEncoder(lambda: self.embedder)
+
+    @property
+    def links(self) -> Links:
+        """Where matches are opened; a folder has no such place."""
+        settings = self.settings
+        if settings.folder is not None:
+            return Links()
+        return Links(settings.orthanc_public_url or str(settings.orthanc_url), settings.orthanc_ae_title)
+
+    def search(self, encoder: Encoder) -> Search:
+        """Query by example, new examples embedded by `encoder`."""
+        return Search(
+            encoder_version=self.encoder_version,
+            ledger=self.ledger,
+            archive=self.archive,
+            encoder=encoder,
+            index=self.index,
+            access=self.archive,
+        )
+
+    def events(self) -> Events:
+        """Where the plugin's hints go."""
+        return Events(self.ledger, archive=self.archive.name, quiet_s=self.settings.quiet_s)
+
+    def reconciler(self) -> Reconciler:
+        """The comparison of the archive, the ledger and the vectors."""
+        return Reconciler(
+            archive=self.archive,
+            ledger=self.ledger,
+            index=self.index,
+            encoder=self.encoder_version,
+            quiet_s=self.settings.quiet_s,
+        )
+
+    def follower(self) -> Follower:
+        """The thread that follows the archive; a folder has no log to read."""
+        archive, settings = self.archive, self.settings
+        log = archive if isinstance(archive, OrthancArchive) else None
+        changes = (
+            ChangeFollower(log, self.ledger, archive=archive.name, quiet_s=settings.quiet_s) if log else None
+        )
+        return Follower(self.reconciler(), changes, poll_s=settings.poll_s, reconcile_s=settings.reconcile_s)
+
+    def web_application(self, search: Search, encoder: Encoder) -> FastAPI:
+        """The page and the API."""
+        settings = self.settings
+        house = House(
+            search=search,
+            ledger=self.ledger,
+            archive=self.archive,
+            access=self.archive,
+            index=self.index,
+            encoder=encoder,
+            encoder_version=self.encoder_version,
+            events=self.events().accept if settings.folder is None else None,
+        )
+        return create_app(
+            house,
+            ApiSettings(
+                api_token=settings.api_token.get_secret_value(),
+                plugin_secret=settings.plugin_secret.get_secret_value(),
+                allowed_hosts=LOOPBACK if settings.http_host in LOOPBACK else (),
+                max_upload_bytes=settings.max_upload_bytes,
+                max_questions=settings.max_questions,
+                links=self.links,
+            ),
+        )
+
+    def questions(self, search: Search) -> Questions:
+        """What is sent to the AE title, from its acknowledgement to the delivery of its answer."""
+        settings = self.settings
+        return Questions(
+            spool=Spool(settings.data_dir / "questions"),
+            answering=Answering(
+                search,
+                limit=settings.answer_limit,
+                references=settings.references,
+                retrieve_ae_title=settings.orthanc_ae_title,
+            ),
+            deliver=partial(deliver, ae_title=settings.ae_title),
+            callers=settings.callers,
+            patience=Patience(quiet_s=settings.question_quiet_s, give_up_s=settings.answer_retry_s),
+        )
+
+    def application_entity(self, questions: Questions) -> ApplicationEntity:
+        """The CBIR application entity."""
+        settings = self.settings
+        return ApplicationEntity(
+            ae_title=settings.ae_title,
+            host=settings.dimse_host,
+            port=settings.dimse_port,
+            callers=settings.callers,
+            questions=questions,
+            max_instance_bytes=settings.max_instance_bytes,
+        )

@@ -1,0 +1,37 @@
+"""`cbir index FOLDER`: the worker and its decoders in this process, until every series is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from cbir.deployment import Deployment
+from cbir.progress import watch_until_done
+from indexer.ledger import State
+
+SETTLED_S = 0.3
+NO_LIMIT_S = float("inf")
+
+
+def index_folder(deployment: Deployment, console: Console, stop: threading.Event) -> Mapping[State, int]:
+    """Compare the folder with the ledger, index what is new or changed, and show how it goes.
+
+    What other folders brought stays indexed: folders add up.
+
+    Returns:
+        How many series are in each state, those of earlier runs included.
+    """
+    deployment.reconciler().compare(datetime.now(UTC), stop)
+    worker = deployment.worker()
+    working = threading.Thread(target=worker.run, args=(stop,), name="worker")
+    working.start()
+    try:
+        return watch_until_done(
+            console, deployment.ledger.counts, settled_s=SETTLED_S, limit_s=NO_LIMIT_S, stop=stop
+        )
+    finally:
+        stop.set()
+        working.join()

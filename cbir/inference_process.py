@@ -1,0 +1,66 @@
+"""`cbir worker`: lease and index, and embed for those who ask without an encoder of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from cbir.deployment import Deployment
+from cbir.supervise import end_with_parent
+from inference.app import create_app
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 2
+
+
+def work(deployment: Deployment, stop: threading.Event, *, parent_pid: int = 0) -> None:
+    """Index until `stop` is set, answering POST /embeddings beside when the settings give a port.
+
+    Args:
+        deployment: the ports of this installation.
+        stop: ends the work; what is leased is finished first.
+        parent_pid: end when this process is gone; 0 stays.
+    """
+    if parent_pid:
+        end_with_parent(parent_pid, stop)
+    embedder = deployment.embedder
+    logger.info("worker_started encoder=%s providers=%s", embedder.version, ",".join(embedder.providers))
+    with _answering(deployment):
+        deployment.worker().run(stop)
+
+
+@contextmanager
+def _answering(deployment: Deployment) -> Iterator[None]:
+    settings = deployment.settings
+    if not settings.inference_port:
+        yield
+        return
+    app = create_app(
+        deployment.embedder,
+        token=settings.inference_token.get_secret_value(),
+        max_upload_bytes=settings.max_upload_bytes,
+        max_at_once=settings.max_questions,
+        spool=settings.data_dir / "spool",
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.inference_host,
+            port=settings.inference_port,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    thread = threading.Thread(target=server.run, name="inference-http", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

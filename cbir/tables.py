@@ -1,0 +1,90 @@
+"""What the command prints for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from indexer.domain import Answer
+from indexer.ledger import Ledger, SeriesRow, State
+
+NOTICE = "Not for diagnosis. Similar in appearance to the encoder; it knows nothing of the patient."
+PAGE = 500
+
+
+def print_matches(console: Console, answer: Answer) -> None:
+    """The matches of one question, each with its DICOM reference."""
+    if not answer.matches:
+        console.print("No similar prior case is indexed.")
+        return
+    table = Table(title=f"Similar prior cases ({answer.encoder.name}, {answer.took_ms:.0f} ms)")
+    for heading in ("Rank", "Score", "Modality", "Body part", "Date"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("Study, series, instance and frame", overflow="fold")
+    for match in answer.matches:
+        about = match.attributes
+        table.add_row(
+            str(match.rank),
+            f"{match.score:.3f}",
+            about.modality,
+            about.body_part_examined,
+            about.study_date.isoformat() if about.study_date else "",
+            f"{match.reference.study_instance_uid}\n{match.reference.series_instance_uid}\n"
+            f"{match.frame.sop_instance_uid} / {match.frame.frame_number}",
+        )
+    console.print(table)
+    console.print(NOTICE, style="dim")
+
+
+def print_status(
+    console: Console, counts: Mapping[State, int], reasons: Mapping[str, int], lag_s: float | None
+) -> None:
+    """How many series are in each state, and why some are not indexed."""
+    console.print("  ".join(f"{state} {count}" for state, count in counts.items()))
+    for reason, count in reasons.items():
+        console.print(f"  {count} x {reason}")
+    if lag_s:
+        console.print(f"The series that waits longest has waited {lag_s:.0f} s.")
+
+
+def print_series(console: Console, ledger: Ledger, *, as_json: bool) -> None:
+    """A line for each series: tab-separated, or a JSON object."""
+    for row in _every_row(ledger):
+        if as_json:
+            console.out(json.dumps(series_as_json(row)), highlight=False)
+        else:
+            shown = (
+                row.series_instance_uid or row.archive_id,
+                row.modality,
+                row.state,
+                row.reason,
+                row.detail,
+            )
+            console.out("\t".join(shown), highlight=False)
+
+
+def series_as_json(row: SeriesRow) -> dict[str, object]:
+    """One series as `GET /api/series` shows it."""
+    return {
+        "series_instance_uid": row.series_instance_uid,
+        "study_instance_uid": row.study_instance_uid,
+        "orthanc_id": row.orthanc_id,
+        "modality": row.modality,
+        "state": row.state,
+        "reason": row.reason,
+        "attempts": row.attempts,
+        "encoder": row.encoder,
+    }
+
+
+def _every_row(ledger: Ledger) -> Iterator[SeriesRow]:
+    cursor: str | None = None
+    while True:
+        page = ledger.rows(limit=PAGE, cursor=cursor)
+        yield from page.rows
+        cursor = page.next_cursor
+        if cursor is None:
+            return
