@@ -178,7 +178,7 @@ class StoredPixels:
             return self._unpacked(frame_index), {
                 "photometric_interpretation": self.description.photometric_interpretation
             }
-        failure: Exception | None = None
+        failure: BaseException | None = None
         for plugin in _plugins_of(self._decoder):
             self._instance.stream.seek(self._element.offset)
             try:
@@ -187,7 +187,9 @@ class StoredPixels:
                 )
             except MemoryError as error:
                 raise TooLarge("The frame does not fit into the memory a decoder may use.") from error
-            except Exception as error:  # noqa: BLE001 - codecs raise anything; the next may do
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - codecs raise anything; those in Rust panic
                 failure = error
         raise Rejected(
             f"No decoder can read the frame ({type(failure).__name__}).", reason="undecodable_pixel_data"

@@ -81,6 +81,18 @@ class InstanceFile:
         return _uid(self.header, "SOPClassUID") or _uid(meta, "MediaStorageSOPClassUID")
 
 
+class _Clipped(io.BufferedReader):
+    """A file that never allocates for more bytes than it has, whatever length an element claims."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self.size_bytes = self.seek(0, io.SEEK_END)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = self.size_bytes - self.tell()
+        return super().read(left if size is None or size < 0 else min(size, max(left, 0)))
+
+
 @contextmanager
 def tolerant() -> Iterator[None]:
     """Read what can be read: pydicom's warnings about malformed values are not ours to repeat."""
@@ -98,8 +110,8 @@ def open_instance(path: Path, limits: Limits) -> Iterator[InstanceFile]:
         Unsupported: a report, a segmentation, our own answer: anything that is not a clinical image.
         Rejected: it is not DICOM, or its header cannot be read.
     """
-    with tolerant(), path.open("rb") as file:
-        size_bytes = file.seek(0, io.SEEK_END)
+    with tolerant(), path.open("rb", buffering=0) as raw, _Clipped(raw) as file:
+        size_bytes = file.size_bytes
         if size_bytes > limits.max_instance_bytes:
             raise TooLarge(f"The file has {size_bytes} bytes; {limits.max_instance_bytes} are allowed.")
         instance = _read(file, size_bytes, limits)
