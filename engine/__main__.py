@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -75,6 +76,8 @@ def _serve(
         server = AnnouncedServer(config, directory)
         if parent_pid is not None:
             stop_with_parent(parent_pid, server.stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: server.stop())  # uvicorn raises it again when it has stopped
         server.run(sockets=[listening])
     finally:
         engine.stop()

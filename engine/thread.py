@@ -60,7 +60,7 @@ class EngineThread:
         self._changed = threading.Condition()
         self._stopping = False
         self._opened: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name="engine")
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
         """Open the collections; raises what went wrong."""

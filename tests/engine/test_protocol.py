@@ -251,7 +251,7 @@ FILTERS: dict[str, tuple[models.Filter, list[int]]] = {
     ),
     "dates": (
         models.Filter(
-            must=[models.FieldCondition(key="t", range=models.DatetimeRange(gte="2020-01-01T00:00:00Z"))]  # type: ignore[arg-type]
+            must=[models.FieldCondition(key="t", range=models.DatetimeRange(gte="2020-01-01T00:00:00Z"))]
         ),
         [2],
     ),
