@@ -80,6 +80,13 @@ class Workstation:
                 association.release()
         return Sent(accepted, refused)
 
+    def next_received(self, timeout_s: float) -> Dataset | None:
+        """The next dataset that came in, or None when none comes in time."""
+        try:
+            return self.received.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
     def _associate(self, batch: _Batch, port: int, called_ae_title: str) -> Association:
         ae = AE(self.ae_title)
         ae.requested_contexts = [build_context(sop, syntax) for sop, syntax in sorted(batch.kinds)]
