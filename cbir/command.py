@@ -40,7 +40,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 @app.command("serve")
 def serve_command() -> None:
     """Run the service: page and API, the CBIR application entity, workers and the vector engine."""
-    settings = _settings()
+    settings = _settings(log_level="INFO")
     check_runtime()
     serve(settings)
 
@@ -50,7 +50,7 @@ def worker(
     parent_pid: Annotated[int, typer.Option(hidden=True, help="End when this process is gone.")] = 0,
 ) -> None:
     """Run one worker: lease series, embed them, store their vectors."""
-    settings = _settings()
+    settings = _settings(log_level="INFO")
     check_runtime()
     stop = _stop_on_signals()
     with Deployment(settings) as deployment:
@@ -141,13 +141,14 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _settings(folder: Path | None = None) -> Settings:
+def _settings(folder: Path | None = None, log_level: str = "WARNING") -> Settings:
+    """The settings of the environment; `log_level` holds unless they name one."""
     try:
         settings = Settings() if folder is None else Settings(folder=folder)
     except ValidationError as wrong:
         faults = "; ".join(f"CBIR_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors())
         raise Rejected(f"The settings are not right. {faults}") from None
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level or log_level)
     return settings
 
 

@@ -137,6 +137,7 @@ class Deployment:
                 lease_s=settings.lease_s,
                 max_attempts=settings.max_attempts,
                 max_frames=settings.max_frames,
+                max_instance_bytes=settings.max_instance_bytes,
             ),
         )
 

@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     patient_key: SecretStr = Field(
         SecretStr(""), description="Key of the patient pseudonyms; empty keeps one in the data directory."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+    log_level: Literal["", "DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "", description="What is logged; empty is INFO for `serve` and `worker`, WARNING for the rest."
+    )
 
     @field_validator("callers", mode="before")
     @classmethod

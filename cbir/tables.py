@@ -6,37 +6,30 @@ import json
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
-from rich.table import Table
 
+from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.domain import Answer
 from indexer.ledger import Ledger, SeriesRow, State
 
-NOTICE = "Not for diagnosis. Similar in appearance to the encoder; it knows nothing of the patient."
 PAGE = 500
 
 
 def print_matches(console: Console, answer: Answer) -> None:
-    """The matches of one question, each with its DICOM reference."""
+    """The matches of one question, each with its DICOM references on lines of their own, to be copied."""
     if not answer.matches:
         console.print("No similar prior case is indexed.")
         return
-    table = Table(title=f"Similar prior cases ({answer.encoder.name}, {answer.took_ms:.0f} ms)")
-    for heading in ("Rank", "Score", "Modality", "Body part", "Date"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("Study, series, instance and frame", overflow="fold")
+    console.print(f"Similar prior cases ({answer.encoder.name}, {answer.took_ms:.0f} ms)", style="bold")
     for match in answer.matches:
         about = match.attributes
-        table.add_row(
-            str(match.rank),
-            f"{match.score:.3f}",
-            about.modality,
-            about.body_part_examined,
-            about.study_date.isoformat() if about.study_date else "",
-            f"{match.reference.study_instance_uid}\n{match.reference.series_instance_uid}\n"
-            f"{match.frame.sop_instance_uid} / {match.frame.frame_number}",
-        )
-    console.print(table)
-    console.print(NOTICE, style="dim")
+        date = about.study_date.isoformat() if about.study_date else ""
+        words = " ".join(word for word in (about.modality, about.body_part_examined, date) if word)
+        console.print(f"{match.rank:3d}  {match.score:6.3f}  {words}", highlight=False)
+        console.print(f"     study    {match.reference.study_instance_uid}", style="dim", highlight=False)
+        console.print(f"     series   {match.reference.series_instance_uid}", style="dim", highlight=False)
+        frame = f"{match.frame.sop_instance_uid} frame {match.frame.frame_number}"
+        console.print(f"     instance {frame}", style="dim", highlight=False, soft_wrap=True)
+    console.print(NOT_FOR_DIAGNOSIS)
 
 
 def print_status(

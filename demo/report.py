@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from rich.console import Console
-from rich.table import Table
 
 # Measurement Group in DCM; the others are of the scheme 99CBIR.
 MEASUREMENT_GROUP = "125007"
@@ -40,21 +39,17 @@ def reported_cases(report: Dataset) -> list[ReportedCase]:
 
 
 def print_cases(console: Console, cases: Sequence[ReportedCase], family_of: Mapping[str, str]) -> None:
-    """The cases as a table, each with its DICOM references below it."""
-    table = Table(title="Similar prior cases", show_lines=True)
-    table.add_column("Rank", justify="right")
-    table.add_column("Score", justify="right")
-    table.add_column("Family")
-    table.add_column("Study / series / instance", overflow="fold")
+    """The cases as a table, each with its DICOM references on lines of their own, to be copied."""
+    console.print("Rank  Score  Similar prior case", style="bold")
     for rank, case in enumerate(cases, start=1):
-        references = (
-            case.study_instance_uid,
-            case.series_instance_uid,
-            f"{case.sop_instance_uid} frame {case.frame_number}",
-        )
-        family = family_of.get(case.study_instance_uid, "real image")
-        table.add_row(str(rank), f"{case.score:.3f}", family, "\n".join(references))
-    console.print(table)
+        family = family_of.get(case.study_instance_uid, "not one of the synthetic families")
+        console.print(f"{rank:4d}  {case.score:5.3f}  {family}", highlight=False)
+        for level, uid in (
+            ("study", case.study_instance_uid),
+            ("series", case.series_instance_uid),
+            ("image", case.sop_instance_uid),
+        ):
+            console.print(f"      {level:8}{uid}", style="dim", highlight=False, soft_wrap=True)
     console.print("Not for diagnosis.")
 
 

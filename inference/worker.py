@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesEmbedding, SeriesReference
-from indexer.errors import NotFound, Rejected, Unavailable, Unsupported
+from indexer.errors import NotFound, Rejected, TooLarge, Unavailable, Unsupported
 from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Outcome, Skipped, TryAgain
-from indexer.ports import Archive, FetchedInstance, StoredSeries, VectorIndex
+from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
 from inference.embedding import Embedded
 from inference.sampling import SampledFrame, sample_frames
 
@@ -63,6 +63,7 @@ class WorkLimits:
     lease_s: float = 120.0
     max_attempts: int = 6
     max_frames: int = 32
+    max_instance_bytes: int = 2**30
 
 
 @dataclass
@@ -178,11 +179,19 @@ class Worker:
         return _indexed(stored, found[lease.archive_id], "")
 
     def _embed(self, stored: StoredSeries) -> Embedded:
-        sampled = sample_frames(stored.instances, self.limits.max_frames)
+        sampled = sample_frames(self._of_bearable_size(stored), self.limits.max_frames)
         wanted = list({frame.instance.archive_id: frame.instance for frame in sampled}.values())
         with tempfile.TemporaryDirectory(prefix="series-", dir=self.spool) as folder:
             fetched = list(self.archive.fetch(wanted, Path(folder)))
             return self.embedder.embed_series(stored.listed.reference, sampled, fetched)
+
+    def _of_bearable_size(self, stored: StoredSeries) -> list[StoredInstance]:
+        """The instances that may be fetched; one giant does not lose its series."""
+        limit = self.limits.max_instance_bytes
+        bearable = [instance for instance in stored.instances if instance.size_bytes <= limit]
+        if not bearable:
+            raise TooLarge(f"Every instance is over {limit} bytes: raise CBIR_MAX_INSTANCE_BYTES.")
+        return bearable
 
     def _keep_leases(self, finished: threading.Event) -> None:
         while not finished.wait(self.limits.lease_s / 3):

@@ -228,6 +228,25 @@ def test_one_bad_instance_does_not_lose_its_series(house: House, spine: list[Pat
     assert "truncated_pixel_data" in row.detail
 
 
+def test_a_giant_among_the_instances_is_left_where_it_is(
+    house: House, spine: list[Path], tmp_path: Path
+) -> None:
+    size = max(path.stat().st_size for path in spine)
+    archive_id = [house.archive.store(path) for path in spine[1:]][0]
+    dataset = dcmread(spine[0])
+    dataset.add_new(0x00091001, "OB", b"0" * size)
+    dataset.save_as(tmp_path / "giant.dcm")
+    house.archive.store(tmp_path / "giant.dcm")
+    house.notice(archive_id)
+    house.work(max_instance_bytes=size)
+    assert len(house.archive.fetched) == len(spine) - 1
+    assert house.row().state == State.INDEXED
+    house.archive.delete_series(archive_id)
+    house.notice(house.archive.store(tmp_path / "giant.dcm"))
+    house.work(max_instance_bytes=size)
+    assert (house.row().state, house.row().reason) == (State.FAILED, "too_large")
+
+
 def test_while_a_neighbour_is_down_the_series_waits_and_is_not_given_up(
     house: House, chests: list[Path]
 ) -> None:
