@@ -50,14 +50,16 @@ class Users:
 
     required: bool
     _names: Mapping[str, str] = field(repr=False, default_factory=dict)
+    without_password: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, configuration: Mapping[str, Any]) -> Users:
         """Read AuthenticationEnabled and RegisteredUsers as Orthanc does."""
         enabled = configuration.get("AuthenticationEnabled", configuration.get("RemoteAccessAllowed", False))
         registered = configuration.get("RegisteredUsers") or {}
-        names = {_basic(name, str(password)): name for name, password in registered.items()}
-        return cls(required=bool(enabled) and bool(names), _names=names if enabled else {})
+        names = {_basic(name, str(password)): name for name, password in registered.items() if password}
+        open_doors = tuple(name for name, password in registered.items() if not password)
+        return cls(bool(enabled and registered), names if enabled else {}, open_doors)
 
     def name(self, authorization: str) -> str | None:
         """The user of an Authorization header, or None where Orthanc has not checked it."""

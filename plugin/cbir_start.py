@@ -61,6 +61,8 @@ def _register(sdk: OrthancSdk, settings: Settings, users: Users, outbox: Outbox)
         logger.warning("indexer_not_encrypted advice=use_https_in_CBIR.IndexerUrl_or_keep_it_on_this_machine")
     if not users.required:
         logger.warning("callers_have_no_names advice=set_AuthenticationEnabled_and_RegisteredUsers")
+    for name in users.without_password:
+        logger.error("user_without_password user=%s advice=is_its_environment_variable_set", name)
     indexer = Indexer(settings.indexer_url, settings.secret, settings.max_answer_bytes)
     delivery = Delivery(outbox, indexer)
     sdk.RegisterOnChangeCallback(ChangeListener(sdk, outbox, delivery).notice)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import time
@@ -147,7 +148,7 @@ def test_it_knocks_more_and_more_slowly_and_new_hints_do_not_hurry_it(
         delivery.wake()
         time.sleep(0.005)
     assert delivery.stop()
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps[0] >= 0.025
     assert gaps[3] >= 0.2
     assert gaps[3] > gaps[0]

@@ -76,7 +76,7 @@ def test_a_full_outbox_drops_the_oldest_and_says_so(tmp_path: Path, caplog: pyte
         outbox.record(STABLE, "c")
     assert [name for name, _ in _words(outbox)] == ["d", "e", "c"]
     assert outbox.waiting() == 3
-    assert [record.getMessage() for record in caplog.records][0].startswith("outbox_full limit=3 dropped=1")
+    assert next(record.getMessage() for record in caplog.records).startswith("outbox_full limit=3 dropped=1")
     outbox.close()
 
 
