@@ -169,7 +169,7 @@ def _has_later(
 def _after_study(listed: FromClause, cursor: str) -> ColumnElement[bool]:
     day, study_instance_uid = from_cursor(STUDIES, cursor, 2)
     try:
-        study_date = date.fromisoformat(day) if day else None
+        study_date = date.fromisoformat(day) if day else date.min
     except ValueError as error:
         raise Rejected("The cursor is not one that this listing gave: start again without one.") from error
     same_day = and_(listed.c.study_date == study_date, listed.c.study_instance_uid > study_instance_uid)
