@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from engine.catalogue import CannotOpen
 from engine.door import is_loopback
 from engine.lock import AlreadyOpen, DataDirectory
 from engine.parent import stop_with_parent
@@ -59,6 +60,8 @@ def main() -> int:
         return _give_up(str(error))
     try:
         _serve(directory, listening, api_key, asked.parent_pid)
+    except CannotOpen as error:
+        return _give_up(str(error))
     finally:
         directory.release()
     return 0

@@ -74,7 +74,7 @@ class Asking:
         """The answer when the future has its result. A job that did not start in time is not done."""
         waiting = asyncio.wrap_future(future)
         done, _ = await asyncio.wait({waiting}, timeout=self._timeout_s())
-        if not done and waiting.cancel() and future.cancelled():
+        if not done and future.cancel():
             raise TimedOut("Timeout error: the request waited too long for the engine")
         return answered(shown(await waiting), self._started)
 

@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
+class CannotOpen(RuntimeError):
+    """A collection on the disk is damaged; the text says which, and what to do."""
+
+
 class Catalogue:
     """Opens every collection at once; everything here runs on the engine's one thread.
 
@@ -96,7 +100,13 @@ class Catalogue:
 
 
 def _load(folder: Path) -> Shard:
-    config = CreateCollection.model_validate_json((folder / "config.json").read_bytes())
-    shard = Shard.load(folder / "shard", config)
+    try:
+        config = CreateCollection.model_validate_json((folder / "config.json").read_bytes())
+        shard = Shard.load(folder / "shard", config)
+    except Exception as error:
+        raise CannotOpen(
+            f"The collection in {folder} cannot be opened: {error}. Restore it from a backup, or move the "
+            "folder away and index again; the images are in the archive."
+        ) from error
     logger.info("collection_opened name=%s points=%d", folder.name, shard.info()["points_count"])
     return shard

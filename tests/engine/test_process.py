@@ -297,3 +297,14 @@ def _direction(vectors: object, name: str) -> list[float]:
     array = np.asarray(vectors[name])
     unit: list[float] = (array / np.linalg.norm(array)).tolist()
     return unit
+
+
+def test_a_damaged_collection_is_named_and_nothing_is_thrown_away(tmp_path: Path) -> None:
+    with EngineProcess(tmp_path / "data") as engine:
+        connect(engine).create_collection("things", VECTORS)
+    config = tmp_path / "data" / "collections" / "things" / "config.json"
+    config.write_text("{")
+    started = EngineProcess(tmp_path / "data")
+    assert started.wait() == 2
+    assert "collections/things cannot be opened" in started.log.read_text()
+    assert (config.parent / "shard").is_dir()
