@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from io import BytesIO
 from typing import Any, Final, cast
@@ -37,6 +38,8 @@ MAXIMUM_ASSOCIATIONS: Final = 256
 # What dcmtk sends at most; an unlimited PDU would let a peer announce any length.
 MAXIMUM_PDU_BYTES: Final = 131_072
 IDLE_TIMEOUT_S: Final = 60
+# A peer that connects and asks for no association holds a place for as long.
+REQUEST_TIMEOUT_S: Final = 10
 
 # Retired, and still what old archives hold: multi-frame ultrasound, nuclear medicine, ultrasound, XA biplane.
 RETIRED_IMAGE_STORAGE: Final = (
@@ -59,12 +62,18 @@ class ApplicationEntity:
         callers: tuple[Destination, ...],
         questions: Questions,
         max_instance_bytes: int = 2**30,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Take where to listen, who may call, and who is told; port 0 takes a free one."""
+        """Take where to listen, who may call, and who is told.
+
+        Port 0 takes a free one. With `tls` the port speaks nothing else; a second entity over the same
+        questions serves the other port.
+        """
         self._admission = Admission(ae_title, callers)
         self._address = (host, port)
         self._questions = questions
         self._max_instance_bytes = max_instance_bytes
+        self._tls = tls
         self._admitted: dict[Association, Destination] = {}
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
@@ -77,6 +86,11 @@ class ApplicationEntity:
             return self._address[1]
         return int(self._server.server_address[1])
 
+    @property
+    def connections(self) -> int:
+        """How many peers are connected, associated or not yet."""
+        return len(self._entity.active_associations)
+
     def start(self) -> None:
         """Listen. Raises OSError when the address cannot be bound."""
         if not self._admission.callers:
@@ -87,7 +101,9 @@ class ApplicationEntity:
             (evt.EVT_C_STORE, self._on_store),
             *((ended, self._on_ended) for ended in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)),
         ]
-        self._server = self._entity.start_server(self._address, block=False, evt_handlers=handlers)
+        self._server = self._entity.start_server(
+            self._address, block=False, evt_handlers=handlers, ssl_context=self._tls
+        )
         logger.info(
             "ae_listening ae_title=%s host=%s port=%d", self._admission.ae_title, self._address[0], self.port
         )
@@ -180,7 +196,7 @@ def _network_entity(ae_title: str) -> NetworkEntity:
     entity = NetworkEntity(ae_title)
     entity.maximum_associations = MAXIMUM_ASSOCIATIONS
     entity.maximum_pdu_size = MAXIMUM_PDU_BYTES
-    entity.acse_timeout = IDLE_TIMEOUT_S
+    entity.acse_timeout = REQUEST_TIMEOUT_S
     entity.dimse_timeout = IDLE_TIMEOUT_S
     entity.network_timeout = IDLE_TIMEOUT_S
     entity.add_supported_context(Verification)
