@@ -13,7 +13,7 @@ CALLING_AE_TITLE_NOT_RECOGNISED: Final = 0x03
 CALLED_AE_TITLE_NOT_RECOGNISED: Final = 0x07
 
 
-class NotAdmitted(Exception):  # noqa: N818 - the words of the standard: it is an answer, not a fault
+class NotAdmitted(Exception):
     """The association is rejected; the text is for the log, `diagnostic` for the peer (PS3.8 9.3.4)."""
 
     def __init__(self, reason: str, diagnostic: int = CALLING_AE_TITLE_NOT_RECOGNISED) -> None:
