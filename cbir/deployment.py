@@ -14,20 +14,20 @@ from cbir.settings import LOOPBACK, Settings
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.adapters.qdrant import QdrantIndex
-from indexer.ae import ApplicationEntity
-from indexer.answering import Answering
+from indexer.ae.answering import Answering
+from indexer.ae.delivery import deliver
+from indexer.ae.entity import ApplicationEntity
+from indexer.ae.patience import Patience
+from indexer.ae.questions import Questions
+from indexer.ae.spool import Spool
 from indexer.answers.links import Links
 from indexer.api import ApiSettings, House, create_app
-from indexer.delivery import deliver
 from indexer.domain import EncoderVersion
 from indexer.following import ChangeFollower, Events, Follower, Reconciler
 from indexer.ledger import Ledger
-from indexer.patience import Patience
 from indexer.patients import Pseudonyms, load_key
 from indexer.ports import Encoder
-from indexer.questions import Questions
 from indexer.search import Search
-from indexer.spool import Spool
 from inference.card import load_card
 from inference.embedding import SeriesEmbedder
 from inference.limits import Limits

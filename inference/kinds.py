@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-OWN_MANUFACTURER: Final = "pacs-cbir"
+from indexer.answers.identity import is_own_answer
+
 """Manufacturer (0008,0070) of everything this system writes; such instances are never indexed."""
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
@@ -77,7 +78,7 @@ def no_image_reason(sop_class_uid: str, manufacturer: str, transfer_syntax_uid: 
     Source:
         DICOM PS3.4 B.5 (storage SOP classes), PS3.6 A (UIDs).
     """
-    if manufacturer.strip() == OWN_MANUFACTURER:
+    if is_own_answer(manufacturer):
         return "own_answer"
     if sop_class_uid in _REASONS:
         return _REASONS[sop_class_uid]

@@ -10,14 +10,14 @@ import threading
 import time
 from pathlib import Path
 
-from indexer.ae import ApplicationEntity
-from indexer.answering import Answering
-from indexer.delivery import deliver
-from indexer.destinations import Destination
+from indexer.ae.answering import Answering
+from indexer.ae.delivery import deliver
+from indexer.ae.destinations import Destination
+from indexer.ae.entity import ApplicationEntity
+from indexer.ae.patience import Patience
+from indexer.ae.questions import Questions
+from indexer.ae.spool import Spool
 from indexer.domain import Answer
-from indexer.patience import Patience
-from indexer.questions import Questions
-from indexer.spool import Spool
 from tests.fakes.answers import answer_about
 from tests.fakes.searcher import FakeSearcher
 

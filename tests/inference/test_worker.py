@@ -232,7 +232,7 @@ def test_a_giant_among_the_instances_is_left_where_it_is(
     house: House, spine: list[Path], tmp_path: Path
 ) -> None:
     size = max(path.stat().st_size for path in spine)
-    archive_id = [house.archive.store(path) for path in spine[1:]][0]
+    archive_id, *_ = [house.archive.store(path) for path in spine[1:]]
     dataset = dcmread(spine[0])
     dataset.add_new(0x00091001, "OB", b"0" * size)
     dataset.save_as(tmp_path / "giant.dcm")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from indexer.spool import SpooledQuestion
+from indexer.ae.spool import SpooledQuestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-from indexer.admission import Admission, NotAdmitted
+from indexer.ae.admission import Admission, NotAdmitted
+from indexer.ae.destinations import Destination
+from indexer.ae.questions import Questions
 from indexer.answers.example import read_instance
-from indexer.destinations import Destination
 from indexer.errors import Rejected, TooLarge, Unavailable
-from indexer.questions import Questions
 
 logger = logging.getLogger(__name__)
 

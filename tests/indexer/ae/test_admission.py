@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.admission import (
+from indexer.ae.admission import (
     CALLED_AE_TITLE_NOT_RECOGNISED,
     CALLING_AE_TITLE_NOT_RECOGNISED,
     Admission,
     NotAdmitted,
     is_address_of,
 )
-from indexer.destinations import Destination
+from indexer.ae.destinations import Destination
 
 WS1 = Destination.parse("WS1=10.0.0.5:104")
 WS1_AT_HOME = Destination.parse("WS1=10.0.0.6:104")

@@ -11,15 +11,15 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from indexer.answering import Answering
+from indexer.ae.answering import Answering
+from indexer.ae.destinations import Destination
+from indexer.ae.patience import Patience
+from indexer.ae.questions import Questions
+from indexer.ae.spool import Spool, SpoolFull
 from indexer.answers.example import read_instance
 from indexer.answers.identity import MANUFACTURER
-from indexer.destinations import Destination
 from indexer.domain import Answer
 from indexer.errors import EncoderUnavailable, NotIndexed, Unavailable, Unsupported
-from indexer.patience import Patience
-from indexer.questions import Questions
-from indexer.spool import Spool, SpoolFull
 from tests.fakes.answers import answer_about, instance, uid
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import wait_until

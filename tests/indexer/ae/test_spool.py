@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.spool import Spool, SpoolFull
+from indexer.ae.spool import Spool, SpoolFull
 
 
 @pytest.fixture

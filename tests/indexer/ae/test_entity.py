@@ -17,13 +17,13 @@ from pynetdicom.ae import ApplicationEntity as Scu
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 
-from indexer.ae import ApplicationEntity
-from indexer.answering import Answering
-from indexer.delivery import deliver
-from indexer.destinations import Destination
-from indexer.patience import Patience
-from indexer.questions import Questions
-from indexer.spool import Spool
+from indexer.ae.answering import Answering
+from indexer.ae.delivery import deliver
+from indexer.ae.destinations import Destination
+from indexer.ae.entity import ApplicationEntity
+from indexer.ae.patience import Patience
+from indexer.ae.questions import Questions
+from indexer.ae.spool import Spool
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, instance, uid, write
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import Workstation, echo, free_port, listens, send, wait_until

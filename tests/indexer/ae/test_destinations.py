@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.destinations import Destination
+from indexer.ae.destinations import Destination
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.ae import ApplicationEntity
-from indexer.answering import Answering
-from indexer.destinations import Destination
-from indexer.questions import Questions
-from indexer.spool import Spool
-from indexer.tls import mutual_tls
+from indexer.ae.answering import Answering
+from indexer.ae.destinations import Destination
+from indexer.ae.entity import ApplicationEntity
+from indexer.ae.questions import Questions
+from indexer.ae.spool import Spool
+from indexer.ae.tls import mutual_tls
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import ECHOSCU, echo, wait_until
 
