@@ -188,7 +188,11 @@ class Search:
         for row in rows:
             if row.archive_id in visible:
                 why = f" ({row.reason})" if row.reason else ""
-                raise NotIndexed(f"{named} is {row.state}{why}: ask again when it is indexed, or upload it.")
+                raise NotIndexed(
+                    f"{named} is {row.state}{why}: ask again when it is indexed, or upload it.",
+                    state=row.state,
+                    reason=row.reason or None,
+                )
         raise NotFound(f"Nothing is known of {named}: check the UID, or wait until it is indexed.")
 
     def _visible_studies(

@@ -11,6 +11,7 @@ from indexer.api.door import Door, Walls
 from indexer.api.house import ApiSettings, Gate, Gates, House
 from indexer.wire import Problem
 
+RENDERINGS_WAITING = 16
 RENDERING_WAIT_S = 15.0
 DESCRIPTION = "Ask the archive with an image: similar prior cases as DICOM references. Not for diagnosis."
 
@@ -36,7 +37,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     app.state.gates = Gates(
         questions=Gate(settings.max_questions),
         uploads=Gate(settings.max_questions),
-        renderings=Gate(settings.max_renderings, wait_s=RENDERING_WAIT_S),
+        renderings=Gate(settings.max_renderings, waiting=RENDERINGS_WAITING, wait_s=RENDERING_WAIT_S),
     )
     app.state.metrics = metrics.Metrics(house.ledger)
     app.state.pictures = pictures.Pictures()

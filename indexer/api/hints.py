@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.api.house import Event, TheHouse
 from indexer.errors import Rejected
@@ -24,7 +24,7 @@ class EventBody(BaseModel):
     sequence: int
     change: Literal["new", "stable", "updated", "deleted"]
     orthanc_id: Annotated[str, Field(min_length=1, max_length=64)]
-    observed_at: AwareDatetime | datetime
+    observed_at: datetime
 
     def to_event(self) -> Event:
         """The hint as it is followed."""

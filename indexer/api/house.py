@@ -67,22 +67,29 @@ class House:
 
 
 class Gate:
-    """Lets some in at once; the others are told to come again."""
+    """Lets some in at once; a few may wait, the others are told to come again."""
 
-    def __init__(self, places: int, *, wait_s: float = 0.0) -> None:
-        """Open `places` places, for each of which a caller waits at most `wait_s`."""
+    def __init__(self, places: int, *, waiting: int = 0, wait_s: float = 0.0) -> None:
+        """Open `places` places, for which `waiting` callers may wait, each at most `wait_s`."""
+        self._in_or_waiting = threading.BoundedSemaphore(places + waiting)
         self._places = threading.BoundedSemaphore(places)
         self._wait_s = wait_s
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Hold a place. Raises Overloaded when there is none."""
-        if not self._places.acquire(blocking=self._wait_s > 0, timeout=self._wait_s or None):
-            raise Overloaded("Too much is asked at once: try again in a moment.")
-        try:
+        with _held(self._in_or_waiting, 0.0), _held(self._places, self._wait_s):
             yield
-        finally:
-            self._places.release()
+
+
+@contextmanager
+def _held(places: threading.BoundedSemaphore, wait_s: float) -> Iterator[None]:
+    if not places.acquire(timeout=wait_s):
+        raise Overloaded("Too much is asked at once: try again in a moment.")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Codes {
   }
 
   offer(codes) {
-    for (const code of codes) this.known.add(code);
+    for (const code of codes.filter(Boolean)) this.known.add(code);
     this.#draw();
   }
 

@@ -108,6 +108,7 @@ async function askAgain() {
     answer = found;
     panel.answered(answer);
     answers.show(answer, filters.any);
+    filters.learn(answer.matches.map((match) => ({ modalities: [match.modality], body_parts: [match.body_part_examined] })));
     byId("content").focus({ preventScroll: true });
   } catch (problem) {
     if (problem.name === "AbortError" || signal.aborted) return;

@@ -5,6 +5,7 @@ import { request } from "./requests.js";
 
 const AT_ONCE = 6;
 const KEPT = 400;
+const ATTEMPTS = 4;
 const blobs = new Map();
 const waiting = [];
 let running = 0;
@@ -54,7 +55,7 @@ async function next() {
   if (!tile.isConnected || wanted.get(tile).frame !== frame) return next();
   running += 1;
   try {
-    const url = await fetched(path);
+    const url = await patiently(() => fetched(path));
     if (wanted.get(tile).frame === frame) put(tile, url);
   } catch (problem) {
     if (wanted.get(tile).frame === frame) failed(tile, problem.message);
@@ -74,6 +75,18 @@ async function fetched(path) {
     blobs.delete(oldest);
   }
   return url;
+}
+
+/** Many pictures at once are too many for a moment; a moment later they are not. */
+async function patiently(ask) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (problem) {
+      if (problem.status !== 429 || attempt === ATTEMPTS) throw problem;
+      await new Promise((resolve) => setTimeout(resolve, attempt * 1000 * (problem.retryAfter ?? 1)));
+    }
+  }
 }
 
 function put(tile, url) {

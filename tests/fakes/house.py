@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
 
+from demo.families import WrittenStudy
 from indexer.answers.links import Links
 from indexer.api import ApiSettings, Event, House, create_app
 from indexer.domain import SeriesReference
@@ -32,14 +35,25 @@ class Furnished:
     """The parts of a house, each within a test's reach."""
 
     ledger: Ledger
+    path: Path
     archive: FakeArchive = field(default_factory=FakeArchive)
     encoder: FakeEncoder = field(default_factory=FakeEncoder)
     index: FakeVectorIndex = field(default_factory=FakeVectorIndex)
     heard: list[Event] = field(default_factory=list)
+    stored: list[Path] = field(default_factory=list)
+
+    def move_in(self, other: Furnished) -> None:
+        """Store and index what another house has; the ledger was copied already."""
+        for path in other.stored:
+            self.archive.store(path)
+        self.stored = list(other.stored)
+        indexed = list(other.index.archive_ids(VERSION))
+        self.index.upsert(list(other.index.embeddings_by_id(VERSION, indexed).values()))
 
     def store(self, paths: Sequence[Path]) -> str:
         """Store DICOM files of one series without indexing them; gives the archive id."""
         archive_id = [self.archive.store(path) for path in paths][-1]
+        self.stored.extend(paths)
         reference = self.archive.series(archive_id).listed.reference
         notice = Notice(archive_id, self.archive.name, Priority.CHANGED, reference=reference)
         self.ledger.notice([notice], datetime.now(UTC))
@@ -99,15 +113,19 @@ class Furnished:
 
 
 @contextmanager
-def furnished() -> Iterator[Furnished]:
-    """An empty house with a ledger on SQLite."""
-    with (
-        TemporaryDirectory() as folder,
-        Ledger.open(f"sqlite:///{Path(folder) / 'ledger.sqlite'}") as ledger,
-    ):
-        house = Furnished(ledger)
-        house.index.prepare(VERSION)
-        yield house
+def furnished(like: Furnished | None = None) -> Iterator[Furnished]:
+    """A house with a ledger on SQLite: empty, or with what another one has stored and indexed."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        if like is not None:
+            with closing(sqlite3.connect(like.path)) as old, closing(sqlite3.connect(path)) as new:
+                old.backup(new)
+        with Ledger.open(f"sqlite:///{path}") as ledger:
+            house = Furnished(ledger, path)
+            house.index.prepare(VERSION)
+            if like is not None:
+                house.move_in(like)
+            yield house
 
 
 @contextmanager
@@ -127,3 +145,9 @@ def served(app: FastAPI) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listening.close()
+
+
+def by_series(study: WrittenStudy) -> list[tuple[Path, ...]]:
+    """The files of a synthetic study, series by series."""
+    ordered = sorted(study.paths, key=lambda path: path.name)
+    return [tuple(paths) for _, paths in groupby(ordered, key=lambda path: path.name.split("-")[0])]
