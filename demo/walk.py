@@ -56,6 +56,11 @@ class Service:
         """Everything it wrote."""
         return self.folder / "cbir.log"
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it runs."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Start it, and wait until it answers. Raises DemoFailed when it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,121 @@
+"""A private hospital with synthetic studies in it: real Orthanc, real service, real DICOM clients."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from cbir.progress import watch_until_done
+from demo.families import FAMILIES, WrittenStudy, write_studies
+from demo.orthanc import OrthancMissing, find_orthanc
+from demo.walk import Walk, hospital
+
+STORESCU = "/usr/bin/storescu"
+PER_FAMILY = 4
+INDEX_WAIT_S = 240.0
+SETTLED_S = 3.0
+ASKING = {"X-CBIR-Request": "1"}
+
+Ask = Callable[[str], list[dict[str, object]]]
+
+
+@pytest.fixture(scope="module")
+def console() -> Console:
+    return Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """An empty hospital."""
+    try:
+        find_orthanc()
+    except OrthancMissing as missing:
+        if os.environ.get("CBIR_REQUIRE_ORTHANC") == "1":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with hospital(tmp_path_factory.mktemp("hospital")) as walk:
+        yield walk
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> list[WrittenStudy]:
+    """A few studies of each family, and one more of each that is not archived."""
+    return list(write_studies(tmp_path_factory.mktemp("studies"), per_family=PER_FAMILY + 1))
+
+
+@pytest.fixture(scope="module")
+def archived(studies: Sequence[WrittenStudy]) -> list[WrittenStudy]:
+    """The studies that the archive holds."""
+    held_back = {study.study_instance_uid for study in unknown_of(studies)}
+    return [study for study in studies if study.study_instance_uid not in held_back]
+
+
+@pytest.fixture(scope="module")
+def unknown(studies: Sequence[WrittenStudy]) -> dict[str, WrittenStudy]:
+    """One study of each family that the archive does not hold."""
+    return {study.family: study for study in unknown_of(studies)}
+
+
+@pytest.fixture(scope="module")
+def filled(walk: Walk, archived: Sequence[WrittenStudy], console: Console) -> Walk:
+    """The hospital after the archived studies were sent by dcmtk's storescu and indexed."""
+    for study in archived:
+        store(study.paths, walk.orthanc.dicom_port, walk.orthanc.ae_title)
+    wait_until_indexed(walk, console, series=sum(series_count(study) for study in archived))
+    return walk
+
+
+def unknown_of(studies: Sequence[WrittenStudy]) -> list[WrittenStudy]:
+    return list({study.family: study for study in studies}.values())
+
+
+def series_count(study: WrittenStudy) -> int:
+    """How many series a synthetic study has."""
+    return len(next(family for family in FAMILIES if family.name == study.family).series)
+
+
+def store(paths: Sequence[Path], port: int, called_ae_title: str) -> None:
+    """C-STORE files with dcmtk's storescu, as the workstation."""
+    command = [STORESCU, "-aet", "WORKSTATION", "-aec", called_ae_title, "127.0.0.1", str(port)]
+    done = subprocess.run([*command, *map(str, paths)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def wait_until_indexed(walk: Walk, console: Console, *, series: int) -> None:
+    """Wait until exactly so many series are indexed and nothing else is open."""
+    for _ in range(3):
+        counts = watch_until_done(console, walk.service.counts, settled_s=SETTLED_S, limit_s=INDEX_WAIT_S)
+        if counts["indexed"] == series:  # type: ignore[index]
+            return
+    raise AssertionError(f"{series} series should be indexed: {counts}")
+
+
+def ask_by_http(walk: Walk, study_instance_uid: str) -> list[dict[str, object]]:
+    """The matches of POST /api/search at the service itself."""
+    return _matches(httpx.Client(base_url=walk.service.url, trust_env=False), study_instance_uid)
+
+
+def ask_through_orthanc(walk: Walk, study_instance_uid: str) -> list[dict[str, object]]:
+    """The matches of the same question through Orthanc's /cbir/."""
+    client = httpx.Client(
+        base_url=f"{walk.orthanc.http_url}/cbir",
+        auth=walk.orthanc.auth,
+        headers={"Accept-Encoding": "identity"},
+        trust_env=False,
+    )
+    return _matches(client, study_instance_uid)
+
+
+def _matches(client: httpx.Client, study_instance_uid: str) -> list[dict[str, object]]:
+    question = {"example": {"study_instance_uid": study_instance_uid}, "limit": 10}
+    with client:
+        answer = client.post("/api/search", json=question, headers=ASKING, timeout=60)
+    assert answer.status_code == 200, answer.text
+    matches: list[dict[str, object]] = answer.json()["matches"]
+    return matches
