@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +16,7 @@ from indexer.ledger.values import Failed, Gone, Indexed, Lease, Outcome, Skipped
 FIRST_DELAY_S: Final = 2.0
 LONGEST_DELAY_S: Final = 600.0
 LONGEST_DETAIL: Final = 500
-_FREE: Final[dict[str, Any]] = {"lease_owner": None, "lease_until": None}
+_FREE: Final[dict[str, Any]] = {"lease_owner": None, "lease_token": None, "lease_until": None}
 
 
 def retry_delay_s(attempts: int, jitter: float) -> float:
@@ -46,7 +47,7 @@ def take_leases(
             attempts=SERIES.c.attempts + 1,
             lease_owner=owner,
             lease_until=until,
-            lease_number=SERIES.c.lease_number + 1,
+            lease_token=secrets.randbits(63),
             lease_generation=SERIES.c.generation,
         )
         .returning(SERIES)
@@ -108,7 +109,7 @@ def _lease(row: AnyRow) -> Lease:
         attempts=row.attempts,
         fingerprint=row.fingerprint,
         encoder=row.encoder,
-        number=row.lease_number,
+        token=row.lease_token,
     )
 
 
@@ -117,7 +118,7 @@ def _is_held(lease: Lease, owner: str) -> ColumnElement[bool]:
         SERIES.c.archive_id == lease.archive_id,
         SERIES.c.state == State.LEASED,
         SERIES.c.lease_owner == owner,
-        SERIES.c.lease_number == lease.number,
+        SERIES.c.lease_token == lease.token,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -34,13 +34,13 @@ class Ledger:
     and every one raises LedgerUnavailable when the database does not answer. Times are aware.
     """
 
-    def __init__(self, database: Database) -> None:
-        """Use a database whose schema is up to date; see `open`."""
+    def __init__(self, database: Database, jitter: Callable[[], float] = random.random) -> None:
+        """Use a database whose schema is up to date; `jitter` in [0, 1) spreads retries. See `open`."""
         self._database = database
-        self._jitter = random.Random()  # noqa: S311 - spreads retries, hides nothing
+        self._jitter = jitter
 
     @classmethod
-    def open(cls, database_url: str) -> Ledger:
+    def open(cls, database_url: str, jitter: Callable[[], float] = random.random) -> Ledger:
         """Open the ledger at a SQLAlchemy URL and bring its schema up to date.
 
         Several processes may open it at once; one migrates, the others wait.
@@ -55,7 +55,7 @@ class Ledger:
         except BaseException:
             database.close()
             raise
-        return cls(database)
+        return cls(database, jitter)
 
     def __enter__(self) -> Ledger:
         return self
@@ -113,7 +113,7 @@ class Ledger:
         Returns:
             False when the lease was lost: it expired and somebody else took the series.
         """
-        jitter = self._jitter.random()
+        jitter = self._jitter()
         return self._database.write(lambda c: leasing.finish_lease(c, lease, owner, outcome, now, jitter))
 
     # Reading

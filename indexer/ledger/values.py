@@ -66,7 +66,7 @@ class Lease:
         attempts: this one included, since the last notice.
         fingerprint: of the files that were indexed last; None when nothing is.
         encoder: that indexed them, `name@12 hex digits`; None when nothing is.
-        number: counts the leases of this series, so that an old lease cannot pass for a newer one.
+        token: random, so that an old lease never passes for a newer one, not even where the row is new.
     """
 
     archive_id: str
@@ -74,7 +74,7 @@ class Lease:
     attempts: int
     fingerprint: str | None
     encoder: str | None
-    number: int = 0
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,16 @@ def test_an_owner_who_leased_again_cannot_finish_with_the_first_lease(ledger: Le
     assert ledger.finish(second, "me", indexed(), later(61))
 
 
+def test_a_lease_from_before_the_series_went_and_came_back_finishes_nothing(ledger: Ledger) -> None:
+    ledger.notice([notice()], NOW)
+    before = taken(ledger)
+    assert ledger.finish(before, "me", Gone(), NOW)
+    ledger.notice([notice()], NOW)
+    after = taken(ledger)
+    assert not ledger.finish(before, "me", indexed(), NOW)
+    assert ledger.finish(after, "me", indexed(), NOW)
+
+
 def test_an_expired_lease_that_nobody_took_still_finishes(ledger: Ledger) -> None:
     ledger.notice([notice()], NOW)
     lease = taken(ledger)
