@@ -1,0 +1,403 @@
+"""The page in a real browser: what a person sees, clicks, drops and types."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+
+from indexer.api import ApiSettings
+from indexer.ledger import Failed
+from tests.fakes.house import LINKS, Furnished, served
+from tests.indexer.conftest import Studies
+
+pytestmark = pytest.mark.browser
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+TIMEOUT_MS = 15_000
+
+DROP = """
+([files, folder]) => {
+  const transfer = new DataTransfer();
+  for (const [name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name));
+  }
+  const event = (kind) => new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event("dragenter"));
+  const shown = !document.getElementById("drop").hidden;
+  document.body.dispatchEvent(event("dragover"));
+  document.body.dispatchEvent(event("drop"));
+  return shown;
+}
+"""
+
+
+@dataclass
+class Visit:
+    """A page at an address, with everything it complained about and asked for."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request))
+
+    def go(self, path: str = "") -> None:
+        self.page.goto(self.url + path)
+
+    def drop(self, *paths: Path) -> None:
+        files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
+        assert self.page.evaluate(DROP, [files, None]), "no sign that something may be dropped"
+
+    @property
+    def matches(self) -> Locator:
+        return self.page.locator("ol.matches > li.match")
+
+    @property
+    def tiles(self) -> Locator:
+        return self.page.locator(".studies .tile-link")
+
+    def matched(self) -> list[str]:
+        expect(self.matches.first).to_be_visible()
+        return [str(match.get_attribute("data-study")) for match in self.matches.all()]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        refused = "Failed to load resource" in message.text
+        if message.type in ("error", "warning") and not refused:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: promised by CBIR_REQUIRE_BROWSER=1, else the test is skipped."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        if os.environ.get("CBIR_REQUIRE_BROWSER") == "1":
+            pytest.fail("CBIR_REQUIRE_BROWSER=1 promises a Chromium: apt-get install chromium")
+        pytest.skip("there is no Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
+    context.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    yield context.new_page()
+    context.close()
+
+
+def visit_of(page: Page, url: str) -> Visit:
+    visit = Visit(page, url)
+    visit.listen()
+    return visit
+
+
+@pytest.fixture
+def visit(house: Furnished, page: Page) -> Iterator[Visit]:
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        yield visit
+        assert not visit.complaints
+        assert all(request.url.startswith((url, "blob:", "data:")) for request in visit.requests)
+
+
+def picture_of(place: Locator) -> Locator:
+    return place.locator(".picture img").first
+
+
+def wait_for_picture(place: Locator) -> None:
+    image = picture_of(place)
+    expect(image).to_be_visible()
+    image.evaluate("image => image.decode()")
+    assert image.evaluate("image => image.naturalWidth") > 0
+
+
+def test_the_page_shows_what_is_indexed(visit: Visit, studies: Studies) -> None:
+    visit.go()
+    expect(visit.tiles).to_have_count(len(studies.indexed))
+    wait_for_picture(visit.tiles.first)
+    expect(visit.page.locator("#status")).to_contain_text("18 series indexed")
+    expect(visit.page.get_by_text("Not for diagnosis")).to_be_visible()
+    expect(visit.page.locator("#content")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_study_that_is_picked_is_asked_about(visit: Visit, studies: Studies) -> None:
+    visit.go()
+    example = studies.old("chest-cr")[0]
+    visit.page.locator(f'a[href="?study={example.study_instance_uid}"]').click()
+    found = visit.matched()
+    others = {study.study_instance_uid for study in studies.old("chest-cr")[1:]}
+    assert set(found[:2]) == others
+    assert example.study_instance_uid not in found
+    first = visit.matches.first
+    wait_for_picture(first)
+    expect(first.locator(".rank")).to_have_text("1")
+    assert 0.9 < float(first.locator(".score b").inner_text()) <= 1
+    expect(first.get_by_role("link", name="Open")).to_have_attribute(
+        "href", f"{LINKS.public_url}/app/explorer.html#series?uuid={_archive_id(visit)}"
+    )
+    wait_for_picture(visit.page.locator("#example"))
+    assert visit.page.url.endswith(f"?study={example.study_instance_uid}")
+    visit.page.go_back()
+    expect(visit.tiles.first).to_be_visible()
+
+
+def _archive_id(visit: Visit) -> str:
+    href = visit.matches.first.get_by_role("link", name="Open").get_attribute("href")
+    return str(href).split("uuid=")[1]
+
+
+@pytest.mark.parametrize("level", ["study", "series"])
+def test_an_address_with_a_uid_asks_at_once(
+    visit: Visit, house: Furnished, studies: Studies, level: str
+) -> None:
+    study = studies.old("brain-mr")[0].study_instance_uid
+    series = house.archive.series_of_study(study)[0].series_instance_uid
+    visit.go(f"/?{level}={study if level == 'study' else series}")
+    others = {one.study_instance_uid for one in studies.old("brain-mr")[1:]}
+    assert set(visit.matched()[:2]) == others
+    pressed = visit.page.locator("#example .part[aria-pressed=true]")
+    expect(pressed).to_contain_text("Whole study" if level == "study" else "Series 1")
+
+
+def test_one_frame_of_the_example_can_be_asked_with(visit: Visit, studies: Studies) -> None:
+    visit.go(f"/?study={studies.old('brain-mr')[0].study_instance_uid}")
+    visit.page.get_by_role("button", name="Ask with frame 3 alone").first.click()
+    expect(visit.page.locator("#example .thumb[aria-pressed=true]")).to_have_count(1)
+    assert "instance=" in visit.page.url
+    assert "frame=1" in visit.page.url
+    others = {one.study_instance_uid for one in studies.old("brain-mr")[1:]}
+    assert set(visit.matched()[:2]) == others
+
+
+def test_dropped_files_are_an_example(visit: Visit, studies: Studies) -> None:
+    visit.go()
+    expect(visit.tiles.first).to_be_visible()
+    visit.drop(*studies.new("brain-mr").paths)
+    expected = {one.study_instance_uid for one in studies.old("brain-mr")}
+    assert set(visit.matched()[:3]) == expected
+    wait_for_picture(visit.page.locator("#example"))
+    expect(visit.page.locator("#example")).to_contain_text("12 files sent")
+    sent = next(request for request in visit.requests if "api/search/upload" in request.url)
+    assert sent.headers["content-type"].startswith('multipart/related; type="application/dicom"')
+    assert sent.headers["x-cbir-request"] == "1"
+
+
+def test_one_chosen_file_is_sent_as_it_is(visit: Visit, studies: Studies) -> None:
+    visit.go()
+    visit.page.locator("#files").set_input_files(studies.new("chest-cr").paths[0])
+    expected = {one.study_instance_uid for one in studies.old("chest-cr")}
+    assert set(visit.matched()[:3]) == expected
+    sent = next(request for request in visit.requests if "api/search/upload" in request.url)
+    assert sent.headers["content-type"] == "application/dicom"
+
+
+def test_files_that_are_no_dicom_are_told_of_before_anything_is_sent(
+    visit: Visit, studies: Studies, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("hello")
+    visit.go()
+    visit.drop(note)
+    expect(visit.page.get_by_role("alert")).to_contain_text("None of these is a DICOM file")
+    assert not [request for request in visit.requests if "api/search/upload" in request.url]
+    visit.page.get_by_role("button", name="Another one").click()
+    visit.drop(note, *studies.new("chest-cr").paths)
+    expect(visit.page.locator("#example")).to_contain_text("1 ignored, no DICOM")
+
+
+def test_filters_narrow_the_list_and_the_answer(visit: Visit, studies: Studies) -> None:
+    visit.go()
+    expect(visit.tiles).to_have_count(len(studies.indexed))
+    visit.page.get_by_role("button", name="CT", exact=True).click()
+    expect(visit.tiles).to_have_count(3)
+    visit.tiles.first.click()
+    assert len(visit.matched()) == 2
+    visit.page.get_by_role("button", name="CT", exact=True).click()
+    expect(visit.matches).to_have_count(10)
+    body_part = visit.page.get_by_label("Body part", exact=True).and_(visit.page.locator("input"))
+    body_part.fill("lspine")
+    body_part.press("Enter")
+    expect(visit.matches).to_have_count(3)
+    visit.page.get_by_role("button", name="Reset").click()
+    expect(visit.matches).to_have_count(10)
+    visit.page.get_by_label("Study date from").fill("2017-01-01")
+    expect(visit.matches).to_have_count(4)
+    expect(visit.matches.first).to_contain_text("2017")
+    visit.page.get_by_role("button", name="Reset").click()
+    expect(visit.matches).to_have_count(10)
+    visit.page.get_by_label("Cases").select_option("5")
+    expect(visit.matches).to_have_count(5)
+
+
+def test_filters_that_leave_nothing_say_so(visit: Visit, studies: Studies) -> None:
+    visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+    visit.matched()
+    modality = visit.page.get_by_label("Modality", exact=True).and_(visit.page.locator("input"))
+    modality.fill("PX")
+    modality.press("Enter")
+    expect(visit.page.locator("#content")).to_contain_text("No other study passes the filters")
+
+
+def test_references_are_shown_and_copied(visit: Visit, studies: Studies) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+    first = visit.matches.first
+    first.get_by_text("References").click()
+    study = first.get_attribute("data-study")
+    expect(first.locator(f'code[title="{study}"]')).to_be_visible()
+    first.get_by_role("button", name="Copy Study").click()
+    expect(visit.page.get_by_text("Copied")).to_be_visible()
+    assert visit.page.evaluate("navigator.clipboard.readText()") == study
+
+
+def test_a_match_is_compared_with_the_example_by_keyboard_alone(visit: Visit, studies: Studies) -> None:
+    visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+    visit.matched()
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.press("Enter")
+    dialog = visit.page.locator("#compare")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("Case 1 of 10")
+    for figure in dialog.locator("figure").all():
+        wait_for_picture(figure)
+    visit.page.keyboard.press("ArrowRight")
+    expect(dialog).to_contain_text("Case 2 of 10")
+    expect(dialog).to_contain_text("Not for diagnosis")
+    visit.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_a_match_can_be_the_next_example(visit: Visit, studies: Studies) -> None:
+    visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+    first = visit.matched()[0]
+    visit.matches.first.get_by_role("button", name="Ask with this").click()
+    visit.page.wait_for_url(f"**/?study={first}")
+    assert first not in visit.matched()
+
+
+def test_an_unknown_study_is_told_with_what_to_do(visit: Visit) -> None:
+    visit.go("/?study=1.2.3")
+    alert = visit.page.get_by_role("alert")
+    expect(alert).to_contain_text("Not found")
+    expect(alert).to_contain_text("check the UID")
+    visit.page.get_by_role("button", name="← All studies").click()
+    expect(visit.tiles.first).to_be_visible()
+
+
+def test_a_study_that_is_not_indexed_yet_can_be_asked_again(
+    visit: Visit, house: Furnished, studies: Studies
+) -> None:
+    new = studies.new("chest-cr")
+    archive_id = house.store(new.paths)
+    visit.go(f"/?study={new.study_instance_uid}")
+    alert = visit.page.get_by_role("alert")
+    expect(alert).to_contain_text("Not indexed yet")
+    expect(alert).to_contain_text("state: waiting")
+    house.finish(archive_id, Failed("decoder_timeout", "The decoder took too long."))
+    alert.get_by_role("button", name="Try again").click()
+    expect(alert).to_contain_text("reason: decoder_timeout")
+
+
+def test_a_neighbour_that_is_down_is_named_and_asked_again(
+    visit: Visit, house: Furnished, studies: Studies
+) -> None:
+    house.index.unavailable = True
+    visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+    alert = visit.page.get_by_role("alert")
+    expect(alert).to_contain_text("A part of the system does not answer")
+    house.index.unavailable = False
+    alert.get_by_role("button", name="Try again").click()
+    assert visit.matched()
+
+
+def test_an_empty_archive_says_how_it_fills(empty_house: Furnished, page: Page, studies: Studies) -> None:
+    with served(empty_house.app()) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        expect(page.locator("#content")).to_contain_text("Nothing is indexed yet")
+        visit.drop(*studies.new("chest-cr").paths)
+        expect(page.locator("#content")).to_contain_text("No other study is indexed")
+        assert not visit.complaints
+
+
+def test_an_example_that_is_too_large_is_told_of_before_it_is_sent(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    with served(house.app(ApiSettings(max_upload_bytes=1000))) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        expect(page.locator("#status")).to_contain_text("indexed")
+        visit.drop(*studies.new("chest-cr").paths)
+        expect(page.get_by_role("alert")).to_contain_text("Too large")
+        assert not [request for request in visit.requests if "api/search/upload" in request.url]
+
+
+def test_a_token_is_asked_for_once_and_used_for_pictures_too(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    with served(house.app(ApiSettings(api_token="the-token"))) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        dialog = page.locator("#token")
+        expect(dialog).to_be_visible()
+        dialog.locator("input").fill("wrong")
+        dialog.get_by_role("button").click()
+        expect(dialog).to_be_visible()
+        dialog.locator("input").fill("the-token")
+        dialog.get_by_role("button").click()
+        expect(visit.tiles).to_have_count(len(studies.indexed))
+        wait_for_picture(visit.tiles.first)
+        visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+        assert visit.matched()
+        visit.drop(*studies.new("chest-cr").paths)
+        expect(page.locator("#example")).to_contain_text("1 file sent")
+        assert not visit.complaints
+
+
+def test_more_studies_are_shown_when_asked_for(visit: Visit, studies: Studies) -> None:
+    visit.page.route(
+        "**/api/studies?*",
+        lambda route: route.continue_(url=route.request.url.replace("limit=24", "limit=6")),
+    )
+    visit.go()
+    expect(visit.tiles).to_have_count(6)
+    visit.page.get_by_role("button", name="Show more studies").click()
+    expect(visit.tiles).to_have_count(12)
+    visit.page.get_by_role("button", name="Show more studies").click()
+    expect(visit.tiles).to_have_count(len(studies.indexed))
+    expect(visit.page.get_by_role("button", name="Show more studies")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_nothing_runs_out_of_the_page(visit: Visit, studies: Studies, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 844})
+    for path in ("", f"/?study={studies.old('brain-mr')[0].study_instance_uid}", "/docs"):
+        visit.go(path)
+        visit.page.wait_for_load_state("networkidle")
+        overflow = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, path
+
+
+def test_the_api_is_described_on_a_page_of_our_own(visit: Visit) -> None:
+    visit.go("/docs")
+    operation = visit.page.locator("details.operation", has_text="/api/search/upload")
+    operation.locator("summary").first.click()
+    expect(operation).to_contain_text("exclude_same_patient")
+    expect(operation).to_contain_text("application/zip")
