@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -235,6 +237,29 @@ def test_nothing_of_an_upload_is_kept(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_upload_that_is_given_up_leaves_nothing_and_its_place_is_free_again(
+    house: Furnished, studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with asked(house, max_questions=1) as client:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        address = (client.base_url.host, client.base_url.port or 0)
+        with socket.create_connection(address) as connection:
+            connection.sendall(
+                b"POST /api/search/upload HTTP/1.1\r\nHost: here\r\nContent-Type: application/dicom\r\n"
+                b"Content-Length: 100000\r\n\r\n" + bytes(5000)
+            )
+            _wait_until(lambda: bool(list(tmp_path.iterdir())))
+        _wait_until(lambda: not list(tmp_path.iterdir()))
+        assert raw(client, studies.new("chest-cr")).status_code == 200
+
+
+def _wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_files_that_are_no_dicom_are_counted(client: httpx.Client, studies: Studies) -> None:
     path = studies.new("chest-cr").paths[0]
     files = [("files", ("a.dcm", path.read_bytes())), ("files", ("b.txt", b"hello"))]
@@ -346,7 +371,7 @@ def test_a_problem_never_repeats_what_was_sent(client: httpx.Client) -> None:
     assert "Florence" not in client.post("/api/search", json=body).text
 
 
-def test_json_that_is_none_is_422_or_400(client: httpx.Client) -> None:
+def test_json_that_is_none_is_422(client: httpx.Client) -> None:
     answer = client.post("/api/search", content=b"{not json", headers={"Content-Type": "application/json"})
     problem(answer, 422)
 

@@ -51,7 +51,7 @@ class Visit:
     def listen(self) -> None:
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request))
+        self.page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - marked by it
 
     def go(self, path: str = "") -> None:
         self.page.goto(self.url + path)
