@@ -32,7 +32,7 @@ class Pace:
     wrong_secret_wait_s: float = 60.0
 
 
-class _Refused(Exception):  # noqa: N818 - an answer
+class _Refused(Exception):
     """The indexer will never take this batch."""
 
     def __init__(self, status: int) -> None:
@@ -40,7 +40,7 @@ class _Refused(Exception):  # noqa: N818 - an answer
         self.status = status
 
 
-class _WrongSecret(Exception):  # noqa: N818 - an answer
+class _WrongSecret(Exception):
     """The indexer does not know us."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 CHUNK_BYTES = 256 * 1024
 
 
-class IndexerUnavailable(Exception):  # noqa: N818 - said as the rest of the house says it
+class IndexerUnavailable(Exception):
     """No usable answer: ask again later."""
 
 

@@ -49,9 +49,9 @@ _SAYABLE = frozenset({400, 403, 404, 406, 409, 410, 413, 415, 422, 500, 502, 503
 class Request:
     """A request as Orthanc hands it over.
 
-    Orthanc has decoded and normalised the path, dropped its trailing slash, and kept the last value of
-    a repeated query key; for a POST it hands over no query at all, so the header X-CBIR-Query, an
-    encoded query string, stands in for it.
+    Orthanc has decoded and normalised the path and dropped its trailing slash. Of a query it keeps one
+    value a key, encoded (1.10.1) or decoded before it was split (1.13); of a POST, nothing. So a header,
+    X-CBIR-Query, may carry the query string as it is meant; it is then the only one.
     """
 
     method: str
@@ -205,8 +205,12 @@ def normalised(path: str) -> str | None:
 
 
 def _query(request: Request) -> str:
-    pairs = [*request.query.items()]
-    pairs += urllib.parse.parse_qsl(request.headers.get("x-cbir-query", ""), keep_blank_values=True)
+    meant = request.headers.get("x-cbir-query")
+    if meant is None:
+        decoded = urllib.parse.unquote_plus
+        pairs = [(decoded(key), decoded(value)) for key, value in request.query.items()]
+    else:
+        pairs = urllib.parse.parse_qsl(meant.removeprefix("?"), keep_blank_values=True)
     return "?" + urllib.parse.urlencode(pairs) if pairs else ""
 
 

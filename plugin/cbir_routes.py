@@ -47,4 +47,7 @@ def send(output: RestOutput, reply: Reply) -> None:
         output.AnswerBuffer(reply.body, reply.content_type)
         return
     output.SetHttpHeader("Content-Type", reply.content_type)
-    output.SendHttpStatus(reply.status, reply.body.decode("utf-8"), len(reply.body))
+    try:
+        output.SendHttpStatus(reply.status, reply.body)
+    except TypeError:  # plugin 4.0 wants text and its size in bytes
+        output.SendHttpStatus(reply.status, reply.body.decode("utf-8"), len(reply.body))

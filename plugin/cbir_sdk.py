@@ -13,14 +13,14 @@ OnChange = Callable[[int, int, str], None]
 class RestOutput(Protocol):
     """Where the answer to one HTTP request goes.
 
-    Measured on plugin 4.0: the body of `SendHttpStatus` is text, and only status codes that Orthanc
-    knows may be sent (429 closes the connection); a status of 200 goes through `AnswerBuffer`.
+    Measured: `SendHttpStatus` takes the body as bytes (plugin 7.1), or as text and its size in bytes
+    (plugin 4.0); only codes that Orthanc knows may be sent (429 closes the connection).
     """
 
     def AnswerBuffer(self, body: bytes, mime: str) -> None:
         """Answer 200."""
 
-    def SendHttpStatus(self, status: int, body: str, size_bytes: int) -> None:
+    def SendHttpStatus(self, status: int, body: bytes | str, size_bytes: int = ...) -> None:
         """Answer anything but 200, 301, 401 and 405."""
 
     def SendMethodNotAllowed(self, allowed: str) -> None:

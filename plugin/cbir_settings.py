@@ -14,7 +14,7 @@ SECTION = "CBIR"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class WrongSetting(Exception):  # noqa: N818 - said as the rest of the house says it
+class WrongSetting(Exception):
     """The configuration cannot be used; the text names the setting and says what to write."""
 
 

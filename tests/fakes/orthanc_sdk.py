@@ -37,7 +37,10 @@ class FakeOutput:
         self.status, self.body = 200, body
         self.headers["Content-Type"] = mime
 
-    def SendHttpStatus(self, status: int, body: str, size_bytes: int) -> None:
+    def SendHttpStatus(self, status: int, body: bytes | str, size_bytes: int = -1) -> None:
+        """As plugin 4.0 does; 7.1 takes two arguments."""
+        if isinstance(body, bytes) or size_bytes < 0:
+            raise TypeError("Bad types for the arguments (3 arguments expected)")
         encoded = body.encode()
         if status in (200, 301, 401, 405, 429) or len(encoded) != size_bytes:
             raise ValueError("Orthanc 1.10.1 would close the connection")
