@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
@@ -29,6 +30,7 @@ CHUNK_BYTES: Final = 2**20
 EXAMPLE_SIDE: Final = 512
 
 router = APIRouter(prefix="/api", tags=["ask"])
+logger = logging.getLogger(__name__)
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": AnswerBody, "content": {MEDIA_TYPE: {"schema": {"type": "array"}}}}
 }
@@ -88,7 +90,16 @@ async def search_upload(
 
 def _asked(house: House, metrics: Metrics, question: Question, caller: Caller, way: str) -> Answer:
     with metrics.question(way):
-        return house.search.similar(question, caller)
+        answer = house.search.similar(question, caller)
+    logger.info(
+        "question_answered caller=%s way=%s study=%s matches=%d took_ms=%.0f",
+        caller.name,
+        way,
+        answer.example[0].reference.study_instance_uid,
+        len(answer.matches),
+        answer.took_ms,
+    )
+    return answer
 
 
 async def _received(request: Request, folder: Path, max_bytes: int) -> Received:

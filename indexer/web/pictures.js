@@ -6,6 +6,8 @@ import { request } from "./requests.js";
 const AT_ONCE = 6;
 const KEPT = 400;
 const ATTEMPTS = 4;
+// Orthanc cannot say 429, and says 503 in its place.
+const BUSY = new Set([429, 503]);
 const blobs = new Map();
 const waiting = [];
 let running = 0;
@@ -83,8 +85,8 @@ async function patiently(ask) {
     try {
       return await ask();
     } catch (problem) {
-      if (problem.status !== 429 || attempt === ATTEMPTS) throw problem;
-      await new Promise((resolve) => setTimeout(resolve, attempt * 1000 * (problem.retryAfter ?? 1)));
+      if (!BUSY.has(problem.status) || attempt === ATTEMPTS) throw problem;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(attempt, problem.retryAfter ?? 1)));
     }
   }
 }

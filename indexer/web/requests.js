@@ -23,9 +23,15 @@ const OFFLINE = {
 
 export const address = (path) => new URL(path, document.baseURI).href;
 
-function headers(more = {}) {
+/** Orthanc drops the query of a POST and keeps one value a name of a GET's: a header says it as well. */
+function headers(path, more = {}) {
   const token = sessionStorage.getItem(TOKEN);
-  return token ? { ...more, Authorization: `Bearer ${token}` } : more;
+  const [, query] = path.split("?");
+  return {
+    ...more,
+    ...(query ? { "X-CBIR-Query": query } : {}),
+    ...(token ? { Authorization: `Bearer ${token}` } : {}),
+  };
 }
 
 /** A response, with the token where one is wanted. Throws Problem; an AbortError passes. */
@@ -34,7 +40,7 @@ export async function request(path, options = {}) {
     const used = sessionStorage.getItem(TOKEN);
     let response;
     try {
-      response = await fetch(address(path), { ...options, headers: headers(options.headers) });
+      response = await fetch(address(path), { ...options, headers: headers(path, options.headers) });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Problem(OFFLINE);
@@ -74,9 +80,10 @@ export async function upload(body, contentType, query, { signal, progress }) {
 function uploadOnce(body, contentType, query, { signal, progress }) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
-    sending.open("POST", address(`api/search/upload?${query}`));
+    const path = `api/search/upload?${query}`;
+    sending.open("POST", address(path));
     sending.responseType = "json";
-    for (const [name, value] of Object.entries(headers({ "X-CBIR-Request": "1" }))) {
+    for (const [name, value] of Object.entries(headers(path, { "X-CBIR-Request": "1" }))) {
       sending.setRequestHeader(name, value);
     }
     sending.setRequestHeader("Content-Type", contentType);

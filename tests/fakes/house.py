@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from demo.families import WrittenStudy
 from indexer.answers.links import Links
@@ -129,7 +130,7 @@ def furnished(like: Furnished | None = None) -> Iterator[Furnished]:
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
+def served(app: ASGIApp) -> Iterator[str]:
     """The address of a real server on a free port of loopback."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))

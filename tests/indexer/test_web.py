@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from indexer.api import ApiSettings
 from indexer.ledger import Failed
@@ -368,6 +369,51 @@ def test_a_token_is_asked_for_once_and_used_for_pictures_too(
         assert visit.matched()
         visit.drop(*studies.new("chest-cr").paths)
         expect(page.locator("#example")).to_contain_text("1 file sent")
+        assert not visit.complaints
+
+
+class BehindOrthanc:
+    """What Orthanc and our plugin make of a request below /cbir, as far as a page can tell."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            assert scope["path"].startswith("/cbir/"), scope["path"]
+            headers = dict(scope["headers"])
+            query = headers.get(b"x-cbir-query", b"" if scope["method"] == "POST" else scope["query_string"])
+            assert not headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+            headers |= {b"x-cbir-secret": b"secret", b"x-cbir-forwarded": b"orthanc"}
+            path = scope["path"].removeprefix("/cbir")
+            scope = {**scope, "path": path, "query_string": query, "headers": list(headers.items())}
+        await self._app(scope, receive, send)
+
+
+def test_through_orthanc_the_page_needs_no_token_and_asks_the_same(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    anna = {"authorization": "Basic YW5uYTphbm5h"}
+    for study in (*studies.old("chest-cr"), *studies.old("abdomen-ct"), *studies.old("brain-mr")):
+        for series in house.archive.series_of_study(study.study_instance_uid):
+            house.archive.show(series.archive_id, anna)
+    app = house.app(ApiSettings(plugin_secret="secret", api_token="token"))
+    page.context.set_extra_http_headers(anna)
+    with served(BehindOrthanc(app)) as url:
+        visit = visit_of(page, url + "/cbir/")
+        visit.go()
+        expect(visit.tiles).to_have_count(9)
+        wait_for_picture(visit.tiles.first)
+        page.get_by_role("button", name="CT", exact=True).click()
+        page.get_by_role("button", name="CR", exact=True).click()
+        expect(visit.tiles).to_have_count(6)
+        visit.drop(*studies.new("brain-mr").paths)
+        matched = set(visit.matched())
+        shown = studies.old("chest-cr") + studies.old("abdomen-ct")
+        assert matched == {study.study_instance_uid for study in shown}
+        wait_for_picture(visit.matches.first)
+        visit.go(f"?study={studies.old('chest-cr')[0].study_instance_uid}")
+        assert len(visit.matched()) == 8
         assert not visit.complaints
 
 
