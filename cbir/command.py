@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import sys
 import threading
@@ -21,11 +23,13 @@ from cbir.folder_index import index_folder
 from cbir.inference_process import work
 from cbir.logs import configure_logging
 from cbir.serve import serve
-from cbir.settings import Settings
+from cbir.settings import Settings, unknown_options
 from cbir.tables import print_matches, print_series, print_status
 from indexer.errors import CbirError, Rejected
 from inference.encoder import check_runtime
 from inference.worker import now_utc
+
+logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="Ask a PACS with an image. Options are environment variables: see `cbir configuration`.",
@@ -149,6 +153,8 @@ def _settings(folder: Path | None = None, log_level: str = "WARNING") -> Setting
         faults = "; ".join(f"CBIR_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors())
         raise Rejected(f"The settings are not right. {faults}") from None
     configure_logging(settings.log_level or log_level)
+    for name in unknown_options(os.environ):
+        logger.warning("unknown_option name=%s hint=%s", name, "see `cbir configuration`")
     return settings
 
 

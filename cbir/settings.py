@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,8 @@ from indexer.ae.destinations import Destination
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+# What the tests are told by.
+NOT_OPTIONS = ("CBIR_TEST_", "CBIR_REQUIRE_")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -122,3 +125,13 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').absolute()}"
+
+
+def unknown_options(environment: Mapping[str, str]) -> list[str]:
+    """Names that look like options and are none: most likely misspelt."""
+    known = {f"CBIR_{name.upper()}" for name in Settings.model_fields}
+    return sorted(
+        name
+        for name in environment
+        if name.startswith("CBIR_") and name not in known and not name.startswith(NOT_OPTIONS)
+    )
