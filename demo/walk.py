@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -128,8 +129,17 @@ class Walk:
 
 
 @contextmanager
-def hospital(folder: Path) -> Iterator[Walk]:
+def hospital(
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    **orthanc_options: Any,  # noqa: ANN401 - whatever LocalOrthanc takes
+) -> Iterator[Walk]:
     """Everything on free loopback ports, for as long as the block lasts.
+
+    Args:
+        folder: where it keeps everything.
+        environment: more options of `cbir serve`.
+        orthanc_options: more of LocalOrthanc's.
 
     Raises:
         OrthancMissing: there is no Orthanc on this machine.
@@ -145,6 +155,7 @@ def hospital(folder: Path) -> Iterator[Walk]:
                 WORKSTATION: ("127.0.0.1", workstation_port),
                 CBIR: ("127.0.0.1", service.dimse_port),
             },
+            **orthanc_options,
         )
         service.environment = {
             "CBIR_ORTHANC_URL": orthanc.http_url,
@@ -153,6 +164,7 @@ def hospital(folder: Path) -> Iterator[Walk]:
             "CBIR_PLUGIN_SECRET": secret,
             "CBIR_CALLERS": f"{WORKSTATION}=127.0.0.1:{workstation_port}",
             "CBIR_ENCODERS_DIR": str(Path(__file__).parent.parent / "models"),
+            **(environment or {}),
         }
         stack.enter_context(orthanc)
         stack.callback(service.stop)
