@@ -58,7 +58,7 @@ class Comparison:
         return " ".join(f"{name}={getattr(self, name)}" for name in self.__dataclass_fields__)
 
 
-class _Stopped(Exception):  # noqa: N818 - a signal, not an error
+class _Stopped(Exception):
     """The comparison was asked to stop."""
 
 

@@ -28,7 +28,7 @@ def write_notices(connection: Connection, notices: list[Notice], now: datetime) 
 
     A leased row stays leased: its larger generation makes `finish` put it back to waiting.
     """
-    insert = _insert(connection, SERIES).values([_new_row(n, now) for n in notices])
+    insert = _insert(connection, SERIES)
     given = insert.excluded
     untouched = _nothing_is_due()
     sooner: dict[str, Any] = {
@@ -56,7 +56,8 @@ def write_notices(connection: Connection, notices: list[Notice], now: datetime) 
                 "reason": "",
                 "detail": "",
             },
-        )
+        ),
+        [_new_row(notice, now) for notice in notices],
     )
 
 
@@ -124,6 +125,6 @@ def _nothing_is_due() -> ColumnElement[bool]:
 
     It is settled, or leased and not noticed since.
     """
-    settled = SERIES.c.state.not_in((State.WAITING, State.LEASED))
+    settled = and_(SERIES.c.state != State.WAITING, SERIES.c.state != State.LEASED)
     unnoticed = and_(SERIES.c.state == State.LEASED, SERIES.c.generation == SERIES.c.lease_generation)
     return or_(settled, unnoticed)
