@@ -17,6 +17,7 @@ from indexer.domain import (
 from indexer.errors import NotFound
 from indexer.following import Comparison, Reconciler
 from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Outcome, Skipped, State
+from indexer.ports import Archive
 from tests.fakes.archive import FakeArchive
 from tests.fakes.vector_index import FakeVectorIndex
 
@@ -43,9 +44,11 @@ def embedding(reference: SeriesReference, encoder: EncoderVersion = ENCODER) -> 
 
 
 @dataclass
-class House:
+class Desk:
+    """Any archive, followed and worked on."""
+
     ledger: Ledger
-    archive: FakeArchive = field(default_factory=FakeArchive)
+    archive: Archive
     index: FakeVectorIndex = field(default_factory=FakeVectorIndex)
 
     def __post_init__(self) -> None:
@@ -61,12 +64,6 @@ class House:
         comparison = self.reconciler(encoder).compare(at)
         assert comparison.complete
         return comparison
-
-    def put(self, number: int = 1, *, stable: bool = True) -> str:
-        archive_id = self.archive.put(study=f"1.{number}", series=f"1.{number}.1", sop=f"1.{number}.1.1")
-        if stable:
-            self.archive.stabilise(archive_id)
-        return archive_id
 
     def work(self, at: datetime = NOW, encoder: EncoderVersion = ENCODER) -> list[str]:
         """Do what is due and give the ids, in the order of the work."""
@@ -110,3 +107,16 @@ class House:
 
     def vectors(self, encoder: EncoderVersion = ENCODER) -> set[str]:
         return set(self.index.archive_ids(encoder))
+
+
+@dataclass
+class House(Desk):
+    """An archive in memory, filled by the test."""
+
+    archive: FakeArchive = field(default_factory=FakeArchive)
+
+    def put(self, number: int = 1, *, stable: bool = True) -> str:
+        archive_id = self.archive.put(study=f"1.{number}", series=f"1.{number}.1", sop=f"1.{number}.1.1")
+        if stable:
+            self.archive.stabilise(archive_id)
+        return archive_id
