@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from indexer import problems
 from indexer.domain import EncoderVersion
 from indexer.errors import CbirError, Overloaded, Rejected, TooLarge
-from indexer.multipart_related import DICOM, RelatedReader
+from indexer.intake.multipart_related import DICOM, RelatedReader
 from indexer.wire import EmbeddingsAnswer, WireEncoder, WireSkipped
 from inference.embedding import EmbeddedFiles
 

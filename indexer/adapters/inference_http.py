@@ -11,7 +11,7 @@ import httpx
 
 from indexer.domain import EncoderVersion, SeriesEmbedding
 from indexer.errors import EncoderUnavailable, Rejected
-from indexer.multipart_related import CHUNK_BYTES, DICOM, RelatedBody
+from indexer.intake.multipart_related import CHUNK_BYTES, DICOM, RelatedBody
 from indexer.wire import WireEncoder, embeddings_of, problem_of
 
 CONNECT_TIMEOUT_S: Final = 5.0

@@ -17,7 +17,7 @@ from PIL import Image
 from demo.families import FAMILIES, write_studies
 from indexer.adapters.inference_http import InferenceClient
 from indexer.errors import Rejected
-from indexer.multipart_related import RelatedBody
+from indexer.intake.multipart_related import RelatedBody
 from inference.app import create_app
 from inference.embedding import SeriesEmbedder
 from tests.fakes.embedder import FakeEmbedder

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer import zip_archive
 from indexer.errors import Rejected, TooLarge
-from indexer.intake import Received, reader_for, received
-from indexer.multipart_related import RelatedBody
+from indexer.intake import Received, reader_for, received, zip_archive
+from indexer.intake.multipart_related import RelatedBody
 from tests.fakes.answers import instance
 
 MIB = 2**20

@@ -11,7 +11,7 @@ import pytest
 from indexer.api.door import HEADERS
 from tests.fakes.house import Furnished
 from tests.indexer.conftest import Studies
-from tests.indexer.test_api import about, asked, listed, picture_path, problem, raw, studies_of
+from tests.indexer.api.test_api import about, asked, listed, picture_path, problem, raw, studies_of
 
 SECRET = "plugin-secret"
 TOKEN = "token-of-the-administrator"
@@ -287,7 +287,7 @@ def test_every_answer_has_the_security_headers(client: httpx.Client) -> None:
 
 
 def test_the_page_refers_to_nothing_outside_its_own_folder() -> None:
-    web = Path(__file__).parents[2] / "indexer" / "web"
+    web = Path(__file__).parents[3] / "indexer" / "web"
     for path in web.iterdir():
         text = path.read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert "http://" not in text, path

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 from python_multipart.multipart import parse_options_header
 
 from indexer.errors import Rejected, TooLarge
-from indexer.form_data import FormReader
-from indexer.multipart_related import DICOM, RelatedReader
-from indexer.zip_archive import unpack
+from indexer.intake.form_data import FormReader
+from indexer.intake.multipart_related import DICOM, RelatedReader
+from indexer.intake.zip_archive import unpack
 
 ZIP: Final = "application/zip"
 KINDS: Final = (DICOM, ZIP, "multipart/related", "multipart/form-data")

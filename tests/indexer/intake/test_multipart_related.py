@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import Rejected, TooLarge
-from indexer.multipart_related import RelatedBody, RelatedReader
+from indexer.intake.multipart_related import RelatedBody, RelatedReader
 
 CONTENT_TYPE = 'multipart/related; type="application/dicom"; boundary="b"'
 

@@ -23,8 +23,8 @@ from demo.families import WrittenStudy
 from indexer.api import ApiSettings
 from indexer.domain import SeriesEmbedding
 from indexer.errors import LedgerUnavailable
+from indexer.intake.multipart_related import RelatedBody
 from indexer.ledger import Failed, Ledger
-from indexer.multipart_related import RelatedBody
 from tests.fakes.house import LINKS, Furnished, by_series, served
 from tests.indexer.conftest import Studies
 
