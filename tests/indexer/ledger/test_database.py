@@ -17,6 +17,7 @@ from indexer.errors import LedgerUnavailable, Rejected
 from indexer.ledger import Indexed, Ledger, NewerSchema, Notice, Priority
 from indexer.ledger.database import Database
 from indexer.ledger.schema import METADATA
+from tests.indexer.ledger.postgresql import Cluster
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -114,6 +115,19 @@ def test_a_server_that_goes_away_makes_every_call_unavailable_and_comes_back(tmp
     ledger.remember("back", "again")
     assert ledger.recall("back") == "again"
     ledger.close()
+
+
+def test_connections_that_the_server_has_cut_are_replaced(postgresql: Cluster) -> None:
+    with Ledger.open(postgresql.database_url()) as ledger:
+        ledger.remember("before", "kept")
+        with postgresql.connect() as administrator:
+            cut = administrator.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            ).fetchone()
+        assert cut is not None
+        assert cut[0] >= 1
+        assert ledger.recall("before") == "kept"
 
 
 @pytest.mark.parametrize(
