@@ -73,7 +73,9 @@ class Settings(BaseSettings):
     inference_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         0, description="Its port; 0 is a worker that only indexes."
     )
-    workers: int = Field(1, ge=1, le=32, description="Worker processes that `cbir serve` starts.")
+    workers: int = Field(
+        1, ge=0, le=32, description="Worker processes that `cbir serve` starts; 0: they run elsewhere."
+    )
     decoders: int = Field(
         0, ge=0, le=64, description="Decoder processes a worker; 0 is one a core, at most 4."
     )
@@ -118,6 +120,19 @@ class Settings(BaseSettings):
         if self.http_host not in LOOPBACK and not self.api_token.get_secret_value():
             raise ValueError(
                 f"CBIR_HTTP_HOST={self.http_host} is reachable from the network: set CBIR_API_TOKEN."
+            )
+        if self.inference_host not in LOOPBACK and not self.inference_token.get_secret_value():
+            raise ValueError(
+                f"CBIR_INFERENCE_HOST={self.inference_host} is reachable from the network: "
+                "set CBIR_INFERENCE_TOKEN."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_to_have_no_encoder(self) -> Settings:
+        if self.workers == 0 and not self.inference_url:
+            raise ValueError(
+                "CBIR_WORKERS=0 starts no worker: name one that runs elsewhere in CBIR_INFERENCE_URL."
             )
         return self
 

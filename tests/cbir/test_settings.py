@@ -32,6 +32,22 @@ def test_a_page_that_the_network_reaches_wants_a_token(monkeypatch: pytest.Monke
     assert Settings().http_host == "0.0.0.0"  # noqa: S104
 
 
+def test_a_worker_that_the_network_reaches_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CBIR_INFERENCE_HOST", "0.0.0.0")  # noqa: S104 - refused, that is the test
+    with pytest.raises(ValidationError, match="CBIR_INFERENCE_TOKEN"):
+        Settings()
+    monkeypatch.setenv("CBIR_INFERENCE_TOKEN", "secret")
+    assert Settings().inference_host == "0.0.0.0"  # noqa: S104
+
+
+def test_no_worker_here_wants_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CBIR_WORKERS", "0")
+    with pytest.raises(ValidationError, match="CBIR_INFERENCE_URL"):
+        Settings()
+    monkeypatch.setenv("CBIR_INFERENCE_URL", "http://worker:8091")
+    assert Settings().workers == 0
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("CBIR_HTTP_PORT", "0"), ("CBIR_LANES", "none"), ("CBIR_REFERENCES", "both"), ("CBIR_LEASE_S", "-1")],
