@@ -30,11 +30,11 @@ START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 20.0
 
 
-class OrthancMissing(Exception):  # noqa: N818 - a state of the machine
+class OrthancMissing(Exception):
     """There is no Orthanc, or no Python plugin for it, on this machine; the text says what to install."""
 
 
-class OrthancNotReady(Exception):  # noqa: N818 - a state of the program
+class OrthancNotReady(Exception):
     """Orthanc ended or did not answer in time; the text ends with its log."""
 
 
@@ -83,6 +83,7 @@ class LocalOrthanc:
         secret: shared by the plugin and the indexer.
         modalities: AE title: (host, port) of those that may send, and that may be sent to.
         extra: merged over the configuration, its "CBIR" section into ours.
+        programs: Orthanc and its Python plugin; None takes those of this machine.
     """
 
     folder: Path
@@ -92,6 +93,7 @@ class LocalOrthanc:
     overwrite_instances: bool = False
     stable_age_s: int = 2
     extra: Mapping[str, Any] = field(default_factory=dict)
+    programs: tuple[Path, Path] | None = None
     ae_title: str = "ORTHANC"
     user: str = "demo"
     password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -141,7 +143,7 @@ class LocalOrthanc:
         Raises:
             OrthancMissing: it is not on this machine.
         """
-        binary, python_plugin = find_orthanc()
+        binary, python_plugin = self.programs or find_orthanc()
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder.absolute() / "orthanc.json"
         configuration.touch(mode=0o600)

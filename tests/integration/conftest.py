@@ -17,12 +17,14 @@ from demo.orthanc import OrthancMissing, find_orthanc
 from demo.walk import Walk, hospital
 
 STORESCU = "/usr/bin/storescu"
+MODERN_ORTHANC = "pacs-cbir-modern-orthanc"
 PER_FAMILY = 4
 INDEX_WAIT_S = 240.0
 SETTLED_S = 3.0
 ASKING = {"X-CBIR-Request": "1"}
 
 Ask = Callable[[str], list[dict[str, object]]]
+Programs = tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +32,31 @@ def console() -> Console:
     return Console(quiet=True)
 
 
-@pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    """An empty hospital."""
+@pytest.fixture(scope="session", params=["this machine's Orthanc", "a current Orthanc"])
+def programs(request: pytest.FixtureRequest) -> Programs:
+    """Orthanc and its Python plugin: the distribution's, and the one of tests/install_modern_orthanc.sh."""
+    if request.param == "this machine's Orthanc":
+        return _programs_of_this_machine()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("CBIR_MODERN_ORTHANC") or cache / MODERN_ORTHANC)
+    if not (folder / "Orthanc").exists():
+        pytest.skip(f"There is no current Orthanc in {folder}: sh tests/install_modern_orthanc.sh")
+    return folder / "Orthanc", folder / "libOrthancPython.so"
+
+
+def _programs_of_this_machine() -> Programs:
     try:
-        find_orthanc()
+        return find_orthanc()
     except OrthancMissing as missing:
         if os.environ.get("CBIR_REQUIRE_ORTHANC") == "1":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    """An empty hospital."""
+    _programs_of_this_machine()
     with hospital(tmp_path_factory.mktemp("hospital")) as walk:
         yield walk
 
