@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import random
+import socket
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -55,6 +57,7 @@ class Delivery:
         self._something = threading.Event()
         self._stopping = threading.Event()
         self._failures = 0
+        self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="cbir-delivery", daemon=True)
 
     def start(self) -> None:
@@ -67,11 +70,27 @@ class Delivery:
         self._something.set()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """Stop soon; what waits, waits in the file. False where the thread still hangs in the network."""
+        """Stop soon, an exchange under way included; what waits, waits in the file.
+
+        Returns:
+            Whether the thread has ended. Python must not be taken down around one that runs.
+        """
         self._stopping.set()
         self._something.set()
+        self._break_off()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _break_off(self) -> None:
+        under_way = self._socket
+        if under_way is not None:
+            with contextlib.suppress(OSError):
+                under_way.shutdown(socket.SHUT_RDWR)
+
+    def _connected(self, under_way: socket.socket) -> None:
+        self._socket = under_way
+        if self._stopping.is_set():
+            self._break_off()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -114,7 +133,9 @@ class Delivery:
     def _send(self, events: Sequence[Event]) -> None:
         body = json.dumps({"events": [event.as_json() for event in events]}).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        answer = self._indexer.ask("POST", "/internal/events", headers, body, self._pace.timeout_s)
+        answer = self._indexer.ask(
+            "POST", "/internal/events", headers, body, self._pace.timeout_s, self._connected
+        )
         if answer.status in WRONG_SECRET:
             raise _WrongSecret
         if answer.status in REFUSED_FOR_GOOD:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 CHUNK_BYTES = 256 * 1024
+CONNECT_TIMEOUT_S = 3.0
 
 
 class IndexerUnavailable(Exception):
@@ -34,7 +36,13 @@ class Indexer:
     max_answer_bytes: int
 
     def ask(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        connected: Callable[[socket.socket], None] = lambda _: None,
     ) -> IndexerAnswer:
         """Send a request and read all of its answer.
 
@@ -44,6 +52,7 @@ class Indexer:
             headers: in addition to the secret.
             body: None for GET.
             timeout_s: for the whole exchange, give or take one read.
+            connected: told of the socket, for one who may want to shut it down from another thread.
 
         Raises:
             IndexerUnavailable: it did not answer, not in time, or with too much.
@@ -51,8 +60,11 @@ class Indexer:
         deadline = time.monotonic() + timeout_s
         url = urllib.parse.urlsplit(self.url)
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        connection = kind(url.hostname or "", url.port, timeout=timeout_s)
+        connection = kind(url.hostname or "", url.port, timeout=min(timeout_s, CONNECT_TIMEOUT_S))
         try:
+            connection.connect()
+            connection.sock.settimeout(timeout_s)
+            connected(connection.sock)
             connection.putrequest(method, url.path + target, skip_accept_encoding=True)
             for name, value in {**headers, "X-CBIR-Secret": self.secret}.items():
                 connection.putheader(name, value.encode("utf-8"))

@@ -15,8 +15,9 @@ logger = logging.getLogger(__name__)
 class Routes:
     """Orthanc's requests to the proxy, and its replies to Orthanc."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, *, types_its_errors: bool) -> None:
         self._proxy = proxy
+        self._types_its_errors = types_its_errors
 
     def serve(self, output: RestOutput, uri: str, **request: Any) -> None:  # noqa: ANN401 - Orthanc's own dictionary
         """Orthanc's callback."""
@@ -33,11 +34,11 @@ class Routes:
         except Exception:  # the edge of Orthanc: it would answer with a trace of ours
             logger.exception("route_failed")
             reply = Reply.problem(500, "Internal error", "See Orthanc's log.")
-        send(output, reply)
+        send(output, reply, types_its_errors=self._types_its_errors)
 
 
-def send(output: RestOutput, reply: Reply) -> None:
-    """Answer through Orthanc."""
+def send(output: RestOutput, reply: Reply, *, types_its_errors: bool) -> None:
+    """Answer through Orthanc; a new one writes a Content-Type of its own on errors."""
     if reply.status == 405:
         output.SendMethodNotAllowed(reply.headers.get("Allow", "GET"))
         return
@@ -46,7 +47,8 @@ def send(output: RestOutput, reply: Reply) -> None:
     if reply.status == 200:
         output.AnswerBuffer(reply.body, reply.content_type)
         return
-    output.SetHttpHeader("Content-Type", reply.content_type)
+    if not types_its_errors:
+        output.SetHttpHeader("Content-Type", reply.content_type)
     try:
         output.SendHttpStatus(reply.status, reply.body)
     except TypeError:  # plugin 4.0 wants text and its size in bytes

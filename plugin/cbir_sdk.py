@@ -14,7 +14,8 @@ class RestOutput(Protocol):
     """Where the answer to one HTTP request goes.
 
     Measured: `SendHttpStatus` takes the body as bytes (plugin 7.1), or as text and its size in bytes
-    (plugin 4.0); only codes that Orthanc knows may be sent (429 closes the connection).
+    (plugin 4.0); only codes that Orthanc knows may be sent (429 closes the connection). From Orthanc
+    1.12.2 on its answer is text/plain whatever is said, and a Content-Type of ours comes on top.
     """
 
     def AnswerBuffer(self, body: bytes, mime: str) -> None:
@@ -38,6 +39,9 @@ class OrthancSdk(Protocol):
 
     ChangeType: Any
     ResourceType: Any
+
+    def CheckVersionAdvanced(self, major: int, minor: int, revision: int) -> int:
+        """Whether Orthanc is at least this version."""
 
     def GetConfiguration(self) -> str:
         """Orthanc's whole configuration, as JSON, environment variables replaced."""

@@ -66,7 +66,8 @@ def _register(sdk: OrthancSdk, settings: Settings, users: Users, outbox: Outbox)
     indexer = Indexer(settings.indexer_url, settings.secret, settings.max_answer_bytes)
     delivery = Delivery(outbox, indexer)
     sdk.RegisterOnChangeCallback(ChangeListener(sdk, outbox, delivery).notice)
-    sdk.RegisterRestCallback("/cbir(/.*)?", Routes(Proxy(settings, users, indexer)).serve)
+    routes = Routes(Proxy(settings, users, indexer), types_its_errors=_types_its_errors(sdk))
+    sdk.RegisterRestCallback("/cbir(/.*)?", routes.serve)
     if settings.button:
         sdk.ExtendOrthancExplorer(Path(__file__).with_name("explorer.js").read_text(encoding="utf-8"))
     delivery.start()
@@ -76,15 +77,16 @@ def _register(sdk: OrthancSdk, settings: Settings, users: Users, outbox: Outbox)
 
 
 def _say_disabled(sdk: OrthancSdk) -> None:
+    reply = Reply.problem(503, "Plugin disabled", "The settings of CBIR are wrong: Orthanc's log says which.")
+
     def serve(output: RestOutput, _uri: str, **_request: object) -> None:
-        send(
-            output,
-            Reply.problem(
-                503, "Plugin disabled", 'The "CBIR" settings are wrong: Orthanc\'s log says which.'
-            ),
-        )
+        send(output, reply, types_its_errors=_types_its_errors(sdk))
 
     sdk.RegisterRestCallback("/cbir(/.*)?", serve)
+
+
+def _types_its_errors(sdk: OrthancSdk) -> bool:
+    return bool(sdk.CheckVersionAdvanced(1, 12, 2))
 
 
 def _log_through(sdk: OrthancSdk) -> None:

@@ -67,6 +67,9 @@ class FakeOrthanc:
     ChangeType: Any = field(default_factory=lambda: CHANGE_TYPES)
     ResourceType: Any = field(default_factory=lambda: RESOURCE_TYPES)
 
+    def CheckVersionAdvanced(self, major: int, minor: int, revision: int) -> int:
+        return int((major, minor, revision) <= (1, 10, 1))
+
     def GetConfiguration(self) -> str:
         return json.dumps(self.configuration)
 

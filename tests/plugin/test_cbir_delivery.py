@@ -182,6 +182,20 @@ def test_it_stops_at_once_while_it_waits_to_try_again(outbox: Outbox, indexer: R
     assert outbox.waiting() == 1
 
 
+def test_it_stops_at_once_while_the_indexer_hangs(outbox: Outbox, indexer: RecordingIndexer) -> None:
+    indexer.hold()
+    outbox.record(NEW, "a")
+    delivery = Delivery(
+        outbox, Indexer(indexer.url, indexer.secret, 2**20), Pace(gather_s=0.01, timeout_s=60)
+    )
+    delivery.start()
+    eventually(lambda: indexer.received)
+    started = time.monotonic()
+    assert delivery.stop()
+    assert time.monotonic() - started < 2
+    assert outbox.waiting() == 1
+
+
 def test_the_environment_cannot_send_it_through_a_proxy(
     outbox: Outbox, indexer: RecordingIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cbir_start import start
+from cbir_start import MODULES, start
 
 from tests.fakes.indexer import RecordingIndexer, eventually
 from tests.fakes.orthanc_sdk import CHANGE_TYPES as CHANGES
@@ -23,6 +24,14 @@ PLUGIN = Path(__file__).parent.parent.parent / "plugin"
 def indexer() -> Iterator[RecordingIndexer]:
     with RecordingIndexer() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> Iterator[None]:
+    yield
+    for name in MODULES:
+        logging.getLogger(name).propagate = True
+        logging.getLogger(name).handlers = []
 
 
 def _orthanc(folder: Path, section: dict[str, Any]) -> FakeOrthanc:

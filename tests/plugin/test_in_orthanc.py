@@ -125,7 +125,7 @@ def test_orthanc_ends_in_good_order_while_the_indexer_hangs(
     eventually(indexer.posts)
     started = time.monotonic()
     orthanc.stop()
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 10
     assert "Orthanc has stopped" in orthanc.log()
 
 
