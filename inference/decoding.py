@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
+    UID,
     JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
 )
 
 from indexer.errors import NotFound, Rejected, TooLarge
-from inference.codestream import declared_size, is_complete
+from inference.codestream import declared_size, holds_ybr, is_complete, with_whole_blocks
 from inference.limits import Limits
 from inference.reading import InstanceFile, text_of
 
@@ -38,8 +40,17 @@ _PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Fastest exact plugin first, by transfer syntax; whatever else is installed comes after."""
 
+_EXTENDED_JPEG: Final = "1.2.840.10008.1.2.4.51"
+_READ_AS: Final[Mapping[str, str]] = {
+    "1.2.840.10008.1.2.4.53": _EXTENDED_JPEG,
+    "1.2.840.10008.1.2.4.55": _EXTENDED_JPEG,
+}
+"""Retired syntaxes (spectral selection, full progression) that pydicom does not name, and whose frames the
+codec of another one reads."""
+
+_LOSSY_JPEG: Final = frozenset(("1.2.840.10008.1.2.4.50", _EXTENDED_JPEG, *_READ_AS))
 _WITH_END_MARKER: Final = frozenset(
-    [*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes]
+    [*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes, *_READ_AS]
 )
 _PHOTOMETRIC: Final = frozenset(
     ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -128,9 +139,18 @@ class StoredPixels:
             header=self._instance.header,
             frame_index=frame_index,
             values=values,
-            photometric_interpretation=str(properties["photometric_interpretation"]),
+            photometric_interpretation=self._photometric(
+                str(properties["photometric_interpretation"]), frame_index
+            ),
             bits_stored=int(properties.get("bits_stored", self.description.bits_stored)),
         )
+
+    def _photometric(self, decoded: str, frame_index: int) -> str:
+        """What the values are: some toolkits call the YCbCr of a JPEG frame RGB."""
+        if decoded != "RGB" or self._instance.transfer_syntax_uid not in _LOSSY_JPEG:
+            return decoded
+        called_rgb = self.description.photometric_interpretation == "RGB"
+        return "YBR_FULL" if called_rgb and holds_ybr(self._encoded(frame_index)) else decoded
 
     def _refuse_mismatch(self) -> None:
         """Encapsulated pixel data have no length, native ones do (PS3.5 A.4); some writers forget."""
@@ -178,13 +198,12 @@ class StoredPixels:
             return self._unpacked(frame_index), {
                 "photometric_interpretation": self.description.photometric_interpretation
             }
+        stream, offset, index, options = self._source(frame_index)
         failure: BaseException | None = None
         for plugin in _plugins_of(self._decoder):
-            self._instance.stream.seek(self._element.offset)
+            stream.seek(offset)
             try:
-                return self._decoder.as_array(
-                    self._instance.stream, index=frame_index, decoding_plugin=plugin, **self._options()
-                )
+                return self._decoder.as_array(stream, index=index, decoding_plugin=plugin, **options)
             except MemoryError as error:
                 raise TooLarge("The frame does not fit into the memory a decoder may use.") from error
             except (KeyboardInterrupt, SystemExit):
@@ -194,6 +213,20 @@ class StoredPixels:
         raise Rejected(
             f"No decoder can read the frame ({type(failure).__name__}).", reason="undecodable_pixel_data"
         ) from failure
+
+    def _source(self, frame_index: int) -> tuple[BinaryIO, int, int, dict[str, Any]]:
+        """Where a decoder reads the frame: stream, offset, index and options.
+
+        The file's pixel data, or one frame by itself where it had to be put right.
+        """
+        options = self._options()
+        if self._instance.transfer_syntax_uid in _LOSSY_JPEG:
+            whole = with_whole_blocks(self._encoded(frame_index))
+            if whole is not None:
+                alone = io.BytesIO(encapsulate([whole], has_bot=False))
+                options.pop("extended_offsets", None)
+                return alone, 0, 0, {**options, "number_of_frames": 1}
+        return self._instance.stream, self._element.offset, frame_index, options
 
     def _unpacked(self, frame_index: int) -> StoredValues:
         """Single bits: a frame may begin inside a byte, where pydicom 3.0.2 loses the last of them."""
@@ -290,7 +323,7 @@ def _number(header: Dataset, keyword: str, default: int | None = None) -> int:
 def _decoder_for(instance: InstanceFile) -> Decoder:
     syntax = instance.transfer_syntax_uid
     try:
-        decoder = get_decoder(syntax)
+        decoder = get_decoder(UID(_READ_AS.get(syntax, syntax)))
     except NotImplementedError as error:
         raise Rejected(
             f"No decoder knows the transfer syntax {syntax}.", reason="unsupported_transfer_syntax"

@@ -70,9 +70,15 @@ class PreparedInstance:
 
 
 def start_decoder(limits: Limits) -> None:
-    """Set a decoder process up: bounded memory, one thread, no chatter, no life after its parent."""
+    """Set a decoder process up: bounded memory, one thread, no chatter, no life after its parent.
+
+    Libraries quote the values of the files they read, patients' names among them, in warnings and log
+    lines, and codecs write to standard error by themselves: a decoder has nowhere to write to. What it
+    has to say, it answers.
+    """
     warnings.simplefilter("ignore")
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    logging.disable()
+    _be_silent()
     cv2.setNumThreads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _die_with_the_parent()
@@ -134,6 +140,14 @@ def _prepared(pixels: StoredPixels, frame_index: int, wanted: Preprocessing) -> 
     except Rejected as refused:
         return PreparedFrame(frame_index, None, reason=refused.reason, detail=str(refused))
     return PreparedFrame(frame_index, preprocess(rendered, wanted), blank=is_blank(rendered))
+
+
+def _be_silent() -> None:
+    """Lead standard output and standard error away, for Python and for every codec."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _die_with_the_parent() -> None:

@@ -26,6 +26,11 @@ PERCENTILES: Final = (0.5, 99.5)
 FLAT: Final = 1 / 512
 """Less range than half a grey level of 8 bits is no picture."""
 
+_CT_CLASSES: Final = (
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.2.2",
+)
 _SAMPLED_PIXELS: Final = 2**20
 _ASPECT_TOLERANCE: Final = 0.01
 _ASPECT_LIMIT: Final = 20.0
@@ -177,9 +182,12 @@ def _estimated_window(values: Values) -> Window:
 
 
 def _is_hounsfield(frame: StoredFrame) -> bool:
+    """Whether modality values are HU; a CT whose Modality is missing or misspelt is known by its class."""
     group = functional_group(frame.header, frame.frame_index, "PixelValueTransformationSequence")
+    modality = text_of(frame.header, "Modality")
+    unknown = not modality.isalnum()
     return (
-        text_of(frame.header, "Modality") == "CT"
+        (modality == "CT" or (unknown and text_of(frame.header, "SOPClassUID") in _CT_CLASSES))
         and number_of(group, "RescaleIntercept") is not None
         and text_of(group, "RescaleType") in ("", "HU")
     )

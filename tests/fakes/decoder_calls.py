@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path, PosixPath
 from typing import IO, Any
 
@@ -50,6 +52,16 @@ def refuse() -> None:
 def stumble() -> None:
     """An error that nobody foresaw, whose text quotes the file."""
     raise KeyError("DOE^JANE")
+
+
+def chatter(name: str) -> str:
+    """Quotes the file in each way that a library or a codec has."""
+    logging.getLogger("pydicom").warning("quoted %s", name)
+    logging.getLogger("a codec").critical("quoted %s", name)
+    warnings.warn(f"quoted {name}", stacklevel=1)
+    print(name, file=sys.stderr, flush=True)  # noqa: T201
+    os.write(1, name.encode())
+    return "5 ways"
 
 
 def loaded_modules() -> list[str]:

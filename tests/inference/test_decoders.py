@@ -99,6 +99,30 @@ def test_an_unforeseen_error_is_a_refusal_that_does_not_quote_the_file(
     assert "DOE" not in str(refused.value) + caplog.text
 
 
+def test_a_decoder_writes_nothing_anywhere(tmp_path: Path) -> None:
+    program = """
+from pathlib import Path
+from inference.decoders import Decoders
+from inference.limits import Limits
+from tests.fakes import decoder_calls
+
+if __name__ == "__main__":
+    with Decoders(Limits(timeout_s=20.0), processes=1) as pool:
+        print(pool.result(pool.submit(decoder_calls.chatter, "DOE^JANE")))
+"""
+    script = tmp_path / "chatter.py"
+    script.write_text(program)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.stdout.strip() == "5 ways"
+    assert "DOE" not in done.stdout + done.stderr
+
+
 def test_decoders_do_not_load_the_encoder_runtime(impatient: Decoders) -> None:
     loaded = impatient.result(impatient.submit(calls.loaded_modules))
     assert "pydicom" in loaded

@@ -14,14 +14,16 @@ from indexer.errors import NotFound, Rejected, TooLarge, Unsupported
 from inference.decoding import StoredPixels
 from inference.limits import Limits
 from inference.reading import open_instance, tolerant
+from inference.rendering import render_frame
 from tests.fakes.instance_file import instance, ramp, write
 from tests.inference.conftest import PYDICOM_FILES, stored
 
 BROKEN = {
-    "JPEG-lossy.dcm": "undecodable_pixel_data",
     "JPEG2000-embedded-sequence-delimiter.dcm": "too_large",
     "MR_truncated.dcm": "truncated_pixel_data",
 }
+PUT_RIGHT = {"JPEG-lossy.dcm": "JPGExtended.dcm"}
+"""A file whose scan header is wrong, and the same with it corrected by hand."""
 
 
 def decodable() -> list[str]:
@@ -33,7 +35,7 @@ def decodable() -> list[str]:
                 names.append(path.name)
         except Rejected:
             continue
-    return [name for name in names if name not in BROKEN]
+    return [name for name in names if name not in (*BROKEN, *PUT_RIGHT)]
 
 
 @pytest.mark.parametrize("name", decodable())
@@ -51,6 +53,35 @@ def test_what_pydicom_cannot_decode_either_is_refused_with_a_reason(name: str, r
     with pytest.raises(Rejected) as refused:
         stored(PYDICOM_FILES / name)
     assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(("wrong", "right"), PUT_RIGHT.items())
+def test_a_sequential_jpeg_that_forgot_its_coefficients_is_read_as_if_it_had_not(
+    wrong: str, right: str
+) -> None:
+    np.testing.assert_array_equal(
+        stored(PYDICOM_FILES / wrong).values, stored(PYDICOM_FILES / right).values, strict=True
+    )
+
+
+def test_ycbcr_that_is_called_rgb_is_known_by_its_subsampling(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(PYDICOM_FILES / "SC_rgb_jpeg_lossy_gdcm.dcm")
+    assert dataset.PhotometricInterpretation == "YBR_FULL"
+    dataset.PhotometricInterpretation = "RGB"
+    dataset.save_as(tmp_path / "called_rgb.dcm")
+    assert stored(tmp_path / "called_rgb.dcm").photometric_interpretation == "YBR_FULL"
+    shown = render_frame(stored(tmp_path / "called_rgb.dcm"))
+    honest = render_frame(stored(PYDICOM_FILES / "SC_rgb_jpeg_lossy_gdcm.dcm"))
+    np.testing.assert_allclose(shown, honest, atol=2 / 255)
+
+
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_jpeg.dcm", "SC_jpeg_no_color_transform.dcm", "SC_rgb_jpeg_app14_dcmd.dcm"]
+)
+def test_rgb_in_jpeg_stays_rgb(name: str) -> None:
+    with tolerant():
+        assert pydicom.dcmread(PYDICOM_FILES / name).PhotometricInterpretation == "RGB"
+    assert stored(PYDICOM_FILES / name).photometric_interpretation == "RGB"
 
 
 def test_the_comparison_covers_the_kinds_of_pixels_there_are() -> None:

@@ -155,6 +155,15 @@ def test_ct_without_a_window_is_shown_in_soft_tissue(rendered: Render) -> None:
     )
 
 
+@pytest.mark.parametrize("modality", [None, ""])
+def test_a_ct_without_its_modality_is_known_by_its_class(rendered: Render, modality: str | None) -> None:
+    values = np.array([[-160, 40], [240, 1000]], "i2")
+    shown = rendered(instance(values, Modality=modality, RescaleSlope=1, RescaleIntercept=0))
+    np.testing.assert_array_equal(
+        shown, rendered(instance(values, Modality="CT", RescaleSlope=1, RescaleIntercept=0))
+    )
+
+
 def test_air_in_a_ct_stays_black_instead_of_becoming_amplified_noise(rendered: Render) -> None:
     noise = np.random.default_rng(3).integers(0, 20, (16, 16)).astype("u2")
     window = {"WindowCenter": 40, "WindowWidth": 80}

@@ -12,7 +12,7 @@ import pytest
 
 from indexer.errors import Rejected
 from inference.embedding import SeriesEmbedder
-from inference.rendering import render_frame
+from inference.rendering import modality_values, render_frame
 from tests.inference.conftest import stored
 
 pytestmark = pytest.mark.shared_data
@@ -121,6 +121,16 @@ def test_a_real_ct_series_is_alike_along_its_slices(wild: Path, embedder: Series
     neighbours = (found.frame_vectors[:-1] * found.frame_vectors[1:]).sum(axis=1)
     assert neighbours.min() > 0.5
     assert neighbours.mean() > float(found.frame_vectors[0] @ found.frame_vectors[-1])
+
+
+def test_spectral_selection_is_read_like_its_lossless_twin(wild: Path) -> None:
+    (lossy,) = (wild / "files").glob("*JPEGProcess6_8*")
+    (lossless,) = (wild / "files").glob("*JPEGProcess14*")
+    difference = modality_values(stored(lossy)) - modality_values(stored(lossless))
+    assert np.abs(difference).mean() < 5, "HU"
+    assert (
+        np.corrcoef(render_frame(stored(lossy)).ravel(), render_frame(stored(lossless)).ravel())[0, 1] > 0.99
+    )
 
 
 def test_lossy_and_lossless_twins_are_alike(wild: Path) -> None:
