@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/data/bench/labels.csv),)
 export CBIR_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup orthanc demo test lint lock clean
+.PHONY: setup orthanc demo test lint lock pin clean
 
 setup: $(STAMP)
 
@@ -34,7 +34,8 @@ demo: setup
 
 test: setup
 	@sh tests/install_tools.sh
-	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 $(BIN)/pytest $(ARGS)
+	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1 \
+		$(BIN)/pytest $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff format --check .
@@ -42,10 +43,18 @@ lint: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+pin: setup
+	@$(BIN)/python docker/pin.py
+
 lock:
 	@for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra postgresql \
 		--universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet \
 		-o requirements/$$extra.lock; done
+	@printf 'pylibjpeg-libjpeg>=2.5\n' | $(BIN)/uv pip compile - --constraint requirements/cpu.lock \
+		--universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet \
+		-o requirements/jpeg12.lock
+	@printf 'setuptools==82.0.1\n' | $(BIN)/uv pip compile - --no-header --no-annotate --generate-hashes \
+		--quiet -o requirements/build.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --constraint requirements/cpu.lock \
 		--universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet \
 		-o requirements/dev.lock
