@@ -17,6 +17,9 @@ from rich.console import Console
 
 from cbir.asking import Asked, ask
 from cbir.backfill import look_at_everything
+from cbir.bench.report import print_report
+from cbir.bench.run import Wanted, run_bench
+from cbir.bench.searching import Size
 from cbir.configuration import markdown_table
 from cbir.deployment import Deployment
 from cbir.folder_index import index_folder
@@ -127,6 +130,31 @@ def backfill() -> None:
     """Have every series of the archive looked at again, after everything else that waits."""
     with Deployment(_settings()) as deployment:
         typer.echo(f"{look_at_everything(deployment)} series are waiting.")
+
+
+@app.command()
+def bench(
+    series: Annotated[int, typer.Option(min=0, help="CT series to index; 0 leaves indexing out.")] = 12,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Times each; the medians count.")] = 3,
+    vectors: Annotated[
+        int, typer.Option(min=0, help="Series to search among; 0 leaves search out.")
+    ] = 100_000,
+    frames: Annotated[int, typer.Option(min=1, max=512, help="Frame vectors of each of those.")] = 4,
+    questions: Annotated[int, typer.Option(min=1, help="Questions of each kind.")] = 200,
+    orthanc: Annotated[
+        bool, typer.Option("--orthanc", help="Index the first series of the configured Orthanc instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast this machine indexes and searches, as ratios; nothing of the installation changes."""
+    settings = _settings()
+    check_runtime()
+    asked = Wanted(series, rounds, Size(vectors, frames, questions), orthanc)
+    report = run_bench(settings, asked, Console(stderr=True))
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        print_report(Console(), report)
 
 
 @app.command()

@@ -29,7 +29,9 @@ from indexer.patients import Pseudonyms, load_key
 from indexer.ports import Encoder
 from indexer.search import Search
 from inference.card import load_card
+from inference.decoders import Decoders
 from inference.embedding import SeriesEmbedder
+from inference.encoder import OnnxEncoder
 from inference.limits import Limits
 from inference.worker import Worker, WorkLimits
 
@@ -103,24 +105,31 @@ class Deployment:
         return Pseudonyms(load_key(self.settings.data_dir, configured))
 
     @cached_property
-    def embedder(self) -> SeriesEmbedder:
-        """The encoder and its decoders in this process."""
+    def onnx_encoder(self) -> OnnxEncoder:
+        """The encoder in this process."""
         settings = self.settings
-        return self._closing.enter_context(
-            SeriesEmbedder.open(
-                settings.encoders_dir / settings.encoder,
-                pseudonym=self.pseudonyms.of,
-                limits=Limits(
-                    max_instance_bytes=settings.max_instance_bytes,
-                    max_frame_pixels=settings.max_frame_pixels,
-                    timeout_s=settings.decode_timeout_s,
-                ),
-                decoders=settings.decoders,
-                providers=settings.providers,
-                threads=settings.threads,
-                batch_size=settings.batch_size,
-                max_frames=settings.max_frames,
-            )
+        return OnnxEncoder(settings.encoders_dir / settings.encoder, settings.providers, settings.threads)
+
+    @cached_property
+    def decoders(self) -> Decoders:
+        """The decoder processes of this process."""
+        settings = self.settings
+        limits = Limits(
+            max_instance_bytes=settings.max_instance_bytes,
+            max_frame_pixels=settings.max_frame_pixels,
+            timeout_s=settings.decode_timeout_s,
+        )
+        return self._closing.enter_context(Decoders(limits, settings.decoders))
+
+    @cached_property
+    def embedder(self) -> SeriesEmbedder:
+        """The encoder and its decoders as one."""
+        return SeriesEmbedder(
+            self.onnx_encoder,
+            self.decoders,
+            self.pseudonyms.of,
+            max_frames=self.settings.max_frames,
+            batch_size=self.settings.batch_size,
         )
 
     def worker(self) -> Worker:

@@ -58,11 +58,12 @@ def point_of(embedding: SeriesEmbedding) -> models.PointStruct:
     return models.PointStruct(
         id=embedding.reference.point_id,
         vector={POOLED: sent(pooled), FRAMES: sent(frames)},
-        payload=_payload(embedding),
+        payload=payload_of(embedding),
     )
 
 
-def _payload(embedding: SeriesEmbedding) -> dict[str, Any]:
+def payload_of(embedding: SeriesEmbedding) -> dict[str, Any]:
+    """What is kept beside the vectors: UIDs, attributes and frames; no name, no id, no free text."""
     reference, attributes = embedding.reference, embedding.attributes
     payload: dict[str, Any] = {
         "study_instance_uid": reference.study_instance_uid,
