@@ -49,6 +49,7 @@ _READ_AS: Final[Mapping[str, str]] = {
 codec of another one reads."""
 
 _LOSSY_JPEG: Final = frozenset(("1.2.840.10008.1.2.4.50", _EXTENDED_JPEG, *_READ_AS))
+_JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _WITH_END_MARKER: Final = frozenset(
     [*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes, *_READ_AS]
 )
@@ -210,9 +211,18 @@ class StoredPixels:
                 raise
             except BaseException as error:  # noqa: BLE001 - codecs raise anything; those in Rust panic
                 failure = error
+        self._say_what_is_not_installed()
         raise Rejected(
             f"No decoder can read the frame ({type(failure).__name__}).", reason="undecodable_pixel_data"
         ) from failure
+
+    def _say_what_is_not_installed(self) -> None:
+        """The one decoder that is optional: of lossy JPEG with more than 8 bits (its licence is the GPL)."""
+        if self._decoder.UID == _JPEG_EXTENDED and "pylibjpeg" not in self._decoder.available_plugins:
+            raise Rejected(
+                "12-bit lossy JPEG needs the optional decoder: pip install -r requirements/jpeg12.lock.",
+                reason="missing_decoder",
+            )
 
     def _source(self, frame_index: int) -> tuple[BinaryIO, int, int, dict[str, Any]]:
         """Where a decoder reads the frame: stream, offset, index and options.
