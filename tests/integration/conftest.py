@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydicom.dataset import Dataset
 from rich.console import Console
 
 from cbir.progress import watch_until_done
@@ -20,6 +21,7 @@ STORESCU = "/usr/bin/storescu"
 MODERN_ORTHANC = "pacs-cbir-modern-orthanc"
 PER_FAMILY = 4
 INDEX_WAIT_S = 240.0
+ANSWER_WAIT_S = 60.0
 SETTLED_S = 3.0
 ASKING = {"X-CBIR-Request": "1"}
 
@@ -137,3 +139,19 @@ def _matches(client: httpx.Client, study_instance_uid: str) -> list[dict[str, ob
     assert answer.status_code == 200, answer.text
     matches: list[dict[str, object]] = answer.json()["matches"]
     return matches
+
+
+def answer_to(walk: Walk, paths: Sequence[Path]) -> Dataset:
+    """Send with storescu to the AE title CBIR, and take the report that the workstation receives."""
+    store(paths, walk.service.dimse_port, "CBIR")
+    report = walk.workstation.next_received(ANSWER_WAIT_S)
+    assert report is not None, walk.service.log_path.read_text()[-3000:]
+    return report
+
+
+def looked_up(walk: Walk, uid: str) -> list[str]:
+    """Orthanc's names of what has this UID."""
+    answer = httpx.post(
+        f"{walk.orthanc.http_url}/tools/lookup", content=uid, auth=walk.orthanc.auth, trust_env=False
+    )
+    return [found["ID"] for found in answer.raise_for_status().json()]

@@ -16,9 +16,12 @@ from demo.families import WrittenStudy
 from demo.report import ReportedCase, reported_cases
 from demo.walk import Walk
 from tests.integration.conftest import (
+    ANSWER_WAIT_S,
     ASKING,
+    answer_to,
     ask_by_http,
     ask_through_orthanc,
+    looked_up,
     series_count,
     store,
     wait_until_indexed,
@@ -26,21 +29,11 @@ from tests.integration.conftest import (
 
 pytestmark = pytest.mark.orthanc
 
-ANSWER_WAIT_S = 60.0
-
 
 @pytest.fixture(scope="module")
 def report(filled: Walk, unknown: Mapping[str, WrittenStudy]) -> Dataset:
     """What comes back to the workstation that sent a study nobody archived."""
     return answer_to(filled, unknown["brain-mr"].paths)
-
-
-def answer_to(walk: Walk, paths: Sequence[Path]) -> Dataset:
-    """Send with storescu to the AE title CBIR, and take the report that the workstation receives."""
-    store(paths, walk.service.dimse_port, "CBIR")
-    report = walk.workstation.next_received(ANSWER_WAIT_S)
-    assert report is not None, walk.service.log_path.read_text()[-3000:]
-    return report
 
 
 def families(cases: Sequence[ReportedCase], studies: Sequence[WrittenStudy]) -> list[str]:
@@ -192,14 +185,6 @@ def children_of(walk: Walk) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(stat.parent.name))
     return found
-
-
-def looked_up(walk: Walk, uid: str) -> list[str]:
-    """Orthanc's names of what has this UID."""
-    answer = httpx.post(
-        f"{walk.orthanc.http_url}/tools/lookup", content=uid, auth=walk.orthanc.auth, trust_env=False
-    )
-    return [found["ID"] for found in answer.raise_for_status().json()]
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
