@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from cbir.deployment import Deployment
 from cbir.progress import watch_until_done
+from indexer.adapters.folder import FolderArchive
 from indexer.ledger import State
 
 SETTLED_S = 0.3
@@ -25,6 +27,8 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
         How many series are in each state, those of earlier runs included.
     """
     deployment.reconciler().compare(datetime.now(UTC), stop)
+    if isinstance(deployment.archive, FolderArchive):
+        print_left_out(console, deployment.archive)
     worker = deployment.worker()
     working = threading.Thread(target=worker.run, args=(stop,), name="worker")
     working.start()
@@ -35,3 +39,15 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     finally:
         stop.set()
         working.join()
+
+
+def print_left_out(console: Console, archive: FolderArchive) -> None:
+    """How many files of the folder are no instances, and why; no names, which may be those of patients."""
+    for reason, count in Counter(file.reason for file in archive.rejected).items():
+        console.print(f"  {count} files rejected: {reason}", highlight=False)
+    if archive.not_dicom:
+        console.print(f"  {archive.not_dicom} files are not DICOM", highlight=False)
+    if archive.duplicates:
+        console.print(
+            f"  {archive.duplicates} files repeat an instance: the first by path counts", highlight=False
+        )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from demo.families import WrittenStudy, write_studies
@@ -116,6 +117,24 @@ def test_indexing_again_changes_nothing_and_a_removed_study_leaves(
     assert "indexed 4" in cbir("index", str(archive)).stdout
     shutil.rmtree(archive / studies[0].paths[0].parent.name)
     assert "indexed 2" in cbir("index", str(archive)).stdout
+
+
+def test_files_that_are_no_instances_are_counted_with_their_reasons(
+    studies: Sequence[WrittenStudy], tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(studies[0].paths[0].parent, archive)
+    first = studies[0].paths[0]
+    shutil.copy(first, archive / "zz-again.dcm")
+    (archive / "notes.txt").write_text("not DICOM")
+    without = pydicom.dcmread(first)
+    del without.SeriesInstanceUID
+    without.save_as(archive / "DOE-JANE.dcm")
+    printed = Command(tmp_path / "data")("index", str(archive)).stdout
+    assert "1 files rejected: no_uids" in printed
+    assert "1 files are not DICOM" in printed
+    assert "1 files repeat an instance" in printed
+    assert "DOE" not in printed
 
 
 def test_two_folders_add_up(studies: Sequence[WrittenStudy], tmp_path: Path) -> None:

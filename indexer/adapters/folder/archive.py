@@ -19,7 +19,9 @@ class FolderArchive:
 
     A series is named by its UIDs, "study/series"; an instance by the path of its file below the folder.
     What is no DICOM file is counted; what is one without usable UIDs is rejected. Where several files
-    of a series carry one SOP Instance UID, the first in the order of their paths is the instance.
+    of a series carry one SOP Instance UID, the first in the order of their paths is the instance, be it
+    whole or not, and the others are counted as duplicates; Orthanc too keeps the first that it gets. Where
+    files of several series carry one, each series has its own, as in Orthanc.
     """
 
     def __init__(self, folder: Path) -> None:
