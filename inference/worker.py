@@ -16,7 +16,7 @@ from typing import Protocol
 
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesEmbedding, SeriesReference
 from indexer.errors import NotFound, Rejected, TooLarge, Unavailable, Unsupported
-from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Outcome, Skipped, TryAgain
+from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Notice, Outcome, Priority, Skipped, TryAgain
 from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
 from inference.embedding import Embedded
 from inference.sampling import SampledFrame, sample_frames
@@ -24,6 +24,7 @@ from inference.sampling import SampledFrame, sample_frames
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
+MAX_ABANDONED = 5
 LONGEST_PAUSE_S = 30.0
 
 
@@ -139,7 +140,20 @@ class Worker:
             logger.warning("ledger_unavailable series=%s detail=%s", lease.archive_id, down)
             return outcome
         logger.info("series_done series=%s %s kept=%s", lease.archive_id, describe(outcome), kept)
+        if not kept:
+            self._take_back(lease)
         return outcome
+
+    def _take_back(self, lease: Lease) -> None:
+        """Our vectors came after another worker took the series over, and may be older than its own.
+
+        Without vectors the series is embedded again, whoever looks next.
+        """
+        try:
+            self.index.delete(self.embedder.version, [lease.archive_id])
+            self.ledger.notice([Notice(lease.archive_id, self.archive.name, Priority.CHANGED)], self.clock())
+        except Unavailable as down:
+            logger.error("late_vectors_not_taken_back series=%s detail=%s", lease.archive_id, down)  # noqa: TRY400
 
     def _outcome(self, lease: Lease) -> Outcome:
         try:
@@ -152,6 +166,8 @@ class Worker:
 
     def _walk(self, lease: Lease) -> Outcome:
         version = self.embedder.version
+        if lease.abandoned >= MAX_ABANDONED:
+            return Failed("worker_died", f"{lease.abandoned} workers in a row died, or hung, on this series.")
         try:
             stored = self.archive.series(lease.archive_id)
         except NotFound:
@@ -222,7 +238,8 @@ def _refused(stored: StoredSeries, refused: Rejected) -> Skipped | Failed:
             reason=refused.reason,
             detail=str(refused),
         )
-    return Failed(refused.reason, str(refused), stored.listed.reference, stored.listed.modality)
+    listed = stored.listed
+    return Failed(refused.reason, str(refused), listed.reference, listed.modality, listed.revision)
 
 
 def _indexed(stored: StoredSeries, embedding: SeriesEmbedding, detail: str) -> Indexed:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, select, update
 
 from indexer.domain import SeriesAttributes, SeriesReference
 from indexer.ledger.schema import SERIES, AnyRow
@@ -45,6 +45,9 @@ def take_leases(
         .values(
             state=State.LEASED,
             attempts=SERIES.c.attempts + 1,
+            abandoned=case(
+                (SERIES.c.state == State.LEASED, SERIES.c.abandoned + 1), else_=SERIES.c.abandoned
+            ),
             lease_owner=owner,
             lease_until=until,
             lease_token=secrets.randbits(63),
@@ -88,7 +91,9 @@ def finish_lease(
         settled = {"state": State.WAITING, "reason": "", "detail": ""}
     else:
         settled = _settled(lease, outcome, row, now, jitter)
-    connection.execute(update(SERIES).where(this).values(**_learned(outcome), **settled, **_FREE))
+    connection.execute(
+        update(SERIES).where(this).values(**_learned(outcome), **settled, **_FREE, abandoned=0)
+    )
     return True
 
 
@@ -107,6 +112,7 @@ def _lease(row: AnyRow) -> Lease:
         archive_id=row.archive_id,
         generation=row.generation,
         attempts=row.attempts,
+        abandoned=row.abandoned,
         fingerprint=row.fingerprint,
         encoder=row.encoder,
         token=row.lease_token,
@@ -172,9 +178,13 @@ def _settled(lease: Lease, outcome: Outcome, row: AnyRow, now: datetime, jitter:
             return {**_ended(State.WAITING, outcome.reason, outcome.detail), "due_at": due_at}
         case Failed() | TryAgain():
             failed = _ended(State.FAILED, outcome.reason, outcome.detail)
-            return {**failed, "revision": row.noticed_revision or row.revision}
+            return {**failed, "revision": _revision_of(outcome) or row.noticed_revision or row.revision}
         case Gone():
             raise AssertionError("a row that is gone is deleted")
+
+
+def _revision_of(outcome: Failed | TryAgain) -> str | None:
+    return outcome.revision if isinstance(outcome, Failed) else None
 
 
 def _ended(state: State, reason: str, detail: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def write_notices(connection: Connection, notices: list[Notice], now: datetime) 
                 "generation": SERIES.c.generation + 1,
                 "noticed_revision": func.coalesce(given.noticed_revision, SERIES.c.noticed_revision),
                 "attempts": 0,
+                "abandoned": 0,
                 "reason": "",
                 "detail": "",
             },
@@ -74,6 +75,7 @@ def retry_failed(connection: Connection, reason: str | None, now: datetime) -> i
             wanted_at=now,
             due_at=now,
             attempts=0,
+            abandoned=0,
             reason="",
             detail="",
         )

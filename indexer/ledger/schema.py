@@ -102,6 +102,7 @@ SERIES = Table(
     Column("wanted_at", UtcTime, nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("abandoned", Integer, nullable=False, default=0),
     Column("lease_token", BigInteger),
     Column("lease_generation", BigInteger, nullable=False, default=0),
     Column("lease_owner", Text),

@@ -64,6 +64,7 @@ class Lease:
         archive_id: the series.
         generation: counts the notices; a larger one in the ledger means that it was noticed meanwhile.
         attempts: this one included, since the last notice.
+        abandoned: leases of this series that ran out one after the other: their workers died, or hung.
         fingerprint: of the files that were indexed last; None when nothing is.
         encoder: that indexed them, `name@12 hex digits`; None when nothing is.
         token: random, so that an old lease never passes for a newer one, not even where the row is new.
@@ -75,6 +76,7 @@ class Lease:
     fingerprint: str | None
     encoder: str | None
     token: int = 0
+    abandoned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,14 @@ class Gone:
 class Failed:
     """Trying again cannot help; it stays so until the series changes or a person retries it.
 
-    `reference` and `modality` are named where the archive told them.
+    `reference`, `modality` and `revision` are named where the archive told them.
     """
 
     reason: str
     detail: str
     reference: SeriesReference | None = None
     modality: str = ""
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

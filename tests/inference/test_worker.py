@@ -16,7 +16,7 @@ from demo.families import FAMILIES, write_studies
 from indexer.ledger import Ledger, Notice, Priority, SeriesRow, State
 from inference.embedding import SeriesEmbedder
 from inference.limits import Limits
-from inference.worker import Worker, WorkLimits
+from inference.worker import MAX_ABANDONED, Worker, WorkLimits
 from tests.fakes.archive import FakeArchive
 from tests.fakes.vector_index import FakeVectorIndex
 
@@ -262,6 +262,33 @@ def test_while_a_neighbour_is_down_the_series_waits_and_is_not_given_up(
     assert house.indexed() == {archive_id}
 
 
+def test_a_series_that_kills_its_workers_is_given_up(house: House, chests: list[Path]) -> None:
+    house.notice(house.archive.store(chests[0]))
+    for _ in range(MAX_ABANDONED):
+        house.ledger.lease("a worker that dies", 1, 1.0, house.clock.now)
+        house.clock.now += timedelta(seconds=2)
+    house.work()
+    house.clock.now += timedelta(days=1)
+    house.work()
+    assert (house.row().state, house.row().reason) == (State.FAILED, "worker_died")
+    house.ledger.retry(now=house.clock.now)
+    house.work()
+    assert house.row().state == State.INDEXED
+
+
+def test_a_series_that_failed_is_not_tried_again_by_the_next_comparison(
+    house: House, chests: list[Path], tmp_path: Path
+) -> None:
+    dataset = dcmread(chests[0])
+    dataset.PixelData = dataset.PixelData[:100]
+    dataset.save_as(tmp_path / "cut.dcm")
+    archive_id = house.archive.store(tmp_path / "cut.dcm")
+    house.notice(archive_id)
+    house.work()
+    (known,) = house.ledger.known_among([archive_id]).values()
+    assert known.revision == house.archive.series(archive_id).listed.revision
+
+
 def test_a_notice_during_the_work_brings_the_series_back(house: House, spine: list[Path]) -> None:
     """An instance arrives while the series is being fetched: the next round finds it."""
     archive_id = house.archive.store(spine[0])
@@ -279,3 +306,31 @@ def test_a_notice_during_the_work_brings_the_series_back(house: House, spine: li
     house.work()
     (stored,) = house.index.embeddings_by_id(house.embedder.version, [archive_id]).values()
     assert len(stored.frames) == 2
+
+
+def test_vectors_that_come_after_their_lease_was_lost_do_not_stay(
+    house: House, chests: list[Path], tmp_path: Path
+) -> None:
+    """A worker that stood still wakes up and stores what it read before the other one looked."""
+    archive_id = house.archive.store(chests[0])
+    turned = tmp_path / "turned.dcm"
+    dataset = dcmread(chests[0])
+    dataset.PixelData = dataset.pixel_array[::-1].tobytes()
+    dataset.save_as(turned)
+    fetch = house.archive.fetch
+
+    def fetch_and_stand_still(*arguments: object) -> Iterator[object]:
+        fetched = list(fetch(*arguments))  # type: ignore[arg-type]
+        house.archive.fetch = fetch  # type: ignore[method-assign]
+        house.archive.store(turned)
+        house.clock.now += timedelta(hours=1)
+        house.work()
+        yield from fetched
+
+    house.archive.fetch = fetch_and_stand_still  # type: ignore[method-assign, assignment]
+    house.notice(archive_id)
+    house.work(lanes=1)
+    assert house.row().state == State.INDEXED
+    (stored,) = house.index.embeddings_by_id(house.embedder.version, [archive_id]).values()
+    (expected,) = house.embedder.embed_files([turned])
+    assert stored.vector == pytest.approx(expected.vector, abs=1e-3)

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("wanted_at", TIME, nullable=False),
         sa.Column("due_at", TIME, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("abandoned", sa.Integer, nullable=False),
         sa.Column("lease_token", sa.BigInteger),
         sa.Column("lease_generation", sa.BigInteger, nullable=False),
         sa.Column("lease_owner", sa.Text),
