@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -61,6 +62,7 @@ def start_engine(data_dir: Path, supervisor: Supervisor) -> Endpoint:
             *(sys.executable, "-m", "engine"),
             *("--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port)),
             *("--api-key-file", str(_key_path(data_dir)), "--parent-pid", str(os.getpid())),
+            *("--log-level", logging.getLevelName(logging.getLogger().getEffectiveLevel())),
         ],
         {},
     )

@@ -47,7 +47,7 @@ class AnnouncedServer(uvicorn.Server):
 def main() -> int:
     """Run the engine; 2 when it cannot start."""
     asked = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=asked.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.umask(0o077)
     if not is_loopback(asked.host):
         return _give_up(f"--host {asked.host} is not this machine: the engine listens on loopback only.")
@@ -94,6 +94,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one; see engine.json")
     parser.add_argument("--api-key-file", type=Path, help="file with the key that clients must give")
     parser.add_argument("--parent-pid", type=int, help="stop when this process is gone")
+    parser.add_argument(
+        "--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO", help="what is logged"
+    )
     return parser.parse_args()
 
 
