@@ -180,7 +180,7 @@ def _read(file: BinaryIO, size_bytes: int, limits: Limits) -> InstanceFile:
         raise
     except MemoryError as error:
         raise TooLarge("The header does not fit into the memory a decoder may use.") from error
-    except EOFError as error:
+    except (EOFError, OSError) as error:  # pydicom's OSErrors come from the end of the file
         raise Rejected("The file ends inside its header.", reason="truncated_header") from error
     except Exception as error:  # a malformed header makes pydicom raise anything
         raise Rejected(

@@ -1,4 +1,4 @@
-"""Everything that is an image is indexed, and everything else says why it is not: from a folder, from Orthanc."""
+"""Every image is indexed, and everything else says why it is not: from a folder, and from Orthanc."""
 
 from __future__ import annotations
 
