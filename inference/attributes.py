@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -11,9 +10,9 @@ from typing import Final
 import numpy as np
 from pydicom.dataset import Dataset
 
+from indexer.codes import body_part_code, modality_code
 from inference.reading import text_of
 
-_CODE: Final = re.compile(r"[A-Z0-9][A-Z0-9 _/+.-]{0,31}")
 _SLICE_NORMAL_TOLERANCE: Final = 1e-3
 
 
@@ -29,10 +28,10 @@ class HeaderAttributes:
 
 
 def attributes_of(header: Dataset) -> HeaderAttributes:
-    """Modality, body part, study date and patient, as far as they are well-formed."""
+    """Modality, body part, study date and patient, as far as they are what they should be."""
     return HeaderAttributes(
-        modality=_code(header, "Modality"),
-        body_part_examined=_code(header, "BodyPartExamined"),
+        modality=modality_code(text_of(header, "Modality")),
+        body_part_examined=body_part_code(text_of(header, "BodyPartExamined")),
         study_date=_date(header, "StudyDate"),
         issuer=text_of(header, "IssuerOfPatientID"),
         patient_id=text_of(header, "PatientID"),
@@ -100,12 +99,6 @@ def _item(header: Dataset, keyword: str, index: int) -> Dataset | None:
         return None
     items = list(sequence) if sequence is not None else []
     return items[index] if index < len(items) and isinstance(items[index], Dataset) else None
-
-
-def _code(header: Dataset, keyword: str) -> str:
-    """A coded value, upper case; empty when it is free text or something else than a code."""
-    value = text_of(header, keyword).upper()
-    return value if _CODE.fullmatch(value) else ""
 
 
 def _date(header: Dataset, keyword: str) -> date | None:

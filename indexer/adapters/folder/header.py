@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from indexer.adapters.folder.elements import Malformed, read_elements
 from indexer.adapters.slice_position import position_mm
+from indexer.codes import modality_code, uid_or_empty
 
 _MEDIA_STORAGE_SOP_CLASS_UID: Final = 0x00020002
 _SOP_INSTANCE_UID: Final = 0x00080018
@@ -33,7 +33,6 @@ _WANTED: Final = frozenset(
     )
 )
 _DICOMDIR: Final = b"1.2.840.10008.1.3.10"
-_UID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +71,17 @@ def read_header(file: BinaryIO) -> Header | NoHeader:
     if values.get(_MEDIA_STORAGE_SOP_CLASS_UID) == _DICOMDIR:
         return NoHeader("dicomdir")
     text = {tag: value.decode("ascii", errors="replace").strip() for tag, value in values.items()}
-    uids = [text.get(tag, "") for tag in (_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, _SOP_INSTANCE_UID)]
-    if not all(_UID.fullmatch(uid) for uid in uids):
+    uids = [
+        uid_or_empty(text.get(tag, ""))
+        for tag in (_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID, _SOP_INSTANCE_UID)
+    ]
+    if not all(uids):
         return NoHeader("no_uids")
     return Header(
         study_instance_uid=uids[0],
         series_instance_uid=uids[1],
         sop_instance_uid=uids[2],
-        modality=text.get(_MODALITY, "")[:16],
+        modality=modality_code(text.get(_MODALITY, "")),
         instance_number=_integer(text.get(_INSTANCE_NUMBER, "")),
         number_of_frames=max(1, _integer(text.get(_NUMBER_OF_FRAMES, "")) or 1),
         position_mm=position_mm(

@@ -34,7 +34,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class RejectedFile:
-    """A DICOM file that is no instance. Its name may say more than a log should."""
+    """A DICOM file that is no instance. Its name may hold a patient's: it is not logged."""
 
     name: str
     reason: str
@@ -104,7 +104,6 @@ class Scanner:
             if not directory:
                 raise ArchiveUnavailable(f"The folder cannot be read: {error.strerror}.") from error
             logger.warning("folder_skipped error=%s", type(error).__name__)
-            logger.debug("folder_skipped name=%r", directory)
         except OSError as error:
             raise ArchiveUnavailable(f"The folder cannot be read: {error.strerror}.") from error
 
@@ -142,4 +141,4 @@ def _file_under(snapshot: Snapshot, name: str, stamp: Stamp, header: Header | No
         snapshot.not_dicom += 1
     else:
         snapshot.rejected.append(RejectedFile(name, header.reason))
-        logger.debug("file_rejected name=%r reason=%s", name, header.reason)
+        logger.debug("file_rejected reason=%s", header.reason)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from indexer.adapters.slice_position import position_mm
+from indexer.codes import modality_code, uid_or_empty
 from indexer.domain import SeriesReference
 from indexer.ports import ListedSeries, StoredInstance
 
@@ -31,11 +32,11 @@ def listed_series(series: Mapping[str, Any], study_instance_uid: str) -> ListedS
     tags = series["MainDicomTags"]
     return ListedSeries(
         reference=SeriesReference(
-            study_instance_uid=study_instance_uid,
-            series_instance_uid=tags.get("SeriesInstanceUID", ""),
+            study_instance_uid=uid_or_empty(study_instance_uid),
+            series_instance_uid=uid_or_empty(tags.get("SeriesInstanceUID", "")),
             archive_id=series["ID"],
         ),
-        modality=tags.get("Modality", ""),
+        modality=modality_code(tags.get("Modality", "")),
         revision=_revision(series),
         stable=bool(series.get("IsStable", False)),
     )
