@@ -8,6 +8,10 @@ sh demo/install_orthanc.sh || {
     echo "The tests against a real Orthanc will fail: put Orthanc with its Python plugin on this machine." >&2
 }
 
+sh tests/install_modern_orthanc.sh >/dev/null || {
+    echo "The tests against a current Orthanc will be skipped." >&2
+}
+
 missing=""
 command -v dciodvfy >/dev/null 2>&1 || missing="$missing dicom3tools"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"

@@ -1,0 +1,163 @@
+"""The judge of the following tests: the ledger and the vectors say what Orthanc holds, and nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cbir.deployment import Deployment
+from cbir.engine_process import running_engine
+from cbir.settings import Settings
+from demo.walk import Walk
+from indexer.adapters.orthanc import OrthancArchive
+from indexer.adapters.qdrant import QdrantIndex
+from indexer.domain import SeriesEmbedding
+from indexer.errors import CbirError
+from indexer.ports import StoredSeries
+
+SETTLE_LIMIT_S = 90.0
+HOLDS_S = 1.5
+"""Longer than the service takes to compare everything once more."""
+AS_STORED = 1e-3
+"""Frame vectors are kept as 16-bit floats; those of other pixels differ by far more."""
+NOT_IMAGES = ("SR", "PR", "KO")
+MODELS = Path(__file__).parent.parent.parent / "models"
+
+
+class Row(NamedTuple):
+    """What the ledger keeps of one series."""
+
+    archive_id: str
+    state: str
+    reason: str
+    fingerprint: str | None
+    lease_owner: str | None
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """Reads Orthanc, the ledger's file and the engine, each by itself; embeds again to compare."""
+
+    walk: Walk
+    archive: OrthancArchive
+    own: Deployment
+
+    def agree(self) -> None:
+        """Wait until everything agrees; see that it lasts and that the vectors are those of the pixels."""
+        self.settle()
+        time.sleep(HOLDS_S)
+        self.settle()
+        self._compare_vectors()
+
+    def settle(self) -> None:
+        """Wait until everything agrees.
+
+        Indexed are exactly the series of images that Orthanc holds, each with the fingerprint of its
+        files now and with one point; no other point is there, and nothing is waiting or leased.
+        """
+        deadline = time.monotonic() + SETTLE_LIMIT_S
+        while found := self.disagreements():
+            assert time.monotonic() < deadline, self._told(found)
+            time.sleep(0.2)
+
+    def disagreements(self) -> list[str]:
+        """What is not as it should be now, in words."""
+        try:
+            there = {stored.listed.reference.archive_id: stored for stored in self.stored()}
+            points = Counter(self.points())
+        except CbirError as down:
+            return [str(down)]
+        images = {i for i, stored in there.items() if stored.listed.modality not in NOT_IMAGES}
+        rows = {row.archive_id: row for row in self.rows()}
+        return [
+            *(f"{i} has no row" for i in there.keys() - rows.keys()),
+            *(f"{i} has a row and is gone" for i in rows.keys() - there.keys()),
+            *(f"{i} has no vectors" for i in images - points.keys()),
+            *(f"{i} has vectors and should not" for i in points.keys() - images),
+            *(f"{i} has {n} points" for i, n in points.items() if n > 1),
+            *(fault for i, row in rows.items() if i in there for fault in _faults(row, there[i], images)),
+        ]
+
+    def rows(self) -> list[Row]:
+        """The ledger, read from its file."""
+        path = self.walk.service.folder / "data" / "ledger.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as ledger:
+            found = ledger.execute(f"SELECT {', '.join(Row._fields)} FROM series").fetchall()  # noqa: S608
+        return [Row(*row) for row in found]
+
+    def row(self, archive_id: str) -> Row | None:
+        """One series in the ledger."""
+        return next((row for row in self.rows() if row.archive_id == archive_id), None)
+
+    def stored(self) -> Iterator[StoredSeries]:
+        """What Orthanc holds, by its own list."""
+        with self.walk.orthanc.client() as client:
+            listed = client.get("/series").raise_for_status().json()
+        for archive_id in listed:
+            yield self.archive.series(archive_id)
+
+    def points(self) -> list[str]:
+        """The archive id of every point of the engine."""
+        with self._index() as index:
+            return list(index.archive_ids(self.own.encoder_version))
+
+    @contextmanager
+    def _index(self) -> Iterator[QdrantIndex]:
+        endpoint = running_engine(self.walk.service.folder / "data")
+        if endpoint is None:
+            raise CbirError("The engine does not answer.")
+        with closing(QdrantIndex(endpoint.url, api_key=endpoint.api_key)) as index:
+            yield index
+
+    def _compare_vectors(self) -> None:
+        series = [stored for stored in self.stored() if stored.listed.modality not in NOT_IMAGES]
+        ids = [stored.listed.reference.archive_id for stored in series]
+        with self._index() as index:
+            kept = index.embeddings_by_id(self.own.encoder_version, ids)
+        for stored in series:
+            expected = self._embedded(stored)
+            found = kept[stored.listed.reference.archive_id]
+            assert found.frames == expected.frames
+            np.testing.assert_allclose(found.frame_vectors, expected.frame_vectors, atol=AS_STORED)
+            np.testing.assert_allclose(found.vector, expected.vector, atol=AS_STORED)
+
+    def _embedded(self, stored: StoredSeries) -> SeriesEmbedding:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [fetched.path for fetched in self.archive.fetch(stored.instances, Path(folder))]
+            (embedding,) = self.own.embedder.embed_files(paths)
+        return embedding
+
+    def _told(self, found: Sequence[str]) -> str:
+        log = self.walk.service.log_path.read_text()[-3000:]
+        return "\n".join([*found, "", log, "", self.walk.orthanc.log()[-1500:]])
+
+
+def _faults(row: Row, stored: StoredSeries, images: set[str]) -> Iterator[str]:
+    wanted = "indexed" if row.archive_id in images else "skipped"
+    if row.state != wanted:
+        yield f"{row.archive_id} is {row.state} ({row.reason}), not {wanted}"
+    if row.fingerprint != stored.fingerprint:
+        yield f"{row.archive_id} has the fingerprint of other files"
+    if row.lease_owner is not None:
+        yield f"{row.archive_id} is still leased"
+
+
+@contextmanager
+def auditor(walk: Walk, folder: Path) -> Iterator[Auditor]:
+    """A judge with its own connection to Orthanc and its own encoder."""
+    settings = Settings(data_dir=folder, encoders_dir=MODELS, decoders=1)
+    orthanc = walk.orthanc
+    with (
+        OrthancArchive(orthanc.http_url, user=orthanc.user, password=orthanc.password) as archive,
+        Deployment(settings) as own,
+    ):
+        yield Auditor(walk, archive, own)
