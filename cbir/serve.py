@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,9 @@ def serve(settings: Settings) -> None:
     Raises:
         Rejected: another `cbir serve` holds the data directory.
     """
+    # uvicorn raises the signal again when it has shut down: without this the process would end there,
+    # and what was built would not be closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         stack.enter_context(_only_one(settings))
