@@ -98,7 +98,7 @@ class Site:
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            return connection.execute(query, values or None).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query, values or None).fetchall()
 
     def indexed(self) -> int:
         return int(self.ask("SELECT count(*) FROM series WHERE state = 'indexed'")[0][0])
