@@ -35,7 +35,7 @@ demo: setup
 test: setup
 	@sh tests/install_tools.sh
 	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1 \
-		$(BIN)/pytest $(ARGS)
+		$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff format --check .
