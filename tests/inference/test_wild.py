@@ -8,10 +8,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
+from pydicom.pixels.processing import apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 
 from indexer.errors import Rejected
 from inference.embedding import SeriesEmbedder
+from inference.reading import tolerant
 from inference.rendering import modality_values, render_frame
 from tests.inference.conftest import stored
 
@@ -38,6 +42,7 @@ BROKEN = {
     "no_sop_uid.dcm": "missing_uid",
     "no_study_uid.dcm": "missing_uid",
 }
+MISLABELLED = ("files/dtf__SC_rgb_jpeg_lossy_gdcm.dcm",)
 KNOWN_TRUNCATED = ("jpeg_frame_truncated.dcm",)
 
 
@@ -69,6 +74,29 @@ def test_every_decodable_clinical_image_is_rendered(wild: Path, embedder: Series
         assert max(shown.shape[:2]) <= 128
     assert refused == {}
     assert len(images) > 120
+
+
+def test_stored_and_modality_values_are_those_of_pydicom(wild: Path) -> None:
+    compared, differing = 0, {}
+    for row in rows(wild):
+        if not clinical(row) or row["path"] in MISLABELLED:
+            continue
+        with tolerant():
+            dataset = pydicom.dcmread(wild / row["path"], force=True)
+            frames = min(int(dataset.get("NumberOfFrames") or 1), 4)
+            lossy = row["transfer_syntax"].endswith((".50", ".51", ".81", ".91"))
+            for index in range(frames):
+                theirs = pixel_array(dataset, index=index)
+                ours = stored(wild / row["path"], index)
+                apart = np.abs(ours.values.astype(float) - theirs).max()
+                if theirs.ndim == 2 and not lossy and "RescaleSlope" in dataset and dataset.RescaleSlope:
+                    expected = apply_modality_lut(theirs, dataset)
+                    apart = max(apart, np.abs(modality_values(ours) - expected).max())
+                compared += 1
+                if apart > (2 if lossy else 1e-3):
+                    differing[row["path"], index] = apart
+    assert differing == {}
+    assert compared > 150
 
 
 def test_what_is_no_clinical_image_is_skipped_and_never_fails(wild: Path, embedder: SeriesEmbedder) -> None:
