@@ -14,11 +14,12 @@ from cbir_indexer import Indexer
 from cbir_outbox import Outbox
 from cbir_proxy import Proxy, Reply
 from cbir_routes import Routes, send
-from cbir_sdk import OrthancSdk, RestOutput
+from cbir_sdk import OnChange, OnRequest, OrthancSdk, RestOutput
 from cbir_settings import Settings, Users, WrongSetting, read_settings
 
 logger = logging.getLogger(__name__)
 
+ROUTES = "/cbir(/.*)?"
 MODULES = ("cbir_changes", "cbir_delivery", "cbir_outbox", "cbir_proxy", "cbir_routes", "cbir_start")
 
 
@@ -40,8 +41,12 @@ class OrthancLog(logging.Handler):
             self._sdk.LogInfo(line)
 
 
-def start(sdk: OrthancSdk) -> None:
-    """Read the settings and register everything; a wrong setting leaves Orthanc running without us."""
+def start(sdk: OrthancSdk) -> tuple[OnRequest | OnChange, ...]:
+    """Read the settings and register everything; a wrong setting leaves Orthanc running without us.
+
+    Returns:
+        The registered callbacks, to be held as long as Python runs.
+    """
     _log_through(sdk)
     try:
         configuration = json.loads(sdk.GetConfiguration())
@@ -56,7 +61,9 @@ def start(sdk: OrthancSdk) -> None:
     return _register(sdk, settings, Users.of(configuration), outbox)
 
 
-def _register(sdk: OrthancSdk, settings: Settings, users: Users, outbox: Outbox) -> None:
+def _register(
+    sdk: OrthancSdk, settings: Settings, users: Users, outbox: Outbox
+) -> tuple[OnRequest | OnChange, ...]:
     if settings.leaves_the_machine_unencrypted:
         logger.warning("indexer_not_encrypted advice=use_https_in_CBIR.IndexerUrl_or_keep_it_on_this_machine")
     if not users.required:
@@ -65,24 +72,27 @@ def _register(sdk: OrthancSdk, settings: Settings, users: Users, outbox: Outbox)
         logger.error("user_without_password user=%s advice=is_its_environment_variable_set", name)
     indexer = Indexer(settings.indexer_url, settings.secret, settings.max_answer_bytes)
     delivery = Delivery(outbox, indexer)
-    sdk.RegisterOnChangeCallback(ChangeListener(sdk, outbox, delivery).notice)
-    routes = Routes(Proxy(settings, users, indexer), types_its_errors=_types_its_errors(sdk))
-    sdk.RegisterRestCallback("/cbir(/.*)?", routes.serve)
+    notice = ChangeListener(sdk, outbox, delivery).notice
+    serve = Routes(Proxy(settings, users, indexer), types_its_errors=_types_its_errors(sdk)).serve
+    sdk.RegisterOnChangeCallback(notice)
+    sdk.RegisterRestCallback(ROUTES, serve)
     if settings.button:
         sdk.ExtendOrthancExplorer(Path(__file__).with_name("explorer.js").read_text(encoding="utf-8"))
     delivery.start()
     logger.info(
         "started indexer=%s waiting=%d buried=%d", settings.indexer_url, outbox.waiting(), outbox.buried()
     )
+    return notice, serve
 
 
-def _say_disabled(sdk: OrthancSdk) -> None:
+def _say_disabled(sdk: OrthancSdk) -> tuple[OnRequest]:
     reply = Reply.problem(503, "Plugin disabled", "The settings of CBIR are wrong: Orthanc's log says which.")
 
     def serve(output: RestOutput, _uri: str, **_request: object) -> None:
         send(output, reply, types_its_errors=_types_its_errors(sdk))
 
-    sdk.RegisterRestCallback("/cbir(/.*)?", serve)
+    sdk.RegisterRestCallback(ROUTES, serve)
+    return (serve,)
 
 
 def _types_its_errors(sdk: OrthancSdk) -> bool:
