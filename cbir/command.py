@@ -25,6 +25,7 @@ from cbir.deployment import Deployment
 from cbir.folder_index import index_folder
 from cbir.inference_process import work
 from cbir.logs import configure_logging
+from cbir.patient_key import rotate_patient_key
 from cbir.serve import serve
 from cbir.settings import Settings, unknown_options
 from cbir.tables import print_matches, print_series, print_status
@@ -132,6 +133,13 @@ def backfill() -> None:
         typer.echo(f"{look_at_everything(deployment)} series are waiting.")
 
 
+@app.command("rotate-patient-key")
+def rotate_patient_key_command() -> None:
+    """Replace the key of the patient pseudonyms while the service is stopped."""
+    rotate_patient_key(_settings())
+    typer.echo("The patient key is new. Start `cbir serve`: every pseudonym is made again from the archive.")
+
+
 @app.command()
 def bench(
     series: Annotated[int, typer.Option(min=0, help="CT series to index; 0 leaves indexing out.")] = 12,
@@ -169,6 +177,9 @@ def main() -> NoReturn:
         app()
     except CbirError as refused:
         Console(stderr=True).print(f"cbir: {refused}", style="red", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except Exception:
+        logger.critical("command_failed", exc_info=True)
         sys.exit(1)
     sys.exit(0)
 

@@ -141,6 +141,7 @@ class Deployment:
             index=self.index,
             embedder=self.embedder,
             spool=settings.data_dir / "spool",
+            patient_key_name=self.pseudonyms.key_name,
             limits=WorkLimits(
                 lanes=settings.lanes,
                 lease_s=settings.lease_s,
@@ -186,6 +187,7 @@ class Deployment:
             index=self.index,
             encoder=self.encoder_version,
             quiet_s=self.settings.quiet_s,
+            patient_key_name=self.pseudonyms.key_name,
         )
 
     def follower(self) -> Follower:

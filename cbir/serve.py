@@ -45,7 +45,7 @@ def serve(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stack.enter_context(_only_one(settings))
+        stack.enter_context(only_one(settings))
         supervisor = stack.enter_context(Supervisor())
         endpoint = _vectors(settings, supervisor)
         deployment = stack.enter_context(Deployment(settings, endpoint))
@@ -74,7 +74,8 @@ def serve(settings: Settings) -> None:
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def only_one(settings: Settings) -> Iterator[None]:
+    """Hold the data directory as the only `cbir serve`. Raises Rejected while another one does."""
     with (settings.data_dir / "serve.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,8 +65,8 @@ class SeriesReference:
 class SeriesAttributes:
     """What a question may filter on. No name, no id, no free text.
 
-    `patient` is a keyed hash of issuer and PatientID; None when the id is blank or a placeholder, and
-    None is never the same patient as anybody.
+    `patient` is a keyed hash of issuer and PatientID, with the name of the key before it; None when the
+    id is blank or a placeholder, and None is never the same patient as anybody.
     """
 
     modality: str = ""
@@ -103,6 +103,18 @@ class SeriesEmbedding:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class IndexedSeries:
+    """One series that is indexed, without its vectors: what it is, and which of its frames they stand for.
+
+    `frames` are in the order of the series.
+    """
+
+    reference: SeriesReference
+    attributes: SeriesAttributes
+    frames: tuple[FrameReference, ...]
+
+
 def pooled(frame_vectors: Vector) -> Vector:
     """Mean of unit rows, brought back to unit length.
 
@@ -134,7 +146,8 @@ class Scope:
     """Where candidates may come from, for one question.
 
     `not_study` and `not_patient` leave out the example's own study and patient; `only_studies`, when
-    given, narrows the search to those studies.
+    given, narrows the search to those studies. With `not_patient`, a patient that was hashed with
+    another key is left out as well: nobody can tell whether it is the same one.
     """
 
     filters: Filters = field(default_factory=Filters)

@@ -17,6 +17,8 @@ from indexer.errors import Rejected
 KEY_BYTES: Final = 32
 MIN_KEY_BYTES: Final = 16
 KEY_FILE: Final = "patient.key"
+NAME_DIGITS: Final = 12
+"""A pseudonym begins with the name of its key, so that two are only compared when one key made both."""
 
 PLACEHOLDERS: Final = frozenset(
     {
@@ -72,6 +74,7 @@ class Pseudonyms:
         if len(key) < MIN_KEY_BYTES:
             raise Rejected(f"The patient key has {len(key)} bytes; it needs at least {MIN_KEY_BYTES}.")
         self._key = key
+        self.key_name = hmac.new(key, b"cbir patient key name", hashlib.sha256).hexdigest()[:NAME_DIGITS]
 
     def of(self, issuer: str, patient_id: str) -> str | None:
         """The pseudonym of one patient.
@@ -81,8 +84,8 @@ class Pseudonyms:
             patient_id: Patient ID (0010,0020).
 
         Returns:
-            64 hexadecimal digits, HMAC-SHA256; None for an id that is blank or a placeholder, because
-            two patients without an id are not the same patient.
+            The key's name, a colon and 64 hexadecimal digits, HMAC-SHA256; None for an id that is blank
+            or a placeholder, because two patients without an id are not the same patient.
         """
         given = _significant(patient_id)
         if _is_placeholder(given):
@@ -90,7 +93,13 @@ class Pseudonyms:
         # Lengths keep ("A", "BC") and ("AB", "C") apart.
         named = _significant(issuer)
         message = f"{len(named)}:{named}{len(given)}:{given}".encode()
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+        return f"{self.key_name}:{hmac.new(self._key, message, hashlib.sha256).hexdigest()}"
+
+
+def key_name_of(pseudonym: str) -> str:
+    """The name of the key that made a pseudonym; empty when it does not say."""
+    name, colon, _ = pseudonym.partition(":")
+    return name if colon else ""
 
 
 def load_key(data_dir: Path, configured: str = "") -> bytes:
@@ -119,6 +128,14 @@ def load_key(data_dir: Path, configured: str = "") -> bytes:
     return key
 
 
+def replace_key(data_dir: Path) -> None:
+    """Put a new random key in the place of the old one, which is gone for good; whole at every moment."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    written = _written(data_dir / KEY_FILE, secrets.token_bytes(KEY_BYTES))
+    written.replace(data_dir / KEY_FILE)
+    _sync(data_dir)
+
+
 def _derived(secret: str) -> bytes:
     given = secret.encode()
     if len(given) < MIN_KEY_BYTES:
@@ -128,17 +145,31 @@ def _derived(secret: str) -> bytes:
 
 def _create(file: Path, key: bytes) -> None:
     """Let the file appear whole, readable by its owner only, unless another process was first."""
-    descriptor, written = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    written = _written(file, key)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(key)
-            stream.flush()
-            os.fsync(stream.fileno())
         os.link(written, file)
     except FileExistsError:
         return
     finally:
-        Path(written).unlink()
+        written.unlink()
+
+
+def _written(file: Path, key: bytes) -> Path:
+    """The key in a file of another name beside `file`, readable by its owner only, safe on the disk."""
+    descriptor, written = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(key)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return Path(written)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _significant(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from indexer.domain import (
     Candidate,
     EncoderVersion,
+    IndexedSeries,
     Scope,
     SeriesEmbedding,
     SeriesReference,
@@ -203,8 +204,19 @@ class VectorIndex(Protocol):
         """The stored embeddings of these series, by archive id; unknown ones are left out."""
         ...
 
+    def indexed(self, encoder: EncoderVersion, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
+        """What is stored of these series but the vectors, by archive id; unknown ones are left out.
+
+        Vectors are most of a series: ask for them only to compare them.
+        """
+        ...
+
     def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
         """Every indexed series, in no order."""
+        ...
+
+    def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:
+        """The archive ids of the series whose patient another key than this one has hashed, in no order."""
         ...
 
 

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from indexer.domain import EncoderVersion, SeriesAttributes, SeriesEmbedding, SeriesReference
+from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
 from indexer.errors import NotFound, Rejected, TooLarge, Unavailable, Unsupported
 from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Notice, Outcome, Priority, Skipped, TryAgain
+from indexer.patients import key_name_of
 from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
 from inference.embedding import Embedded
 from inference.sampling import SampledFrame, sample_frames
@@ -72,7 +73,8 @@ class Worker:
     """Indexes what the ledger says is waiting, until it is told to stop.
 
     Each of `limits.lanes` threads takes one series through the whole walk, so that one series is
-    fetched while another is decoded and a third is embedded. `spool` is a folder for fetched files.
+    fetched while another is decoded and a third is embedded. `spool` is a folder for fetched files,
+    `patient_key_name` names the key with which the embedder hashes patients.
     """
 
     ledger: Ledger
@@ -81,6 +83,7 @@ class Worker:
     embedder: Embedder
     spool: Path
     limits: WorkLimits = field(default_factory=WorkLimits)
+    patient_key_name: str = ""
     clock: Callable[[], datetime] = now_utc
     owner: str = field(default_factory=worker_name)
     _held: dict[str, Lease] = field(default_factory=dict)
@@ -182,17 +185,20 @@ class Worker:
             self.index.delete(version, [lease.archive_id])
             return _refused(stored, refused)
         self.index.upsert([embedded.embedding])
-        return _indexed(stored, embedded.embedding, _summary(embedded))
+        return _indexed(stored, version, embedded.embedding.attributes, _summary(embedded))
 
     def _unchanged(self, lease: Lease, stored: StoredSeries) -> Indexed | None:
-        """The same files with the same encoder, and the vectors are there: nothing to do."""
+        """The same files, encoder and patient key, and the vectors are there: nothing to do."""
         version = self.embedder.version
         if lease.fingerprint != stored.fingerprint or lease.encoder != str(version):
             return None
-        found = self.index.embeddings_by_id(version, [lease.archive_id])
+        found = self.index.indexed(version, [lease.archive_id])
         if lease.archive_id not in found:
             return None
-        return _indexed(stored, found[lease.archive_id], "")
+        patient = found[lease.archive_id].attributes.patient
+        if patient is not None and key_name_of(patient) != self.patient_key_name:
+            return None
+        return _indexed(stored, version, found[lease.archive_id].attributes, "")
 
     def _embed(self, stored: StoredSeries) -> Embedded:
         sampled = sample_frames(self._of_bearable_size(stored), self.limits.max_frames)
@@ -242,13 +248,15 @@ def _refused(stored: StoredSeries, refused: Rejected) -> Skipped | Failed:
     return Failed(refused.reason, str(refused), listed.reference, listed.modality, listed.revision)
 
 
-def _indexed(stored: StoredSeries, embedding: SeriesEmbedding, detail: str) -> Indexed:
+def _indexed(
+    stored: StoredSeries, encoder: EncoderVersion, attributes: SeriesAttributes, detail: str
+) -> Indexed:
     return Indexed(
         reference=stored.listed.reference,
-        attributes=embedding.attributes,
+        attributes=attributes,
         revision=stored.listed.revision,
         fingerprint=stored.fingerprint,
-        encoder=str(embedding.encoder),
+        encoder=str(encoder),
         detail=detail,
     )
 

@@ -35,6 +35,7 @@ class Comparison:
         outdated: indexed by another encoder than the one in use.
         gone: in the ledger and no longer in the archive.
         orphaned: vectors of series that the ledger does not know; deleted.
+        rehashed: vectors whose patient was hashed with another key than the one in use.
         bare: indexed, as the ledger says, but without vectors.
         complete: False when it was stopped half-way.
     """
@@ -45,13 +46,15 @@ class Comparison:
     outdated: int = 0
     gone: int = 0
     orphaned: int = 0
+    rehashed: int = 0
     bare: int = 0
     complete: bool = False
 
     @property
     def found(self) -> int:
         """How many series were put back to work, or out."""
-        return self.unknown + self.changed + self.outdated + self.gone + self.orphaned + self.bare
+        settled = self.unknown + self.changed + self.outdated + self.gone
+        return settled + self.orphaned + self.rehashed + self.bare
 
     def __str__(self) -> str:
         """As `key=value` words for the log."""
@@ -77,13 +80,15 @@ class Reconciler:
         index: VectorIndex,
         encoder: EncoderVersion,
         quiet_s: float,
+        patient_key_name: str = "",
     ) -> None:
-        """Compare for this encoder; a series that still grows is left alone for `quiet_s` seconds."""
+        """Compare for this encoder and patient key; a growing series is left alone for `quiet_s` seconds."""
         self._archive = archive
         self._ledger = ledger
         self._index = index
         self._encoder = encoder
         self._quiet_s = quiet_s
+        self._patient_key_name = patient_key_name
         self._key = f"compared {archive.name}"
 
     def compare(self, now: datetime, stop: threading.Event | None = None) -> Comparison:
@@ -101,6 +106,7 @@ class Reconciler:
             there = self._look_at_the_archive(comparison, now, stopped)
             self._look_for_the_gone(there, comparison, now, stopped)
             stored = self._look_at_the_vectors(comparison, now, stopped)
+            self._look_for_other_keys(comparison, now, stopped)
             self._look_for_the_bare(stored, comparison, now, stopped)
         except _Stopped:
             return comparison
@@ -181,13 +187,21 @@ class Reconciler:
                 self._ledger.notice(self._again(returned, Priority.CHANGED), now)
         return stored
 
+    def _look_for_other_keys(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> None:
+        """Pseudonyms of another key are made again from the archive; until then they match nobody."""
+        otherwise = self._index.hashed_otherwise(self._encoder, self._patient_key_name)
+        for ids in _pieces(otherwise, CHUNK, stopped):
+            settled = [row.archive_id for row in self._ledger.known_among(ids).values() if _is_settled(row)]
+            comparison.rehashed += len(settled)
+            self._ledger.notice(self._again(settled, Priority.BACKFILL), now)
+
     def _look_for_the_bare(
         self, stored: IdSet, comparison: Comparison, now: datetime, stopped: threading.Event
     ) -> None:
         """A series may have been indexed since the vectors were listed: ask for its vectors by name."""
         for ids in self._settled(self._has_vectors, stopped):
             for suspects in _pieces(stored.absent(ids), VERIFIED_AT_ONCE, stopped):
-                found = self._index.embeddings_by_id(self._encoder, suspects)
+                found = self._index.indexed(self._encoder, suspects)
                 bare = [archive_id for archive_id in suspects if archive_id not in found]
                 comparison.bare += len(bare)
                 self._ledger.notice(self._again(bare, Priority.BACKFILL), now)
@@ -200,10 +214,14 @@ class Reconciler:
     ) -> Iterator[list[str]]:
         """The ids of settled rows; nobody needs to be told of those that are looked at anyway."""
         for rows in _pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
-            yield [row.archive_id for row in rows if row.state not in OPEN_STATES and wanted(row)]
+            yield [row.archive_id for row in rows if _is_settled(row) and wanted(row)]
 
     def _again(self, archive_ids: Iterable[str], priority: Priority) -> list[Notice]:
         return [Notice(archive_id, self._archive.name, priority) for archive_id in archive_ids]
+
+
+def _is_settled(row: KnownSeries) -> bool:
+    return row.state not in OPEN_STATES
 
 
 def _pieces(items: Iterable[Item], size: int, stopped: threading.Event) -> Iterator[list[Item]]:

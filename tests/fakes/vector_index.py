@@ -10,12 +10,14 @@ from indexer.domain import (
     Candidate,
     EncoderVersion,
     Filters,
+    IndexedSeries,
     Scope,
     SeriesAttributes,
     SeriesEmbedding,
     Vector,
 )
 from indexer.errors import Rejected, VectorIndexUnavailable
+from indexer.patients import key_name_of
 
 
 class FakeVectorIndex:
@@ -82,8 +84,17 @@ class FakeVectorIndex:
         stored = self._of(encoder)
         return {archive_id: stored[archive_id] for archive_id in archive_ids if archive_id in stored}
 
+    def indexed(self, encoder: EncoderVersion, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
+        return {
+            archive_id: IndexedSeries(stored.reference, stored.attributes, stored.frames)
+            for archive_id, stored in self.embeddings_by_id(encoder, archive_ids).items()
+        }
+
     def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
         return iter(tuple(self._of(encoder)))
+
+    def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:
+        return iter([id_ for id_, s in self._of(encoder).items() if not _hashed_with(s.attributes, key_name)])
 
     def _answer(self) -> None:
         if self.unavailable:
@@ -122,10 +133,18 @@ def _in_scope(stored: SeriesEmbedding, scope: Scope) -> bool:
     study = stored.reference.study_instance_uid
     return (
         study != scope.not_study
-        and (scope.not_patient is None or stored.attributes.patient != scope.not_patient)
+        and (scope.not_patient is None or _is_another(stored.attributes, scope.not_patient))
         and (scope.only_studies is None or study in scope.only_studies)
         and _passes(stored.attributes, scope.filters)
     )
+
+
+def _is_another(attributes: SeriesAttributes, patient: str) -> bool:
+    return attributes.patient != patient and _hashed_with(attributes, key_name_of(patient))
+
+
+def _hashed_with(attributes: SeriesAttributes, key_name: str) -> bool:
+    return attributes.patient is None or key_name_of(attributes.patient) == key_name
 
 
 def _passes(attributes: SeriesAttributes, filters: Filters) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import Rejected
-from indexer.patients import KEY_FILE, Pseudonyms, load_key
+from indexer.patients import KEY_FILE, Pseudonyms, key_name_of, load_key, replace_key
 
 KEY = bytes(range(32))
 IDS = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=0x17F), min_size=1, max_size=12)
@@ -26,8 +26,27 @@ def test_the_same_patient_has_the_same_pseudonym_and_another_one_another() -> No
 
 def test_the_pseudonym_is_hmac_sha256_and_depends_on_the_key() -> None:
     pseudonym = Pseudonyms(KEY).of("CITY", "4711")
-    assert pseudonym == "7b03a586188eab9a32c3a603ba8ceb00a70efc57140463ef88a1780cb421c8c6"
+    digits = "7b03a586188eab9a32c3a603ba8ceb00a70efc57140463ef88a1780cb421c8c6"
+    assert pseudonym == f"{Pseudonyms(KEY).key_name}:{digits}"
     assert pseudonym != Pseudonyms(KEY[::-1]).of("CITY", "4711")
+
+
+def test_a_pseudonym_says_which_key_made_it_and_not_the_key() -> None:
+    pseudonyms, others = Pseudonyms(KEY), Pseudonyms(KEY[::-1])
+    pseudonym = pseudonyms.of("CITY", "4711")
+    assert pseudonym is not None
+    assert key_name_of(pseudonym) == pseudonyms.key_name != others.key_name
+    assert pseudonyms.key_name not in KEY.hex()
+    assert key_name_of("of no key") == ""
+
+
+def test_a_replaced_key_is_another_one_that_only_its_owner_reads(tmp_path: Path) -> None:
+    old = load_key(tmp_path)
+    replace_key(tmp_path)
+    assert len(load_key(tmp_path)) == 32
+    assert load_key(tmp_path) != old
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == [KEY_FILE]
 
 
 def test_padding_says_nothing_and_case_does() -> None:

@@ -12,9 +12,17 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from indexer.adapters.qdrant.connection import connect, is_conflict, our_errors
 from indexer.adapters.qdrant.nearest import NearestStudies
-from indexer.adapters.qdrant.points import FRAMES, POOLED, checked, embedding_of, point_of
-from indexer.adapters.qdrant.scope import is_value
-from indexer.domain import Candidate, EncoderVersion, Scope, SeriesEmbedding, Vector, point_id_of
+from indexer.adapters.qdrant.points import FRAMES, POOLED, checked, embedding_of, indexed_of, point_of
+from indexer.adapters.qdrant.scope import hashed_with, is_value
+from indexer.domain import (
+    Candidate,
+    EncoderVersion,
+    IndexedSeries,
+    Scope,
+    SeriesEmbedding,
+    Vector,
+    point_id_of,
+)
 from indexer.errors import Rejected
 
 logger = logging.getLogger(__name__)
@@ -28,6 +36,7 @@ INDEXES = {
     "modality": models.PayloadSchemaType.KEYWORD,
     "body_part_examined": models.PayloadSchemaType.KEYWORD,
     "patient": models.PayloadSchemaType.KEYWORD,
+    "patient_key": models.PayloadSchemaType.KEYWORD,
     "study_date": models.PayloadSchemaType.INTEGER,
 }
 MAX_FLOATS_A_REQUEST = 1_500_000
@@ -145,9 +154,25 @@ class QdrantIndex:
             found |= {embedding.reference.archive_id: embedding for embedding in embeddings}
         return found
 
+    def indexed(self, encoder: EncoderVersion, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
+        """What is stored of these series but the vectors, by archive id; unknown ones are left out."""
+        found: dict[str, IndexedSeries] = {}
+        ids = map(point_id_of, dict.fromkeys(archive_ids))
+        while page := list(islice(ids, IDS_A_PAGE)):
+            with our_errors():
+                points = self._client.retrieve(collection_of(encoder), page, with_vectors=False)
+            found |= {series.reference.archive_id: series for series in map(indexed_of, points)}
+        return found
+
     def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
         """Every indexed series, in no order."""
         for point in self._scroll(encoder, IDS_A_PAGE, with_payload=["archive_id"]):
+            yield (point.payload or {})["archive_id"]
+
+    def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:
+        """The series whose patient another key than this one has hashed."""
+        otherwise = models.Filter(must_not=[hashed_with(key_name)])
+        for point in self._scroll(encoder, IDS_A_PAGE, wanted=otherwise, with_payload=["archive_id"]):
             yield (point.payload or {})["archive_id"]
 
     def _is_alias_there(self) -> bool:

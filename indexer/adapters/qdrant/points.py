@@ -13,16 +13,20 @@ from indexer.domain import (
     Candidate,
     EncoderVersion,
     FrameReference,
+    IndexedSeries,
     SeriesAttributes,
     SeriesEmbedding,
     SeriesReference,
     Vector,
 )
 from indexer.errors import Rejected
+from indexer.patients import key_name_of
 
 POOLED = "pooled"
 FRAMES = "frames"
 BULKY = ["frames", "sop_instance_uids"]
+NOBODY = "-"
+"""The `patient_key` of a series without a known patient, whom every key leaves alone."""
 DECIMALS = 7
 """Digits that go over the wire: an error below 1e-6 in a score, in half the bytes."""
 
@@ -80,6 +84,7 @@ def payload_of(embedding: SeriesEmbedding) -> dict[str, Any]:
         payload["study_date"] = day_number(attributes.study_date)
     if attributes.patient is not None:
         payload["patient"] = attributes.patient
+    payload["patient_key"] = NOBODY if attributes.patient is None else key_name_of(attributes.patient)
     return payload
 
 
@@ -91,10 +96,16 @@ def embedding_of(point: models.Record, encoder: EncoderVersion) -> SeriesEmbeddi
         reference=_reference(payload),
         attributes=_attributes(payload),
         encoder=encoder,
-        frames=tuple(FrameReference(*frame) for frame in payload["frames"]),
+        frames=_frames(payload),
         vector=checked(np.asarray(vectors[POOLED], dtype=np.float32), encoder.dimension),
         frame_vectors=checked(np.asarray(vectors[FRAMES], dtype=np.float32), encoder.dimension),
     )
+
+
+def indexed_of(point: models.Record) -> IndexedSeries:
+    """The series that a point stands for, of which only the payload is there."""
+    payload = point.payload or {}
+    return IndexedSeries(_reference(payload), _attributes(payload), _frames(payload))
 
 
 def candidate_of(payload: Mapping[str, Any], max_sim: float, frame_count: int) -> Candidate:
@@ -113,6 +124,10 @@ def day_number(day: date) -> int:
 
 def _day(number: int) -> date:
     return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def _frames(payload: Mapping[str, Any]) -> tuple[FrameReference, ...]:
+    return tuple(FrameReference(*frame) for frame in payload["frames"])
 
 
 def _reference(payload: Mapping[str, Any]) -> SeriesReference:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from qdrant_client import models
 
-from indexer.adapters.qdrant.points import day_number
+from indexer.adapters.qdrant.points import NOBODY, day_number
 from indexer.domain import Filters, Scope
+from indexer.patients import key_name_of
 
 
 def filter_of(scope: Scope) -> models.Filter | None:
@@ -15,6 +16,8 @@ def filter_of(scope: Scope) -> models.Filter | None:
     wanted = _attributes(scope.filters)
     if scope.only_studies is not None:
         wanted.append(_is_any("study_instance_uid", scope.only_studies))
+    if scope.not_patient is not None:
+        wanted.append(hashed_with(key_name_of(scope.not_patient)))
     unwanted = [
         is_value(key, value)
         for key, value in (("study_instance_uid", scope.not_study), ("patient", scope.not_patient))
@@ -28,6 +31,11 @@ def filter_of(scope: Scope) -> models.Filter | None:
 def is_value(key: str, value: str) -> models.FieldCondition:
     """The field is, or holds, this value."""
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+
+
+def hashed_with(key_name: str) -> models.FieldCondition:
+    """The patient is nobody, or was hashed with this key."""
+    return _is_any("patient_key", (key_name, NOBODY))
 
 
 def _is_any(key: str, values: Sequence[str]) -> models.FieldCondition:

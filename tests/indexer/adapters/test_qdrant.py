@@ -87,6 +87,7 @@ def test_preparing_makes_the_vectors_and_the_indexes_before_anything_is_stored(
         "modality": "keyword",
         "body_part_examined": "keyword",
         "patient": "keyword",
+        "patient_key": "keyword",
         "study_date": "integer",
     }
 
@@ -138,6 +139,7 @@ def test_a_point_holds_references_and_filters_and_nothing_else(
         "body_part_examined": "BRAIN",
         "study_date": 20200102,
         "patient": "0f" * 16,
+        "patient_key": "",
     }
 
 
@@ -170,6 +172,7 @@ def every_call(index: QdrantIndex) -> None:
         lambda: index.delete(ENCODER, ["a"]),
         lambda: index.embeddings_of(ENCODER, study_instance_uid="1.2"),
         lambda: index.embeddings_by_id(ENCODER, ["a"]),
+        lambda: index.indexed(ENCODER, ["a"]),
         lambda: list(index.archive_ids(ENCODER)),
         lambda: index.nearest(ENCODER, whole.vector, whole.frame_vectors, limit=3, scope=Scope()),
     )

@@ -18,6 +18,7 @@ from indexer.domain import (
     EncoderVersion,
     Filters,
     FrameReference,
+    IndexedSeries,
     Scope,
     SeriesAttributes,
     SeriesEmbedding,
@@ -144,6 +145,21 @@ def test_the_same_patient_is_never_found(index: VectorIndex) -> None:
 def test_a_patient_that_is_not_known_is_not_the_same_patient(index: VectorIndex) -> None:
     index.upsert([series("1", attributes=SeriesAttributes("MR", "BRAIN"))])
     assert studies(ask(index, scope=Scope(not_patient="hash-of-1"))) == ["1"]
+
+
+def test_a_patient_hashed_with_another_key_may_be_the_same_one_and_is_left_out(index: VectorIndex) -> None:
+    patients = {"1": "new:a", "2": "new:b", "3": "old:c", "4": None}
+    index.upsert([series(s, attributes=SeriesAttributes("MR", patient=p)) for s, p in patients.items()])
+    assert studies(ask(index, scope=Scope(not_patient="new:a"))) == ["2", "4"]
+    assert studies(ask(index, scope=Scope(not_patient="old:x"))) == ["3", "4"]
+    assert studies(ask(index)) == ["1", "2", "3", "4"]
+
+
+def test_the_series_of_other_keys_are_listed(index: VectorIndex) -> None:
+    patients = {"1": "new:a", "2": "old:b", "3": "unnamed", "4": None}
+    index.upsert([series(s, attributes=SeriesAttributes("MR", patient=p)) for s, p in patients.items()])
+    assert set(index.hashed_otherwise(ENCODER, "new")) == {"orthanc-2-1", "orthanc-3-1"}
+    assert set(index.hashed_otherwise(ENCODER, "newer")) == {"orthanc-1-1", "orthanc-2-1", "orthanc-3-1"}
 
 
 def test_only_the_modalities_asked_for_are_found(index: VectorIndex) -> None:
@@ -349,6 +365,17 @@ def test_embeddings_are_given_by_archive_id_and_unknown_ones_left_out(index: Vec
     assert set(found) == set(wanted) - {"unknown"}
     assert all(e.reference.archive_id == archive_id for archive_id, e in found.items())
     assert index.embeddings_by_id(ENCODER, []) == {}
+
+
+def test_what_is_indexed_is_given_without_vectors(index: VectorIndex) -> None:
+    attributes = SeriesAttributes("CT", "CHEST", date(2024, 2, 29), "hash")
+    stored = series("1", (1, 0), (0, 1), attributes=attributes)
+    index.upsert([stored, *(series(str(n)) for n in range(2, 40))])
+    wanted = ["orthanc-1-1", "unknown", *(f"orthanc-{n}-1" for n in range(2, 30)), "orthanc-1-1"]
+    found = index.indexed(ENCODER, wanted)
+    assert set(found) == set(wanted) - {"unknown"}
+    assert found["orthanc-1-1"] == IndexedSeries(stored.reference, attributes, stored.frames)
+    assert index.indexed(ENCODER, []) == {}
 
 
 def test_every_archive_id_is_listed_once(index: VectorIndex) -> None:
