@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +25,15 @@ from inference.limits import Limits
 from inference.worker import Worker
 from tests.conftest import StartOrthanc
 from tests.fakes.vector_index import FakeVectorIndex
-from tests.integration.wild import NO_UIDS, NOT_DICOM, Fate, WildFile, fate_of, wild_files
+from tests.integration.wild import (
+    NO_UIDS,
+    NOT_DICOM,
+    Fate,
+    WildFile,
+    fate_of,
+    wild_files,
+    words_about_patients,
+)
 
 pytestmark = pytest.mark.shared_data
 
@@ -152,6 +162,33 @@ def test_of_files_with_the_same_instance_the_first_by_path_is_embedded(
     (other,) = embedder.embed_files([wild / second.path])
     assert found.vector == pytest.approx(alone.vector, abs=1e-6)
     assert found.vector != pytest.approx(other.vector, abs=1e-2)
+
+
+def test_the_command_does_the_same_and_what_it_writes_quotes_no_file(
+    wild: Path, files: Sequence[WildFile], from_folder: Result, tmp_path: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "CBIR_DATA_DIR": str(tmp_path),
+        "CBIR_ENCODERS_DIR": str(MODELS),
+        "CBIR_LOG_LEVEL": "DEBUG",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cbir", "index", str(wild)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    states = Counter(str(row.state) for row in from_folder.rows.values())
+    assert (
+        f"indexed {states['indexed']}  skipped {states['skipped']}  failed {states['failed']}" in done.stdout
+    )
+    assert f"{sum(file.kind == NO_UIDS for file in files)} files rejected: {NO_UIDS}" in done.stdout
+    written = done.stdout + done.stderr
+    quoted = words_about_patients(wild, files)
+    assert len(quoted) > 100
+    assert [word for word in quoted if word in written] == []
 
 
 @pytest.mark.orthanc

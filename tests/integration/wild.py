@@ -69,6 +69,18 @@ READ_ALL_THE_SAME = (
 """What pydicom does not decode, in whole or at all, and we do."""
 
 
+ABOUT_PATIENTS = (
+    "PatientName",
+    "PatientID",
+    "AccessionNumber",
+    "StudyDescription",
+    "SeriesDescription",
+    "InstitutionName",
+    "ReferringPhysicianName",
+    "StationName",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class WildFile:
     """One file: what it is (`kind`), and its UIDs where it has all three (PS3.5 9.1)."""
@@ -110,6 +122,19 @@ def fate_of(files: Iterable[WildFile]) -> Fate:
     reasons = frozenset(kind for kind, count in counts.items() if count == max(counts.values()))
     skipped = reasons <= {*NO_IMAGES.values(), BLANK, NO_PIXELS}
     return Fate("skipped" if skipped else "failed", reasons, embedded)
+
+
+def words_about_patients(wild: Path, files: Iterable[WildFile]) -> set[str]:
+    """Names, ids and free text of the files, as far as they could not be a part of something else."""
+    words = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for file in files:
+            if file.kind == NOT_DICOM:
+                continue
+            dataset = pydicom.dcmread(wild / file.path, stop_before_pixels=True, force=True)
+            words |= {str(dataset.get(keyword) or "") for keyword in ABOUT_PATIENTS}
+    return {word for word in words if len(word) > 4 and re.search("[A-Za-z]", word)}
 
 
 def _wild_file(wild: Path, row: Mapping[str, str]) -> WildFile:
