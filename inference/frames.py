@@ -31,6 +31,9 @@ from inference.reading import Identity, InstanceFile, identity_of, open_instance
 from inference.rendering import is_blank, render_frame, to_png
 
 _PR_SET_PDEATHSIG = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_MOST_MMAP_THRESHOLD = 32 * 2**20
+_KEPT_FREED_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def start_decoder(limits: Limits) -> None:
     cv2.setNumThreads(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _die_with_the_parent()
+    _keep_freed_memory()
     _bound_memory(limits.memory_bytes)
 
 
@@ -163,6 +167,20 @@ def _die_with_the_parent() -> None:
         if alive_fd is not None:
             server._forkserver_alive_fd = None
             os.close(alive_fd)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what is freed for the next frame.
+
+    By default it gives every array back and faults its pages in again for the next frame: measured, three
+    quarters of what rendering a 512 x 512 frame costs. Another C library is left as it is.
+
+    Source:
+        mallopt(3): M_MMAP_THRESHOLD (32 MiB is the most that counts), M_TRIM_THRESHOLD.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MMAP_THRESHOLD)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_FREED_BYTES)
 
 
 def _bound_memory(memory_bytes: int) -> None:

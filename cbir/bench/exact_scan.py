@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.domain import Filters, Scope, SeriesAttributes, SeriesEmbedding, Vector
+from indexer.domain import Scope, SeriesAttributes, SeriesEmbedding, Vector
 
 DEPTH = 100
 
@@ -28,9 +28,26 @@ class ExactScan:
 
     def mask(self, scope: Scope) -> NDArray[np.bool_] | None:
         """Which series may come, made before the clock starts, as an index of the payload would be."""
-        passes = _passes(scope)
-        found = np.fromiter((passes(*one) for one in self._references), dtype=bool)
+        studies, patients, modalities, body_parts = self._columns
+        found = np.ones(len(studies), dtype=bool)
+        if scope.filters.modality:
+            found &= np.isin(modalities, scope.filters.modality)
+        if scope.filters.body_part_examined:
+            found &= np.isin(body_parts, scope.filters.body_part_examined)
+        if scope.not_study is not None:
+            found &= studies != scope.not_study
+        if scope.not_patient is not None:
+            found &= patients != scope.not_patient
         return None if found.all() else found
+
+    @cached_property
+    def _columns(self) -> tuple[NDArray[np.str_], ...]:
+        """Study, patient, modality and body part of every series, once all are there."""
+        rows = (
+            (study, about.patient or "", about.modality, about.body_part_examined)
+            for study, about in self._references
+        )
+        return tuple(np.asarray(column) for column in zip(*rows, strict=True))
 
     def nearest(
         self, vector: Vector, frames: Vector, limit: int, mask: NDArray[np.bool_] | None
@@ -48,17 +65,3 @@ class ExactScan:
         for place in np.argsort(-ranked, kind="stable"):
             best.setdefault(self._references[near[place]][0], float(ranked[place]))
         return list(best)[:limit]
-
-
-def _passes(scope: Scope) -> Callable[[str, SeriesAttributes], bool]:
-    wanted: Filters = scope.filters
-
-    def passes(study_instance_uid: str, attributes: SeriesAttributes) -> bool:
-        return (
-            (not wanted.modality or attributes.modality in wanted.modality)
-            and (not wanted.body_part_examined or attributes.body_part_examined in wanted.body_part_examined)
-            and study_instance_uid != scope.not_study
-            and (scope.not_patient is None or attributes.patient != scope.not_patient)
-        )
-
-    return passes

@@ -193,7 +193,7 @@ def _ask(search: Search, example: ExampleReference) -> None:
 
 def _page(index: QdrantIndex, examples: Sequence[SeriesEmbedding], first: int) -> None:
     of_page = [examples[(first + i) % len(examples)] for i in range(PAGE_OF_STUDIES)]
-    index.embeddings_by_id(of_page[0].encoder, [e.reference.archive_id for e in of_page])
+    index.indexed(of_page[0].encoder, [e.reference.archive_id for e in of_page])
 
 
 def _timed(name: str, asking: Sequence[Callable[[], None]]) -> Latency:

@@ -80,7 +80,7 @@ class SyntheticIndex:
                 modality=MODALITIES[study * 7 % len(MODALITIES)],
                 body_part_examined=BODY_PARTS[study % len(BODY_PARTS)],
                 study_date=date(2010, 1, 1) + timedelta(days=study % 5000),
-                patient=f"patient-{study // STUDIES_A_PATIENT}",
+                patient=f"bench:patient-{study // STUDIES_A_PATIENT}",
             ),
             encoder=self.encoder,
             frames=tuple(FrameReference(MR_IMAGE, f"{series_uid}.{n}", 1) for n in range(1, self.frames + 1)),

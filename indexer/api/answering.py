@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.answers.links import Links
 from indexer.api.asking import ExampleBody, FiltersBody, QuestionBody, UploadOptions
-from indexer.domain import Answer, EncoderVersion, FrameReference, Match, SeriesEmbedding
+from indexer.domain import Answer, EncoderVersion, FrameReference, IndexedSeries, Match, SeriesEmbedding
 
 
 class Wire(BaseModel):
@@ -30,9 +30,9 @@ class FrameBody(Wire):
         return cls(sop_instance_uid=frame.sop_instance_uid, frame_number=frame.frame_number)
 
 
-def key_frame(embedding: SeriesEmbedding) -> FrameBody:
+def key_frame(series: SeriesEmbedding | IndexedSeries) -> FrameBody:
     """The frame in the middle of a series stands for it."""
-    return FrameBody.of(embedding.frames[len(embedding.frames) // 2])
+    return FrameBody.of(series.frames[len(series.frames) // 2])
 
 
 class EncoderBody(Wire):

@@ -14,7 +14,7 @@ from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.api.answering import EncoderBody, FrameBody, Wire, key_frame
 from indexer.api.asking import FiltersBody, Strict, Uid
 from indexer.api.house import House, TheCaller, TheHouse, TheSettings
-from indexer.domain import SeriesEmbedding, SeriesReference
+from indexer.domain import IndexedSeries, SeriesReference
 from indexer.errors import NotFound
 from indexer.ledger import Page, SeriesRow, State, StudyRow
 from indexer.ports import Caller
@@ -134,11 +134,11 @@ def series(listing: Annotated[SeriesListing, Query()], house: TheHouse) -> Serie
 def studies(listing: Annotated[StudiesListing, Query()], house: TheHouse, caller: TheCaller) -> StudiesPage:
     """The indexed studies that the caller may see."""
     page = _visible_page(house, listing, caller)
-    embeddings = house.index.embeddings_by_id(
+    indexed = house.index.indexed(
         house.encoder_version, [row.archive_ids[0] for row in page.rows if row.archive_ids]
     )
     return StudiesPage(
-        studies=[_study(row, embeddings) for row in page.rows],
+        studies=[_study(row, indexed) for row in page.rows],
         next_cursor=page.next_cursor,
     )
 
@@ -153,11 +153,11 @@ def study(
     shown = [row for row in rows if row.archive_id in visible]
     if not shown:
         raise NotFound(f"Nothing is known of {study_instance_uid}: check the UID.")
-    embeddings = house.index.embeddings_by_id(house.encoder_version, [row.archive_id for row in shown])
+    indexed = house.index.indexed(house.encoder_version, [row.archive_id for row in shown])
     return StudySeriesBody(
         study_instance_uid=study_instance_uid,
         study_date=max((row.study_date for row in shown if row.study_date), default=None),
-        series=[_indexed_series(row, embeddings.get(row.archive_id)) for row in shown],
+        series=[_indexed_series(row, indexed.get(row.archive_id)) for row in shown],
     )
 
 
@@ -224,20 +224,20 @@ def _reference(row: SeriesRow) -> SeriesReference:
     return SeriesReference(row.study_instance_uid, row.series_instance_uid, row.archive_id)
 
 
-def _study(row: StudyRow, embeddings: Mapping[str, SeriesEmbedding]) -> StudyBody:
-    embedding = next((embeddings[i] for i in row.archive_ids if i in embeddings), None)
+def _study(row: StudyRow, indexed: Mapping[str, IndexedSeries]) -> StudyBody:
+    first = next((indexed[i] for i in row.archive_ids if i in indexed), None)
     return StudyBody(
         study_instance_uid=row.study_instance_uid,
         study_date=row.study_date,
         modalities=list(row.modalities),
         body_parts=list(row.body_parts),
         series=row.series,
-        key_frame=None if embedding is None else key_frame(embedding),
+        key_frame=None if first is None else key_frame(first),
     )
 
 
-def _indexed_series(row: SeriesRow, embedding: SeriesEmbedding | None) -> IndexedSeriesBody:
-    frames = () if embedding is None else embedding.frames
+def _indexed_series(row: SeriesRow, indexed: IndexedSeries | None) -> IndexedSeriesBody:
+    frames = () if indexed is None else indexed.frames
     return IndexedSeriesBody(
         **SeriesBody.of(row).model_dump(), frames=[FrameBody.of(frame) for frame in frames]
     )

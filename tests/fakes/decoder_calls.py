@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -42,6 +43,15 @@ def crash() -> None:
 def fill_memory(size_bytes: int) -> int:
     """A codec that believes what a codestream asks for."""
     return int(np.ones(size_bytes, dtype=np.uint8).nbytes)
+
+
+def page_faults_of_one_more_array(size_bytes: int) -> int:
+    """Pages that must be fetched from the kernel for an array like those that were freed before it."""
+    for _ in range(3):
+        np.ones(size_bytes, dtype=np.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(size_bytes, dtype=np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def refuse() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -82,6 +83,13 @@ def test_memory_is_bounded(impatient: Decoders) -> None:
     with pytest.raises(TooLarge):
         impatient.result(impatient.submit(calls.fill_memory, 2**30))
     assert impatient.result(impatient.submit(calls.fill_memory, 2**24)) == 2**24
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_memory_of_one_frame_serves_the_next(impatient: Decoders) -> None:
+    """Given back to the kernel and fetched again, it would cost more than rendering does."""
+    faults = impatient.result(impatient.submit(calls.page_faults_of_one_more_array, 16 * 2**20))
+    assert faults < 100
 
 
 def test_our_own_refusals_arrive_as_they_were_raised(impatient: Decoders) -> None:
