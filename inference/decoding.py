@@ -49,7 +49,6 @@ _READ_AS: Final[Mapping[str, str]] = {
 codec of another one reads."""
 
 _LOSSY_JPEG: Final = frozenset(("1.2.840.10008.1.2.4.50", _EXTENDED_JPEG, *_READ_AS))
-_JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _WITH_END_MARKER: Final = frozenset(
     [*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes, *_READ_AS]
 )
@@ -217,8 +216,13 @@ class StoredPixels:
         ) from failure
 
     def _say_what_is_not_installed(self) -> None:
-        """The one decoder that is optional: of lossy JPEG with more than 8 bits (its licence is the GPL)."""
-        if self._decoder.UID == _JPEG_EXTENDED and "pylibjpeg" not in self._decoder.available_plugins:
+        """The one decoder that is optional: of lossy JPEG beyond 8 bits and of the retired kinds (GPL)."""
+        wanted = self.description.bits_stored > 8 or self._instance.transfer_syntax_uid in _READ_AS
+        if (
+            wanted
+            and self._decoder.UID == _EXTENDED_JPEG
+            and "pylibjpeg" not in self._decoder.available_plugins
+        ):
             raise Rejected(
                 "12-bit lossy JPEG needs the optional decoder: pip install -r requirements/jpeg12.lock.",
                 reason="missing_decoder",
