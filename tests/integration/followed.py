@@ -22,6 +22,7 @@ LOOKING_OFTEN = {
     "CBIR_RECONCILE_S": "1",
     "CBIR_QUIET_S": "0.5",
     "CBIR_LEASE_S": "3",
+    "CBIR_DECODERS": "1",
 }
 
 

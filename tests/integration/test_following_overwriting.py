@@ -34,21 +34,12 @@ def test_instances_sent_again_with_other_pixels_are_embedded_again(
         assert house.auditor.row(archive_id) != row
 
 
-def test_they_are_embedded_again_when_the_service_was_down_meanwhile(house: Followed, tmp_path: Path) -> None:
-    study = study_of("chest-cr", tmp_path / "study")
-    house.send(study.paths)
-    house.auditor.settle()
-    house.walk.service.kill()
-    house.send(with_other_pixels(study.paths, tmp_path / "turned"))
-    house.walk.service.start()
-    house.auditor.agree()
-
-
 def test_they_are_embedded_again_when_every_hint_is_lost(house: Followed, tmp_path: Path) -> None:
+    """They came while the service was down, and then the outbox and the log went too."""
     study = study_of("spine-mr", tmp_path / "study")
     house.send(study.paths)
     house.auditor.settle()
-    house.walk.service.stop()
+    house.walk.service.kill()
     house.send(with_other_pixels(study.paths, tmp_path / "turned"))
     house.walk.orthanc.kill()
     house.lose_the_outbox()
