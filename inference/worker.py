@@ -87,6 +87,7 @@ class Worker:
     clock: Callable[[], datetime] = now_utc
     owner: str = field(default_factory=worker_name)
     _held: dict[str, Lease] = field(default_factory=dict)
+    _ledger_down: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
@@ -125,13 +126,21 @@ class Worker:
         try:
             leases = self.ledger.lease(self.owner, 1, self.limits.lease_s, self.clock())
         except Unavailable as down:
-            logger.warning("ledger_unavailable detail=%s", down)
+            self._say_once(down)
             return None
+        self._ledger_down = False
         for lease in leases:
             with self._lock:
                 self._held[lease.archive_id] = lease
             return lease
         return None
+
+    def _say_once(self, down: Unavailable) -> None:
+        """One line an outage, though every lane asks every second."""
+        with self._lock:
+            known, self._ledger_down = self._ledger_down, True
+        if not known:
+            logger.warning("ledger_unavailable detail=%s", down)
 
     def _work(self, lease: Lease) -> Outcome:
         outcome = self._outcome(lease)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,8 @@ from pydicom import dcmread
 from pydicom.uid import SegmentationStorage
 
 from demo.families import FAMILIES, write_studies
-from indexer.ledger import Ledger, Notice, Priority, SeriesRow, State
+from indexer.errors import LedgerUnavailable
+from indexer.ledger import Lease, Ledger, Notice, Priority, SeriesRow, State
 from inference.embedding import SeriesEmbedder
 from inference.limits import Limits
 from inference.worker import MAX_ABANDONED, Worker, WorkLimits
@@ -334,3 +336,31 @@ def test_vectors_that_come_after_their_lease_was_lost_do_not_stay(
     (stored,) = house.index.embeddings_by_id(house.embedder.version, [archive_id]).values()
     (expected,) = house.embedder.embed_files([turned])
     assert stored.vector == pytest.approx(expected.vector, abs=1e-3)
+
+
+class UnreachableLedger(Ledger):
+    """A ledger whose database is down for a while."""
+
+    asked = 0
+
+    def lease(self, *_: object) -> list[Lease]:
+        self.asked += 1
+        raise LedgerUnavailable("The database does not answer.")
+
+
+def test_an_outage_of_the_ledger_is_one_line_in_the_log(
+    house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    with UnreachableLedger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
+        assert isinstance(ledger, UnreachableLedger)
+        worker = Worker(ledger, house.archive, house.index, house.embedder, house.spool)
+        working = threading.Thread(target=worker.run, args=(stop,))
+        working.start()
+        deadline = time.monotonic() + DEADLINE_S
+        while ledger.asked < 2 * WorkLimits().lanes and time.monotonic() < deadline:
+            time.sleep(0.05)
+        stop.set()
+        working.join()
+        assert ledger.asked >= 2 * WorkLimits().lanes
+    assert [r.levelname for r in caplog.records if "ledger_unavailable" in r.getMessage()] == ["WARNING"]
