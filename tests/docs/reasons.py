@@ -43,7 +43,7 @@ def _given(tree: ast.Module, constants: dict[str, str]) -> Iterator[str]:
                     and part.value.isidentifier()
                 ):
                     yield part.value
-                elif isinstance(part, ast.Name) and part.id in constants:
+                elif isinstance(part, ast.Name) and constants.get(part.id, "").isidentifier():
                     yield constants[part.id]
 
 
