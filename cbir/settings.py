@@ -88,7 +88,9 @@ class Settings(BaseSettings):
     decode_timeout_s: Seconds = Field(20.0, description="Longest time one instance may take to decode.")
     max_instance_bytes: int = Field(2**30, gt=0, description="Largest DICOM file that is read.")
     max_frame_pixels: int = Field(100_000_000, gt=0, description="Largest frame that is decoded.")
-    lanes: int = Field(3, ge=1, le=32, description="Series that a worker has in hand at once.")
+    lanes: int = Field(
+        5, ge=1, le=32, description="Series a worker has in hand at once; one more than its decoders is best."
+    )
     lease_s: Seconds = Field(
         120.0, description="How long a worker owns a series before it must say so again."
     )
