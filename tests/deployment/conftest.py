@@ -61,10 +61,27 @@ def docker_compose(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def composed(tmp_path_factory: pytest.TempPathFactory) -> Composed:
     """The file with every variable and anchor resolved."""
-    done = docker_compose("--env-file", str(filled_in(tmp_path_factory.mktemp("env"))), "config")
+    environment = str(filled_in(tmp_path_factory.mktemp("env")))
+    done = docker_compose("--env-file", environment, "--profile", "cpu", "--profile", "gpu", "config")
     assert done.returncode == 0, done.stderr
     read: Composed = yaml.safe_load(done.stdout)
+    for service in read["services"].values():
+        service["ports"] = [_short_port(port) for port in service.get("ports", [])]
+        service["volumes"] = [_short_volume(volume) for volume in service.get("volumes", [])]
     return read
+
+
+def _short_port(port: str | Composed) -> str:
+    """Version 2 of docker-compose writes the long form."""
+    if isinstance(port, str):
+        return port
+    return f"{port.get('host_ip', '')}:{port['published']}:{port['target']}"
+
+
+def _short_volume(volume: str | Composed) -> str:
+    if isinstance(volume, str):
+        return volume
+    return f"{volume['source']}:{volume['target']}:{'ro' if volume.get('read_only') else 'rw'}"
 
 
 @pytest.fixture(scope="session")
