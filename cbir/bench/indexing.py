@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from cbir.bench import stages
@@ -28,7 +29,7 @@ Told = Callable[[int], None]
 def measure_indexing(
     deployment: Deployment, kind: str, series: int, rounds: int, spool: Path, told: Told
 ) -> Indexing:
-    """Index the archive's first `series` series `rounds` times, stage by stage and as a whole.
+    """Index the archive's first `series` series that can be, `rounds` times, by stages and as a whole.
 
     Args:
         deployment: with a data directory that is ours alone; the archive is only read.
@@ -44,7 +45,7 @@ def measure_indexing(
         Unavailable: the archive or the engine does not answer.
     """
     shop = _workshop(deployment)
-    listed = list(islice(deployment.archive.list_series(), series))
+    listed = list(islice(_usable(shop, spool), series))
     if not listed:
         raise Rejected("The archive has no series to measure with.")
     ids = [one.reference.archive_id for one in listed]
@@ -55,6 +56,17 @@ def measure_indexing(
         whole.append(_whole(deployment, shop, listed, spool / f"ledger-{number}.sqlite"))
         told(1)
     return _figures(kind, len(ids), alone[1:], whole[1:])
+
+
+def _usable(shop: Workshop, spool: Path) -> Iterator[ListedSeries]:
+    """The series of the archive that can be embedded: reports and their like are not what is measured."""
+    for listed in shop.archive.list_series():
+        with TemporaryDirectory(prefix="fetched-", dir=spool) as folder:
+            try:
+                stages.embed(shop, stages.fetch(shop, [listed.reference.archive_id], Path(folder)))
+            except Rejected:
+                continue
+        yield listed
 
 
 def _workshop(deployment: Deployment) -> Workshop:

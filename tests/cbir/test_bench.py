@@ -13,14 +13,16 @@ import pytest
 
 from cbir.bench.figures import Indexing, Stage, percentile
 from cbir.bench.room import refuse_without_room
+from demo.families import FAMILIES, write_studies
 from indexer.errors import Rejected
+from tests.conftest import StartOrthanc
 
 MODELS = Path(__file__).parents[2] / "models"
 STAGES = {"fetch", "decode", "render", "encode", "upsert"}
 VECTORS = 300
 
 
-def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """`cbir bench` in a process of its own, with temporary files only under `folder`."""
     (folder / "tmp").mkdir()
     environment = os.environ | {
@@ -28,6 +30,7 @@ def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "CBIR_ENCODERS_DIR": str(MODELS),
         "CBIR_DECODERS": "2",
         "TMPDIR": str(folder / "tmp"),
+        **settings,
     }
     return subprocess.run(
         [sys.executable, "-m", "cbir", "bench", *arguments],
@@ -94,6 +97,32 @@ def test_nothing_is_left_behind_and_nothing_of_the_installation_is_touched(
     folder = measured[1]
     assert list((folder / "tmp").glob("*cbir*")) == []
     assert not (folder / "data").exists()
+
+
+@pytest.mark.orthanc
+def test_the_series_of_a_real_orthanc_are_measured_and_left_as_they_are(
+    tmp_path: Path, start_orthanc: StartOrthanc
+) -> None:
+    orthanc = start_orthanc()
+    written = write_studies(tmp_path / "studies", per_family=1, families=FAMILIES[:2])
+    with orthanc.client() as client:
+        for path in [path for study in written for path in study.paths]:
+            client.post("/instances", content=path.read_bytes()).raise_for_status()
+        before = client.get("/statistics").json()
+        user, password = orthanc.auth
+        done = bench(
+            tmp_path,
+            *("--orthanc", "--series", "2", "--rounds", "1", "--vectors", "0", "--json"),
+            CBIR_ORTHANC_URL=orthanc.http_url,
+            CBIR_ORTHANC_USER=user,
+            CBIR_ORTHANC_PASSWORD=password,
+        )
+        after = client.get("/statistics").json()
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [kind["series"] for kind in report["indexing"]] == [2]
+    assert report["searching"] is None
+    assert before == after
 
 
 def test_what_does_not_fit_is_refused_before_it_is_begun(tmp_path: Path) -> None:
