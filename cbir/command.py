@@ -22,6 +22,8 @@ from cbir.bench.run import Wanted, run_bench
 from cbir.bench.searching import Size
 from cbir.configuration import markdown_table
 from cbir.deployment import Deployment
+from cbir.doctor import examination
+from cbir.doctor.finding import Level, problem
 from cbir.folder_index import index_folder
 from cbir.inference_process import work
 from cbir.logs import configure_logging
@@ -163,6 +165,24 @@ def bench(
         typer.echo(json.dumps(report.as_json(), indent=2))
     else:
         print_report(Console(), report)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the whole deployment, whether the service runs or not; exit status 1 when there is a problem."""
+    try:
+        found = examination.examine(_settings())
+    except Rejected as wrong:
+        found = iter([problem("settings", "The settings are not right.", str(wrong))])
+    findings, console = [], Console()
+    for finding in found:
+        findings.append(finding)
+        if not as_json:
+            examination.print_finding(console, finding)
+    if as_json:
+        typer.echo(examination.as_json(findings))
+    if examination.worst(findings) is Level.PROBLEM:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -162,7 +162,8 @@ def hospital(
             "CBIR_ORTHANC_USER": orthanc.user,
             "CBIR_ORTHANC_PASSWORD": orthanc.password,
             "CBIR_PLUGIN_SECRET": secret,
-            "CBIR_CALLERS": f"{WORKSTATION}=127.0.0.1:{workstation_port}",
+            "CBIR_CALLERS": f"{WORKSTATION}=127.0.0.1:{workstation_port},"
+            f"{orthanc.ae_title}=127.0.0.1:{orthanc.dicom_port}",
             "CBIR_ENCODERS_DIR": str(Path(__file__).parent.parent / "models"),
             **(environment or {}),
         }

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, VerificationPresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
@@ -42,7 +42,7 @@ class Workstation:
     def __enter__(self) -> Workstation:
         """Listen."""
         ae = AE(self.ae_title)
-        ae.supported_contexts = AllStoragePresentationContexts
+        ae.supported_contexts = [*AllStoragePresentationContexts, *VerificationPresentationContexts]
         self._server = ae.start_server(
             ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._keep)]
         )

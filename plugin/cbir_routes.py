@@ -11,6 +11,10 @@ from cbir_sdk import RestOutput
 
 logger = logging.getLogger(__name__)
 
+VERSION = "0.1.0"
+"""Of the plugin; every answer carries it in VERSION_HEADER, so that a mixed deployment can be told."""
+VERSION_HEADER = "X-CBIR-Plugin"
+
 
 class Routes:
     """Orthanc's requests to the proxy, and its replies to Orthanc."""
@@ -42,6 +46,7 @@ def send(output: RestOutput, reply: Reply, *, types_its_errors: bool) -> None:
     if reply.status == 405:
         output.SendMethodNotAllowed(reply.headers.get("Allow", "GET"))
         return
+    output.SetHttpHeader(VERSION_HEADER, VERSION)
     for name, value in reply.headers.items():
         output.SetHttpHeader(name, value)
     if reply.status == 200:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,15 @@ from indexer.ledger.database import Database
 
 SCRIPTS: Final = Path(__file__).parent.parent / "migrations"
 _ADVISORY_LOCK: Final = 0x43424952  # "CBIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The schema that a ledger has and the one this program wants; `found` is None where there is none."""
+
+    found: str | None
+    wanted: str | None
+    is_newer: bool
 
 
 class NewerSchema(Rejected):
@@ -33,6 +43,27 @@ def migrate(database: Database) -> None:
     """
     database.use_write_ahead_log()
     database.write(_upgrade)
+
+
+def schema_at(database_url: str) -> Schema:
+    """Read which schema a ledger has, and change nothing.
+
+    Raises:
+        Rejected: the URL cannot be used.
+        LedgerUnavailable: the database does not answer.
+    """
+    database = Database.at(database_url)
+    try:
+        return database.read(_schema_of)
+    finally:
+        database.close()
+
+
+def _schema_of(connection: Connection) -> Schema:
+    scripts = ScriptDirectory(str(SCRIPTS))
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    return Schema(found, scripts.get_current_head(), is_newer=found is not None and found not in known)
 
 
 def _upgrade(connection: Connection) -> None:
