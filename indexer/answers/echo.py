@@ -16,8 +16,11 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from indexer.answers.example import Example
+from indexer.elements import DEFLATED, TRANSFER_SYNTAX_UID, read_elements
 
 FRESH: Final = timedelta(minutes=10)
+LARGEST_BYTES: Final = 2**20
+"""Of an answer that is looked into: far more than any of ours has."""
 
 
 def is_echo(example: Example, paths: Sequence[Path], now: datetime) -> bool:
@@ -38,12 +41,21 @@ def is_echo(example: Example, paths: Sequence[Path], now: datetime) -> bool:
 def _answered(path: Path, now: datetime) -> Iterator[str]:
     """The instances that a fresh answer rests on; none of an old one, or of one that cannot be read."""
     try:
+        if not _may_be_built(path):
+            return
         answer = pydicom.dcmread(path)
         written = datetime.strptime(f"{answer.ContentDate}{answer.ContentTime}"[:14], "%Y%m%d%H%M%S")
         if abs(now - written) <= FRESH:
             yield from _evidence(answer)
     except Exception:  # noqa: BLE001 - pydicom's edge; an unreadable answer answers nothing
         return
+
+
+def _may_be_built(path: Path) -> bool:
+    """Whether pydicom may build all of it: anybody can call a file our answer, and ours are small."""
+    with path.open("rb") as file:
+        syntax = (read_elements(file, [TRANSFER_SYNTAX_UID]) or {}).get(TRANSFER_SYNTAX_UID)
+    return path.stat().st_size <= LARGEST_BYTES and syntax != DEFLATED
 
 
 def _evidence(answer: Dataset) -> Iterator[str]:

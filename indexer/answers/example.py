@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import pydicom
 from pydicom import config
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -18,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from indexer.answers.identity import is_own_answer
+from indexer.elements import read_elements
 from indexer.errors import Rejected
 
 REPORT_MODALITIES: Final = frozenset({"SR", "KO", "PR"})
@@ -57,6 +57,9 @@ _FORMS: Final = {
 _SEXES: Final = frozenset({"M", "F", "O", ""})
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 _UNICODE: Final = "ISO_IR 192"
+
+_Header = Mapping[int, bytes]
+"""Values by tag, as bytes without padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +122,18 @@ def read_instance(file: BinaryIO) -> ExampleInstance:
     return _instance(_header(file, _IDENTITY))
 
 
-def _header(file: BinaryIO, keywords: Iterable[str]) -> Dataset:
-    """Elements stay raw: pydicom's warnings about a value would print it."""
+def _header(file: BinaryIO, keywords: Iterable[str]) -> _Header:
+    """Elements as they are written; pydicom would build what a hostile file claims, and print values."""
     try:
-        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(keywords))
-    except Exception as error:  # pydicom's edge: hostile bytes lead it to raise almost anything
-        raise Rejected(
-            f"This is not a readable DICOM dataset ({type(error).__name__}).", reason="unreadable"
-        ) from error
+        header = read_elements(file, [_tag(keyword) for keyword in keywords])
+    except Rejected as error:
+        raise Rejected(f"This is not a readable DICOM dataset: {error}.", reason="unreadable") from error
+    if header is None:
+        raise Rejected("This is not DICOM.", reason="unreadable")
+    return header
 
 
-def _instance(header: Dataset) -> ExampleInstance:
+def _instance(header: _Header) -> ExampleInstance:
     return ExampleInstance(
         study_instance_uid=_uid(header, "StudyInstanceUID"),
         series_instance_uid=_uid(header, "SeriesInstanceUID"),
@@ -140,14 +144,14 @@ def _instance(header: Dataset) -> ExampleInstance:
     )
 
 
-def _uid(header: Dataset, keyword: str) -> str:
+def _uid(header: _Header, keyword: str) -> str:
     text = _text(header, keyword, ["ascii"])
     if len(text) > 64 or not _UID.fullmatch(text):
         raise Rejected(f"{keyword} is missing or is no UID.", reason="unreadable")
     return text
 
 
-def _filing(header: Dataset) -> Dataset:
+def _filing(header: _Header) -> Dataset:
     declared = [name.strip() for name in _text(header, "SpecificCharacterSet", ["ascii"]).split("\\")]
     encodings = _python_encodings(declared)
     values = {
@@ -184,19 +188,9 @@ def _python_encodings(declared: list[str]) -> list[str]:
             return []
 
 
-def _text(header: Dataset, keyword: str, encodings: list[str]) -> str:
-    """The decoded value without its padding; "" where it is missing.
-
-    pydicom's own conversion is passed by: it would validate, warn with the value, and put that warning
-    where nobody may read it.
-    """
-    element = header.get_item(_tag(keyword)) if keyword in header else None
-    value = element.value if element is not None else None
-    if isinstance(value, bytes):
-        return _decoded(value.strip(b"\0 "), encodings)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "\\".join(str(part) for part in value)
-    return str(value or "").strip("\0 ")
+def _text(header: _Header, keyword: str, encodings: list[str]) -> str:
+    """The decoded value without its padding; "" where it is missing."""
+    return _decoded(header.get(_tag(keyword), b""), encodings).strip("\0 ")
 
 
 def _decoded(raw: bytes, encodings: list[str]) -> str:

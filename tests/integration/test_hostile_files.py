@@ -19,8 +19,8 @@ from inference.embedding import SeriesEmbedder
 from inference.limits import Limits
 from inference.worker import Worker
 from tests.fakes.archive import FakeArchive
+from tests.fakes.hostile import HOSTILE, MANY_FRAMES, honest, many_frames, whole
 from tests.fakes.vector_index import FakeVectorIndex
-from tests.integration.hostile import HOSTILE, MANY_FRAMES, honest, many_frames, whole
 from tests.integration.memory import Memory, watched
 
 MODELS = Path(__file__).parents[2] / "models"

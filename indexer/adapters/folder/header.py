@@ -6,9 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from indexer.adapters.folder.elements import Malformed, read_elements
 from indexer.adapters.slice_position import position_mm
 from indexer.codes import modality_code, uid_or_empty
+from indexer.elements import Malformed, read_elements
 
 _MEDIA_STORAGE_SOP_CLASS_UID: Final = 0x00020002
 _SOP_INSTANCE_UID: Final = 0x00080018

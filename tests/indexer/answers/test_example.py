@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from indexer.answers.example import read_example, read_instance
 from indexer.answers.identity import MANUFACTURER
 from indexer.errors import Rejected
 from tests.fakes.answers import instance, uid, write
+from tests.fakes.hostile import HOSTILE, honest
 
 
 def encoded(**attributes: object) -> bytes:
@@ -62,3 +65,22 @@ def test_no_bytes_whatever_do_more_than_be_rejected(data: st.DataObject) -> None
         read_instance(BytesIO(bytes(content[:cut])))
     except Rejected:
         return
+
+
+HOSTILE_FOR_PYDICOM = ("deflate-bomb", "endless-items", "deep-sequences", "cut-in-a-sequence")
+
+
+@pytest.mark.parametrize("name", HOSTILE_FOR_PYDICOM)
+def test_a_hostile_header_costs_no_time_and_no_memory(name: str) -> None:
+    """Whoever may ask can send it, and the process that answers reads it itself."""
+    build, _ = HOSTILE[name]
+    content = build(honest(1))
+    tracemalloc.start()
+    started = time.monotonic()
+    with pytest.raises(Rejected) as refused:
+        read_instance(BytesIO(content))
+    took_s, (_, peak_bytes) = time.monotonic() - started, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused.value.reason == "unreadable"
+    assert took_s < 5
+    assert peak_bytes < len(content) + 20 * 2**20

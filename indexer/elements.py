@@ -23,7 +23,7 @@ MAX_INFLATED_BYTES: Final = 4 * 2**20
 TRANSFER_SYNTAX_UID: Final = 0x00020010
 _IMPLICIT: Final = b"1.2.840.10008.1.2"
 _BIG_ENDIAN: Final = b"1.2.840.10008.1.2.2"
-_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
+DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 
 _ITEM: Final = 0xFFFEE000
 _ITEM_END: Final = 0xFFFEE00D
@@ -81,7 +81,7 @@ def read_elements(file: BinaryIO, wanted: Collection[int]) -> dict[int, bytes] |
     walk = _Walk(file, start)
     meta = walk.values({*wanted, TRANSFER_SYNTAX_UID}, EXPLICIT_LITTLE, last=0x0002FFFF)
     syntax = meta.get(TRANSFER_SYNTAX_UID, b"")
-    if syntax == _DEFLATED:
+    if syntax == DEFLATED:
         walk = _Walk(_inflated(file, walk.position), 0)
     byte_order = ">" if syntax == _BIG_ENDIAN else "<"
     encoding = Encoding(implicit=walk.looks_implicit(), byte_order=byte_order)
