@@ -1,0 +1,66 @@
+"""Our own answers that come back are known, and what only calls itself one is not looked into."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from datetime import datetime
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ComprehensiveSRStorage, DeflatedExplicitVRLittleEndian
+
+from indexer.answers.echo import is_echo
+from indexer.answers.example import read_example
+from indexer.answers.identity import MANUFACTURER
+from tests.fakes.answers import instance, uid, write
+
+NOW = datetime(2026, 1, 2, 12, 0)
+
+
+def answered(**attributes: object) -> Dataset:
+    """What is our answer by its manufacturer, resting on instance 1 of the study."""
+    reference, series, study = Dataset(), Dataset(), Dataset()
+    reference.ReferencedSOPInstanceUID = uid("asked", "1", "1")
+    series.ReferencedSOPSequence = Sequence([reference])
+    study.ReferencedSeriesSequence = Sequence([series])
+    usual = {
+        "SOPClassUID": ComprehensiveSRStorage,
+        "Modality": "SR",
+        "Manufacturer": MANUFACTURER,
+        "ContentDate": "20260102",
+        "ContentTime": "115500",
+        "CurrentRequestedProcedureEvidenceSequence": Sequence([study]),
+    }
+    return instance("asked", "9", 1, **{**usual, **attributes})
+
+
+def echoes(folder: Path, *datasets: Dataset) -> bool:
+    paths = write(folder, *datasets)
+    return is_echo(read_example(paths), paths, NOW)
+
+
+def test_a_study_with_a_fresh_answer_to_it_is_an_echo_and_with_an_old_one_it_asks(tmp_path: Path) -> None:
+    for name in ("fresh", "old"):
+        (tmp_path / name).mkdir()
+    assert echoes(tmp_path / "fresh", instance("asked"), answered())
+    assert not echoes(tmp_path / "old", instance("asked"), answered(ContentDate="20260101"))
+
+
+def test_what_calls_itself_our_answer_and_is_deflated_or_large_is_not_built(tmp_path: Path) -> None:
+    """A deflate bomb, or a file of a million empty items, would cost this process gigabytes."""
+    bomb = answered(EncapsulatedDocument=bytes(50 * 2**20))
+    bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    for name, hostile in (("bomb", bomb), ("large", answered(EncapsulatedDocument=bytes(2**21)))):
+        (tmp_path / name).mkdir()
+        paths = write(tmp_path / name, instance("asked"), hostile)
+        example = read_example(paths)
+        assert any(i.is_own_answer for i in example.instances)
+        tracemalloc.start()
+        started = time.monotonic()
+        assert not is_echo(example, paths, NOW)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 12 * 2**20
+        assert time.monotonic() - started < 5
