@@ -10,7 +10,7 @@ ifneq ($(wildcard ../shared/data/bench/labels.csv),)
 export CBIR_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup orthanc demo test lint lock pin clean
+.PHONY: setup orthanc demo test lint lock screenshots pin clean
 
 setup: $(STAMP)
 
@@ -42,6 +42,10 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+screenshots: setup
+	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_BROWSER=1 CBIR_TEST_SCREENSHOTS=docs/screenshots \
+		$(BIN)/pytest --quiet tests/integration/test_page.py
 
 pin: setup
 	@$(BIN)/python docker/pin.py

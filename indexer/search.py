@@ -22,7 +22,7 @@ from indexer.domain import (
     SeriesReference,
 )
 from indexer.errors import EncoderUnavailable, NotFound, NotIndexed, Rejected
-from indexer.ledger import Ledger
+from indexer.ledger import Ledger, SeriesRow, State
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
 
 OVERFETCH = 4
@@ -187,12 +187,7 @@ class Search:
         visible = self._access.visible(caller, references)
         for row in rows:
             if row.archive_id in visible:
-                why = f" ({row.reason})" if row.reason else ""
-                raise NotIndexed(
-                    f"{named} is {row.state}{why}: ask again when it is indexed, or upload it.",
-                    state=row.state,
-                    reason=row.reason or None,
-                )
+                raise NotIndexed(_why_not(named, row), state=row.state, reason=row.reason or None)
         raise NotFound(f"Nothing is known of {named}: check the UID, or wait until it is indexed.")
 
     def _visible_studies(
@@ -259,6 +254,13 @@ def _match(rank: int, study: _RankedStudy, stored: SeriesEmbedding) -> Match:
         answers=study.answers.reference,
         example_frame=study.answers.frames[int(example_index)],
     )
+
+
+def _why_not(named: str | None, row: SeriesRow) -> str:
+    why = f" ({row.reason})" if row.reason else ""
+    if row.state in (State.SKIPPED, State.FAILED):
+        return f"{named} cannot be asked with: it is {row.state}{why}. {row.detail}".strip()
+    return f"{named} is {row.state}{why}: ask again in a moment, or upload it."
 
 
 def _frames_of(

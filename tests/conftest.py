@@ -1,17 +1,22 @@
-"""Fixtures that several rooms share: the real Orthanc."""
+"""Fixtures that several rooms share: the real Orthanc, the real browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.orthanc import LocalOrthanc, OrthancMissing, find_orthanc
 
 StartOrthanc = Callable[..., LocalOrthanc]
+
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+TIMEOUT_MS = 15_000
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +46,26 @@ def start_orthanc(orthanc_binary: Path, tmp_path: Path) -> Iterator[StartOrthanc
     yield start
     for orthanc in running:
         orthanc.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: promised by CBIR_REQUIRE_BROWSER=1, else the test is skipped."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        if os.environ.get("CBIR_REQUIRE_BROWSER") == "1":
+            pytest.fail("CBIR_REQUIRE_BROWSER=1 promises a Chromium: apt-get install chromium")
+        pytest.skip("there is no Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
+    context.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    yield context.new_page()
+    context.close()

@@ -18,7 +18,8 @@ const FINAL = new Set([403, 404, 413, 422]);
 
 /** A card about a problem, with a button to try again where that can help. */
 export function problemCard(problem, again) {
-  const title = TITLES[problem.status] ?? problem.title ?? "This did not work";
+  const never = problem.status === 409 && ["failed", "skipped"].includes(problem.state);
+  const title = never ? "Not indexed" : (TITLES[problem.status] ?? problem.title ?? "This did not work");
   const facts = [problem.state && `state: ${problem.state}`, problem.reason && `reason: ${problem.reason}`];
   return el(
     "div.state.error",

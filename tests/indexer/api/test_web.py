@@ -2,110 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from indexer.api import ApiSettings
 from indexer.ledger import Failed
+from tests.browser import Visit, visit_of, wait_for_picture
 from tests.fakes.house import LINKS, Furnished, served
 from tests.indexer.conftest import Studies
 
 pytestmark = pytest.mark.browser
-
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-TIMEOUT_MS = 15_000
-
-DROP = """
-([files, folder]) => {
-  const transfer = new DataTransfer();
-  for (const [name, content] of files) {
-    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-    transfer.items.add(new File([bytes], name));
-  }
-  const event = (kind) => new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
-  document.body.dispatchEvent(event("dragenter"));
-  const shown = !document.getElementById("drop").hidden;
-  document.body.dispatchEvent(event("dragover"));
-  document.body.dispatchEvent(event("drop"));
-  return shown;
-}
-"""
-
-
-@dataclass
-class Visit:
-    """A page at an address, with everything it complained about and asked for."""
-
-    page: Page
-    url: str
-    complaints: list[str] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-
-    def listen(self) -> None:
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - marked by it
-
-    def go(self, path: str = "") -> None:
-        self.page.goto(self.url + path)
-
-    def drop(self, *paths: Path) -> None:
-        files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
-        assert self.page.evaluate(DROP, [files, None]), "no sign that something may be dropped"
-
-    @property
-    def matches(self) -> Locator:
-        return self.page.locator("ol.matches > li.match")
-
-    @property
-    def tiles(self) -> Locator:
-        return self.page.locator(".studies .tile-link")
-
-    def matched(self) -> list[str]:
-        expect(self.matches.first).to_be_visible()
-        return [str(match.get_attribute("data-study")) for match in self.matches.all()]
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        refused = "Failed to load resource" in message.text
-        if message.type in ("error", "warning") and not refused:
-            self.complaints.append(message.text)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium: promised by CBIR_REQUIRE_BROWSER=1, else the test is skipped."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        if os.environ.get("CBIR_REQUIRE_BROWSER") == "1":
-            pytest.fail("CBIR_REQUIRE_BROWSER=1 promises a Chromium: apt-get install chromium")
-        pytest.skip("there is no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
-    context.set_default_timeout(TIMEOUT_MS)
-    expect.set_options(timeout=TIMEOUT_MS)
-    yield context.new_page()
-    context.close()
-
-
-def visit_of(page: Page, url: str) -> Visit:
-    visit = Visit(page, url)
-    visit.listen()
-    return visit
 
 
 @pytest.fixture
@@ -115,17 +25,6 @@ def visit(house: Furnished, page: Page) -> Iterator[Visit]:
         yield visit
         assert not visit.complaints
         assert all(request.url.startswith((url, "blob:", "data:")) for request in visit.requests)
-
-
-def picture_of(place: Locator) -> Locator:
-    return place.locator(".picture img").first
-
-
-def wait_for_picture(place: Locator) -> None:
-    image = picture_of(place)
-    expect(image).to_be_visible()
-    image.evaluate("image => image.decode()")
-    assert image.evaluate("image => image.naturalWidth") > 0
 
 
 def test_the_page_shows_what_is_indexed(visit: Visit, studies: Studies) -> None:

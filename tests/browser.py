@@ -1,0 +1,81 @@
+"""A person at a browser: what she opens, drops and sees, and what her browser complains about."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+DROP = """
+([files, folder]) => {
+  const transfer = new DataTransfer();
+  for (const [name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name));
+  }
+  const event = (kind) => new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.body.dispatchEvent(event("dragenter"));
+  const shown = !document.getElementById("drop").hidden;
+  document.body.dispatchEvent(event("dragover"));
+  document.body.dispatchEvent(event("drop"));
+  return shown;
+}
+"""
+
+
+@dataclass
+class Visit:
+    """A page at an address, with everything it complained about and asked for."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - marked by it
+
+    def go(self, path: str = "") -> None:
+        self.page.goto(self.url + path)
+
+    def drop(self, *paths: Path) -> None:
+        files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
+        assert self.page.evaluate(DROP, [files, None]), "no sign that something may be dropped"
+
+    @property
+    def matches(self) -> Locator:
+        return self.page.locator("ol.matches > li.match")
+
+    @property
+    def tiles(self) -> Locator:
+        return self.page.locator(".studies .tile-link")
+
+    def matched(self) -> list[str]:
+        expect(self.matches.first).to_be_visible()
+        return [str(match.get_attribute("data-study")) for match in self.matches.all()]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        refused = "Failed to load resource" in message.text
+        if message.type in ("error", "warning") and not refused:
+            self.complaints.append(message.text)
+
+
+def visit_of(page: Page, url: str) -> Visit:
+    visit = Visit(page, url)
+    visit.listen()
+    return visit
+
+
+def picture_of(place: Locator) -> Locator:
+    return place.locator(".picture img").first
+
+
+def wait_for_picture(place: Locator) -> None:
+    image = picture_of(place)
+    expect(image).to_be_visible()
+    image.evaluate("image => image.decode()")
+    assert image.evaluate("image => image.naturalWidth") > 0

@@ -1,0 +1,199 @@
+"""The page in a real browser, over the real service and through a real Orthanc; each state is pictured.
+
+With CBIR_TEST_SCREENSHOTS=folder the pictures are kept there, as `make screenshots` does for `docs/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
+from pydicom import dcmread
+from rich.console import Console
+
+from demo.families import WrittenStudy
+from demo.walk import Walk
+from tests.browser import Visit, picture_of, visit_of, wait_for_picture
+from tests.integration.conftest import looked_up, wait_until_indexed
+
+pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
+
+SIZE: ViewportSize = {"width": 1360, "height": 900}
+
+
+@pytest.fixture
+def dark(browser: Browser) -> Iterator[Page]:
+    """A page in the reading room."""
+    context = browser.new_context(viewport=SIZE, locale="en-GB", color_scheme="dark")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def in_orthanc(browser: Browser, walk: Walk) -> Iterator[Page]:
+    """A page of somebody whom Orthanc knows, where light is preferred."""
+    user, password = walk.orthanc.auth
+    context = browser.new_context(
+        viewport=SIZE, locale="en-GB", http_credentials={"username": user, "password": password}
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures go."""
+    named = os.environ.get("CBIR_TEST_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def keep(page: Page, folder: Path, name: str) -> None:
+    """Take a picture when every image on the page has arrived."""
+    page.wait_for_load_state("networkidle")
+    take(page, folder, name)
+
+
+def take(page: Page, folder: Path, name: str) -> None:
+    """Take a picture now, in 256 colours."""
+    seen = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    assert len(seen.getcolors(seen.width * seen.height) or []) > 20, "the picture is empty"
+    seen.quantize(256).save(folder / f"{name}.png", optimize=True)
+
+
+def test_an_empty_archive_says_how_it_fills(walk: Walk, dark: Page, pictures: Path) -> None:
+    visit = visit_of(dark, walk.service.url)
+    visit.go()
+    expect(dark.locator("#content")).to_contain_text("Nothing is indexed yet")
+    keep(dark, pictures, "empty")
+    assert not visit.complaints
+
+
+def test_what_is_indexed_is_shown(filled: Walk, dark: Page, pictures: Path) -> None:
+    visit = visit_of(dark, filled.service.url)
+    visit.go()
+    wait_for_picture(visit.tiles.first)
+    keep(dark, pictures, "studies")
+    assert_at_home(visit)
+
+
+def test_a_study_is_asked_about_and_compared(
+    filled: Walk, dark: Page, pictures: Path, archived: Sequence[WrittenStudy]
+) -> None:
+    study = next(study for study in archived if study.family == "abdomen-ct")
+    visit = visit_of(dark, filled.service.url)
+    visit.go(f"/?study={study.study_instance_uid}")
+    family = {s.study_instance_uid for s in archived if s.family == "abdomen-ct"}
+    assert set(visit.matched()[:3]) == family - {study.study_instance_uid}
+    wait_for_picture(visit.matches.first)
+    keep(dark, pictures, "matches")
+    picture_of(visit.matches.first).click()
+    for figure in dark.locator("#compare figure").all():
+        wait_for_picture(figure)
+    keep(dark, pictures, "compare")
+    assert_at_home(visit)
+
+
+def test_while_an_example_is_embedded_the_page_says_so(
+    filled: Walk,
+    dark: Page,
+    pictures: Path,
+    archived: Sequence[WrittenStudy],
+    unknown: Mapping[str, WrittenStudy],
+) -> None:
+    visit = visit_of(dark, filled.service.url)
+    held: list[Route] = []
+    dark.route("**/api/search/upload**", lambda route: held.append(route))  # noqa: PLW0108 - marked by it
+    visit.go()
+    expect(visit.tiles.first).to_be_visible()
+    visit.drop(*unknown["spine-mr"].paths)
+    expect(dark.locator("#content")).to_have_attribute("aria-busy", "true")
+    dark.wait_for_timeout(300)
+    take(dark, pictures, "asking")
+    held[0].continue_()
+    family = {s.study_instance_uid for s in archived if s.family == "spine-mr"}
+    assert set(visit.matched()[:4]) == family
+    wait_for_picture(visit.matches.first)
+    keep(dark, pictures, "upload")
+    assert_at_home(visit)
+
+
+def test_an_unknown_study_is_told_with_what_to_do(filled: Walk, dark: Page, pictures: Path) -> None:
+    visit = visit_of(dark, filled.service.url)
+    visit.go("/?study=1.2.3")
+    expect(dark.get_by_role("alert")).to_contain_text("check the UID")
+    keep(dark, pictures, "not-found")
+
+
+def test_through_orthanc_the_page_does_the_same(
+    filled: Walk,
+    in_orthanc: Page,
+    pictures: Path,
+    archived: Sequence[WrittenStudy],
+    unknown: Mapping[str, WrittenStudy],
+) -> None:
+    """Picked from the list, filtered, asked about, and asked with dropped files."""
+    visit = visit_of(in_orthanc, f"{filled.orthanc.http_url}/cbir/")
+    visit.go()
+    wait_for_picture(visit.tiles.first)
+    study = next(study for study in archived if study.family == "chest-cr")
+    family = {s.study_instance_uid for s in archived if s.family == "chest-cr"}
+    in_orthanc.locator(f'a[href="?study={study.study_instance_uid}"]').click()
+    assert set(visit.matched()[:3]) == family - {study.study_instance_uid}
+    wait_for_picture(visit.matches.first)
+    keep(in_orthanc, pictures, "matches-in-orthanc")
+    visit.drop(*unknown["chest-cr"].paths)
+    expect(in_orthanc.locator("#example")).to_contain_text("1 file sent")
+    assert set(visit.matched()[:4]) == family
+    assert_at_home(visit)
+
+
+def test_the_button_in_orthanc_explorer_asks_about_the_study(
+    filled: Walk, in_orthanc: Page, pictures: Path, archived: Sequence[WrittenStudy]
+) -> None:
+    study = next(study for study in archived if study.family == "brain-mr")
+    (orthanc_id,) = looked_up(filled, study.study_instance_uid)
+    in_orthanc.goto(f"{filled.orthanc.http_url}/app/explorer.html#study?uuid={orthanc_id}")
+    button = in_orthanc.locator("a:visible", has_text="Find similar cases").first
+    expect(button).to_be_visible()
+    take(in_orthanc, pictures, "button")
+    with in_orthanc.expect_popup() as opened:
+        button.click()
+    visit = visit_of(opened.value, f"{filled.orthanc.http_url}/cbir/")
+    assert study.study_instance_uid not in visit.matched()
+
+
+def test_a_study_that_failed_says_why(
+    filled: Walk, dark: Page, pictures: Path, unknown: Mapping[str, WrittenStudy], tmp_path: Path
+) -> None:
+    before = filled.service.counts()
+    study = unknown["breast-us"]
+    dataset = dcmread(study.paths[0])
+    dataset.PixelData = dataset.PixelData[:100]
+    dataset.save_as(tmp_path / "cut.dcm")
+    httpx.post(
+        f"{filled.orthanc.http_url}/instances",
+        content=(tmp_path / "cut.dcm").read_bytes(),
+        auth=filled.orthanc.auth,
+        trust_env=False,
+    ).raise_for_status()
+    wait_until_indexed(filled, Console(quiet=True), series=before["indexed"])  # type: ignore[index]
+    visit = visit_of(dark, filled.service.url)
+    visit.go(f"/?study={study.study_instance_uid}")
+    expect(dark.get_by_role("alert")).to_contain_text("truncated_pixel_data")
+    keep(dark, pictures, "failed")
+
+
+def assert_at_home(visit: Visit) -> None:
+    """No complaint of the browser (its content security policy among them), no request elsewhere."""
+    assert not visit.complaints
+    host = visit.url.split("/")[2]
+    elsewhere = [r.url for r in visit.requests if not r.url.startswith(("blob:", "data:"))]
+    assert [url for url in elsewhere if url.split("/")[2] != host] == []
