@@ -6,10 +6,13 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cbir_proxy import Reply
+from cbir_routes import VERSION, send
 from cbir_start import MODULES, start
 
 from tests.fakes.indexer import RecordingIndexer, eventually
@@ -146,3 +149,9 @@ def test_the_plugin_needs_the_standard_library_only_and_clashes_with_none_of_it(
         assert text.startswith("# SPDX-License-Identifier: AGPL-3.0-or-later\n")
         for name in re.findall(r"^(?:import|from) ([\w]+)", text, re.MULTILINE):
             assert name in sys.stdlib_module_names or name.startswith("cbir_") or source.stem == "cbir_plugin"
+
+
+def test_the_version_that_every_answer_carries_is_that_of_the_release() -> None:
+    output = FakeOutput()
+    send(output, Reply(200, "text/plain", b""))
+    assert output.headers["X-CBIR-Plugin"] == VERSION == metadata.version("pacs-cbir")

@@ -30,6 +30,7 @@ def listening(title: str, *classes: str, only_for: str = "") -> Iterator[int]:
     for sop_class in classes:
         entity.add_supported_context(sop_class)
     server = entity.start_server(("127.0.0.1", 0), block=False)
+    assert server is not None
     try:
         yield int(server.server_address[1])
     finally:

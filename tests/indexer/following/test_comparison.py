@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from indexer.domain import SeriesReference
+from indexer.domain import SeriesAttributes, SeriesReference
 from indexer.errors import Unavailable
 from indexer.following import comparison as comparison_module
 from indexer.following.id_set import IdSet
@@ -274,3 +274,17 @@ def test_a_set_of_ids_knows_what_it_holds() -> None:
     assert ids.absent(["b", "a"]) == ["b"]
     assert ids.absent([]) == []
     assert len(ids) == 1001
+
+
+def test_a_patient_that_another_key_hashed_is_looked_at_again_after_everything_new(house: House) -> None:
+    reference = house.archive.series(house.put()).listed.reference
+    house.put(2)
+    house.compare()
+    house.work()
+    stored = embedding(reference)
+    house.index.upsert([replace(stored, attributes=SeriesAttributes("CT", patient="old:hash"))])
+    comparison = house.compare()
+    assert (comparison.rehashed, comparison.found) == (1, 1)
+    (lease,) = house.ledger.lease("worker", 10, 60.0, NOW)
+    assert lease.archive_id == reference.archive_id
+    assert house.compare().rehashed == 0
