@@ -153,5 +153,5 @@ def test_the_plugin_needs_the_standard_library_only_and_clashes_with_none_of_it(
 
 def test_the_version_that_every_answer_carries_is_that_of_the_release() -> None:
     output = FakeOutput()
-    send(output, Reply(200, "text/plain", b""))
+    send(output, Reply(200, "text/plain", b""), types_its_errors=True)
     assert output.headers["X-CBIR-Plugin"] == VERSION == metadata.version("pacs-cbir")
