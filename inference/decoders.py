@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import multiprocessing.util
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -28,6 +30,14 @@ T = TypeVar("T")
 _PRELOADED: Final = ["inference.frames"]
 _MOST_BY_DEFAULT: Final = 4
 _GRACE_S: Final = 60.0
+# A Unix socket's path has 108 bytes on Linux, of which multiprocessing's own names take about 40.
+_LONGEST_TMPDIR: Final = 60
+
+
+class DecodersUnavailable(Unavailable):
+    """This machine starts no decoder process now; the series is not at fault."""
+
+    reason = "decoders_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Decoders:
         self._pending: set[Future[Any]] = set()
         self._generation = 0
         self._closed = False
+        _keep_socket_paths_short()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_PRELOADED)
         self._pool = self._new_pool()
@@ -77,7 +88,7 @@ class Decoders:
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
         """Ask for a call; `result` waits for it. The function must be importable by the decoders.
 
-        Raises Unavailable after `close`.
+        Raises DecodersUnavailable when no process can be started, Unavailable after `close`.
         """
         if kwargs:
             raise TypeError("A decoder's function takes positional arguments only.")
@@ -156,9 +167,15 @@ class Decoders:
             raise Unavailable("The decoders are stopped.")
         try:
             return self._pool.schedule(function, args=args, timeout=self.limits.timeout_s)
-        except RuntimeError:  # pebble's word for a pool that lost its processes
+        except (RuntimeError, OSError):  # RuntimeError is pebble's word for a pool that lost its processes
             self._replace_pool()
+        try:
             return self._pool.schedule(function, args=args, timeout=self.limits.timeout_s)
+        except (RuntimeError, OSError) as error:
+            raise DecodersUnavailable(
+                "The decoder processes cannot be started: look at the limits of memory and processes, "
+                "and at TMPDIR."
+            ) from error
 
     def _give_up_on(self, generation: int) -> None:
         with self._lock:
@@ -182,3 +199,15 @@ class Decoders:
             initargs=(self.limits,),
             context=self._context,
         )
+
+
+def _keep_socket_paths_short() -> None:
+    """Have multiprocessing put its sockets into /tmp where TMPDIR is too deep for them."""
+    ordinary = tempfile.gettempdir()
+    if len(os.fsencode(ordinary)) <= _LONGEST_TMPDIR:
+        return
+    try:
+        tempfile.tempdir = "/tmp"  # noqa: S108 - get_temp_dir makes a folder of its own, for us alone
+        multiprocessing.util.get_temp_dir()
+    finally:
+        tempfile.tempdir = ordinary

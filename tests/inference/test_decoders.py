@@ -201,3 +201,44 @@ def test_no_decoder_is_left_when_the_pool_is_closed() -> None:
     with Decoders(Limits(), processes=2) as pool:
         process_id = pool.result(pool.submit(calls.process_id))
     assert wait_until_dead(process_id)
+
+
+def test_a_deep_temporary_folder_keeps_no_decoder_from_starting(tmp_path: Path) -> None:
+    """A Unix socket's path is short; TMPDIR need not be."""
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    script = (
+        "from inference.decoders import Decoders; from inference.limits import Limits;"
+        "from tests.fakes import decoder_calls as calls;"
+        "pool = Decoders(Limits(), processes=1);"
+        "print(pool.result(pool.submit(calls.double, 21))); pool.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TMPDIR": str(deep), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "42", done.stderr
+
+
+def test_where_no_process_can_be_started_the_file_is_not_at_fault() -> None:
+    """In a process of its own, which may start no other."""
+    script = (
+        "import resource; from inference.decoders import Decoders, DecodersUnavailable;"
+        "from inference.limits import Limits; from tests.fakes import decoder_calls as calls\n"
+        "pool = Decoders(Limits(), processes=1)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "try:\n    pool.result(pool.submit(calls.double, 21))\n"
+        "except DecodersUnavailable as down:\n    print(down.reason, flush=True)\n"
+        "import os; os._exit(0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "decoders_unavailable", done.stderr

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.conftest import StartOrthanc
 from tests.fakes.indexer import Canned, RecordingIndexer
@@ -24,18 +22,8 @@ def indexer() -> Iterator[RecordingIndexer]:
         yield running
 
 
-@pytest.fixture
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        if os.environ.get("CBIR_REQUIRE_BROWSER") == "1":
-            pytest.fail("CBIR_REQUIRE_BROWSER=1 promises a Chromium: apt-get install chromium")
-        pytest.skip("there is no chromium on this machine")
-    return found
-
-
 def test_the_button_opens_the_page_about_the_study_or_series_at_hand(
-    start_orthanc: StartOrthanc, indexer: RecordingIndexer, chromium: str
+    start_orthanc: StartOrthanc, indexer: RecordingIndexer, browser: Browser
 ) -> None:
     modalities = {SENDER: ("127.0.0.1", 104)}
     orthanc = start_orthanc(indexer_url=indexer.url, secret=indexer.secret, modalities=modalities)
@@ -43,21 +31,17 @@ def test_the_button_opens_the_page_about_the_study_or_series_at_hand(
     send(orthanc, series.instances)
     with orthanc.client() as client:
         study_id = client.get(f"/series/{series.orthanc_id}").json()["ParentStudy"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(
-            http_credentials={"username": orthanc.user, "password": orthanc.password}
-        )
-        page = context.new_page()
-        for anchor, expected in (
-            (f"#study?uuid={study_id}", f"/cbir/?study={series.study_instance_uid}"),
-            (f"#series?uuid={series.orthanc_id}", f"/cbir/?series={series.series_instance_uid}"),
-        ):
-            opened = _press(page, f"{orthanc.http_url}/app/explorer.html{anchor}")
-            assert opened.url == orthanc.http_url + expected
-            assert opened.title() == "asked"
-            assert opened.evaluate("window.opener") is None
-        browser.close()
+    context = browser.new_context(http_credentials={"username": orthanc.user, "password": orthanc.password})
+    page = context.new_page()
+    for anchor, expected in (
+        (f"#study?uuid={study_id}", f"/cbir/?study={series.study_instance_uid}"),
+        (f"#series?uuid={series.orthanc_id}", f"/cbir/?series={series.series_instance_uid}"),
+    ):
+        opened = _press(page, f"{orthanc.http_url}/app/explorer.html{anchor}")
+        assert opened.url == orthanc.http_url + expected
+        assert opened.title() == "asked"
+        assert opened.evaluate("window.opener") is None
+    context.close()
     assert indexer.asked()[0].headers["x-cbir-user"] == orthanc.user
 
 

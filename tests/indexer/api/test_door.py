@@ -10,8 +10,8 @@ import pytest
 
 from indexer.api.door import HEADERS
 from tests.fakes.house import Furnished
-from tests.indexer.conftest import Studies
 from tests.indexer.api.test_api import about, asked, listed, picture_path, problem, raw, studies_of
+from tests.indexer.conftest import Studies
 
 SECRET = "plugin-secret"
 TOKEN = "token-of-the-administrator"
