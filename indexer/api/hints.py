@@ -9,11 +9,17 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.api.house import Event, TheHouse
-from indexer.errors import Rejected
+from indexer.errors import Unavailable
 
 MAX_EVENTS = 1000
 
 router = APIRouter(tags=["plugin"])
+
+
+class NotFollowing(Unavailable):
+    """No Orthanc is followed here, which is a setting's fault and not the hints': the plugin keeps them."""
+
+    reason = "not_following"
 
 
 class EventBody(BaseModel):
@@ -43,6 +49,6 @@ class EventsBody(BaseModel):
 def events(body: EventsBody, house: TheHouse) -> dict[str, int]:
     """Take hints; the answer comes when the ledger has them."""
     if house.events is None:
-        raise Rejected("This server follows no Orthanc: unset CBIR_FOLDER.", reason="not_following")
+        raise NotFollowing("This server follows no Orthanc: unset CBIR_FOLDER.")
     house.events([event.to_event() for event in body.events])
     return {"accepted": len(body.events)}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from cbir_delivery import REFUSED_FOR_GOOD
 
+from indexer.api import ApiSettings
 from indexer.api.door import HEADERS
-from tests.fakes.house import Furnished
+from tests.fakes.house import LINKS, Furnished, served
 from tests.indexer.api.test_api import about, asked, listed, picture_path, problem, raw, studies_of
 from tests.indexer.conftest import Studies
 
@@ -104,6 +107,17 @@ def test_the_secret_alone_opens_nothing_else(client: httpx.Client) -> None:
 def test_hints_that_are_none_are_422(client: httpx.Client) -> None:
     answer = client.post("/internal/events", json={"events": [{}]}, headers={"X-CBIR-Secret": SECRET})
     problem(answer, 422)
+
+
+def test_hints_that_nobody_follows_are_kept_by_the_plugin_and_the_setting_is_named(house: Furnished) -> None:
+    app = house.app(ApiSettings(links=LINKS, plugin_secret=SECRET))
+    app.state.house = replace(app.state.house, events=None)
+    with served(app) as url:
+        answer = httpx.post(f"{url}/internal/events", json=EVENTS, headers={"X-CBIR-Secret": SECRET})
+    document = problem(answer, 503)
+    assert document["reason"] == "not_following"
+    assert "CBIR_FOLDER" in document["detail"]
+    assert answer.status_code not in REFUSED_FOR_GOOD
 
 
 # Those it forwards
