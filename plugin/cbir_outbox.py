@@ -6,10 +6,11 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ DELETED = "deleted"
 
 BUSY_TIMEOUT_S = 2.0
 DROPS_PER_LOG_LINE = 10_000
+DEAD_LIMIT = 1_000
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -36,6 +38,8 @@ CREATE TABLE IF NOT EXISTS dead (
     status INTEGER NOT NULL
 );
 """
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,17 @@ class Outbox:
 
     Write-ahead log with synchronous=NORMAL: what was recorded survives the death of Orthanc. The last
     moments before a power failure may be lost, and the indexer's comparison with the archive finds
-    them; in exchange, no change of the archive waits for the disk.
+    them; in exchange, no change of the archive waits for the disk. A file found damaged is set aside; one
+    that cannot be begun anew (the disk is full) is tried again at the next call.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, dead_limit: int = DEAD_LIMIT) -> None:
         """Open, or create; a damaged file is set aside and a new one begun.
 
         Args:
             path: the file; its folder must exist or be creatable.
             limit: most series waiting; beyond it the oldest are dropped and left to the comparison.
+            dead_limit: most refused hints kept for a person to look at; beyond it the oldest are dropped.
 
         Raises:
             OSError: the folder cannot be made.
@@ -74,51 +80,40 @@ class Outbox:
         self._path = path
         self._limit = limit
         self._lock = threading.Lock()
+        self._dead_limit = dead_limit
         self._dropped = 0
+        self._dead_dropped = 0
+        self._waiting = 0
+        self._closed = False
+        self._database: sqlite3.Connection | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
             self._open()
 
     def record(self, change: str, orthanc_id: str) -> None:
-        """Keep a hint. Raises sqlite3.Error where the disk refuses."""
+        """Keep a hint. Raises sqlite3.Error or OSError where the disk refuses, as all that follow."""
         observed_at = datetime.now(UTC).isoformat()
-        with self._lock:
-            try:
-                self._insert(change, orthanc_id, observed_at)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                self._database.close()
-                self._set_aside(error)
-                self._insert(change, orthanc_id, observed_at)
+        self._do(lambda database: self._insert(database, change, orthanc_id, observed_at))
 
     def batch(self, limit: int) -> list[Event]:
         """The oldest hints; they stay until acknowledged."""
         query = "SELECT sequence, change, orthanc_id, observed_at FROM waiting ORDER BY sequence LIMIT ?"
-        with self._lock:
-            try:
-                return [Event(*row) for row in self._database.execute(query, (limit,))]
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                self._database.close()
-                self._set_aside(error)
-                return []
+        return self._do(lambda database: [Event(*row) for row in database.execute(query, (limit,))])
 
     def acknowledge(self, events: Iterable[Event]) -> None:
         """Forget delivered hints; one renewed meanwhile has a new sequence and stays."""
-        self._remove([event.sequence for event in events])
+        delivered = list(events)
+        self._do(lambda database: self._remove(database, delivered))
 
     def bury(self, event: Event, status: int) -> None:
         """Set a hint aside that the indexer will never take."""
-        with self._lock, self._database:
-            self._database.execute(
-                "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?)",
-                (event.sequence, event.orthanc_id, event.change, event.observed_at, status),
-            )
-        self._remove([event.sequence])
+        buried = self._do(lambda database: self._bury(database, event, status))
         logger.error(
-            "event_buried orthanc_id=%s status=%d buried=%d", event.orthanc_id, status, self.buried()
+            "event_buried orthanc_id=%s status=%d buried=%d dropped=%d",
+            event.orthanc_id,
+            status,
+            buried,
+            self._dead_dropped,
         )
 
     def waiting(self) -> int:
@@ -127,35 +122,62 @@ class Outbox:
             return self._waiting
 
     def buried(self) -> int:
-        """How many hints were refused for good."""
-        with self._lock:
-            return int(self._database.execute("SELECT count(*) FROM dead").fetchone()[0])
+        """How many of the hints that were refused for good are kept."""
+        return self._do(_buried)
 
     def close(self) -> None:
-        """Close the file; what waits is delivered after the next start."""
+        """Close the file for good; what waits is delivered after the next start."""
         with self._lock:
-            self._database.close()
+            self._closed = True
+            self._let_go()
 
-    def _remove(self, sequences: list[int]) -> None:
-        with self._lock, self._database:
-            before = self._database.total_changes
-            self._database.executemany("DELETE FROM waiting WHERE sequence = ?", [(s,) for s in sequences])
-            self._waiting -= self._database.total_changes - before
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Work on the file; where it proves damaged, once more on a new one."""
+        with self._lock:
+            try:
+                return work(self._connected())
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._let_go()
+                self._set_aside(error)
+                return work(self._connected())
 
-    def _insert(self, change: str, orthanc_id: str, observed_at: str) -> None:
-        with self._database:
-            found = self._database.execute(
+    def _remove(self, database: sqlite3.Connection, events: list[Event]) -> None:
+        with database:
+            removed = _delete(database, events)
+        self._waiting -= removed
+
+    def _bury(self, database: sqlite3.Connection, event: Event, status: int) -> int:
+        with database:
+            database.execute(
+                "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?)",
+                (event.sequence, event.orthanc_id, event.change, event.observed_at, status),
+            )
+            dropped = database.execute(
+                "DELETE FROM dead WHERE sequence NOT IN "
+                "(SELECT sequence FROM dead ORDER BY sequence DESC LIMIT ?)",
+                (self._dead_limit,),
+            ).rowcount
+            removed = _delete(database, [event])
+        self._waiting -= removed
+        self._dead_dropped += dropped
+        return _buried(database)
+
+    def _insert(self, database: sqlite3.Connection, change: str, orthanc_id: str, observed_at: str) -> None:
+        with database:
+            found = database.execute(
                 "SELECT change FROM waiting WHERE orthanc_id = ?", (orthanc_id,)
             ).fetchone()
             kept = _merged(found[0] if found else None, change)
-            self._database.execute(
+            database.execute(
                 "INSERT OR REPLACE INTO waiting (orthanc_id, change, observed_at) VALUES (?, ?, ?)",
                 (orthanc_id, kept, observed_at),
             )
             surplus = 0
             if found is None and self._waiting >= self._limit:
                 surplus = self._waiting + 1 - self._limit
-                self._database.execute(
+                database.execute(
                     "DELETE FROM waiting WHERE sequence IN "
                     "(SELECT sequence FROM waiting ORDER BY sequence LIMIT ?)",
                     (surplus,),
@@ -172,6 +194,21 @@ class Outbox:
                 self._limit,
                 self._dropped,
             )
+
+    def _connected(self) -> sqlite3.Connection:
+        """The open file, opened again where an earlier attempt failed."""
+        if self._closed:
+            raise sqlite3.ProgrammingError("The outbox is closed.")
+        if self._database is None:
+            self._open()
+        if self._database is None:
+            raise sqlite3.OperationalError("The outbox cannot be opened.")
+        return self._database
+
+    def _let_go(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
 
     def _open(self) -> None:
         try:
@@ -190,7 +227,7 @@ class Outbox:
             _check(database)
             database.executescript(_SCHEMA)
             self._waiting = int(database.execute("SELECT count(*) FROM waiting").fetchone()[0])
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             database.close()
             raise
         self._database = database
@@ -201,6 +238,7 @@ class Outbox:
             part = self._path.with_name(self._path.name + suffix)
             if part.exists():
                 part.rename(self._path.with_name(f"{self._path.name}.damaged-{stamp}{suffix}"))
+        self._waiting = 0
         logger.error("outbox_damaged error=%s set_aside=%s.damaged-%s", error, self._path.name, stamp)
         self._connect()
 
@@ -212,6 +250,18 @@ def _merged(waiting: str | None, change: str) -> str:
     if waiting == NEW and change == UPDATED:
         return NEW
     return change
+
+
+def _delete(database: sqlite3.Connection, events: list[Event]) -> int:
+    """How many were deleted. A file begun anew counts from one, so the sequence alone says too little."""
+    rows = [(event.sequence, event.orthanc_id, event.observed_at) for event in events]
+    return database.executemany(
+        "DELETE FROM waiting WHERE sequence = ? AND orthanc_id = ? AND observed_at = ?", rows
+    ).rowcount
+
+
+def _buried(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT count(*) FROM dead").fetchone()[0])
 
 
 def _check(database: sqlite3.Connection) -> None:

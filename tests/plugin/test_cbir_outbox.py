@@ -1,15 +1,37 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from cbir_outbox import DELETED, NEW, STABLE, UPDATED, Outbox
+from cbir_outbox import DELETED, NEW, STABLE, UPDATED, Event, Outbox
 
 
 def _words(outbox: Outbox) -> list[tuple[str, str]]:
     return [(event.orthanc_id, event.change) for event in outbox.batch(100)]
+
+
+def _damage(path: Path) -> None:
+    """Let the tables begin on a page that is not in the file; whoever has it open sees that too."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_schema SET rootpage = 99999 WHERE type = 'table'")
+        database.execute("PRAGMA schema_version = 99")
+
+
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """Files cannot grow: SQLite is refused as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_is_recorded_is_there_after_the_file_is_opened_again(tmp_path: Path) -> None:
@@ -125,6 +147,89 @@ def test_a_file_damaged_in_use_is_set_aside_and_the_hint_at_hand_is_kept(tmp_pat
     assert outbox.waiting() == 1
     assert any(".damaged-" in p.name for p in tmp_path.iterdir())
     outbox.close()
+
+
+CALLS: dict[str, Callable[[Outbox, Event], object]] = {
+    "record": lambda outbox, _: outbox.record(STABLE, "b"),
+    "batch": lambda outbox, _: outbox.batch(1),
+    "acknowledge": lambda outbox, event: outbox.acknowledge([event]),
+    "bury": lambda outbox, event: outbox.bury(event, 422),
+    "buried": lambda outbox, _: outbox.buried(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_whatever_finds_the_damage_begins_anew(
+    tmp_path: Path, call: Callable[[Outbox, Event], object]
+) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", limit=10)
+    outbox.record(NEW, "a")
+    under_way = outbox.batch(1)[0]
+    _damage(tmp_path / "outbox.sqlite")
+    call(outbox, under_way)
+    outbox.record(NEW, "later")
+    assert ("later", NEW) in _words(outbox)
+    assert outbox.waiting() == len(_words(outbox))
+    assert len([p for p in tmp_path.iterdir() if ".damaged-" in p.name]) >= 1
+    outbox.close()
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_file_that_could_not_be_begun_anew_is_begun_when_the_disk_has_room_again(
+    tmp_path: Path, call: Callable[[Outbox, Event], object]
+) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", limit=10)
+    outbox.record(NEW, "a")
+    under_way = outbox.batch(1)[0]
+    _damage(tmp_path / "outbox.sqlite")
+    with _full_disk():
+        for _ in range(2):
+            with pytest.raises(sqlite3.OperationalError):
+                outbox.record(NEW, "lost")
+    assert outbox.waiting() == 0
+    call(outbox, under_way)
+    outbox.record(NEW, "later")
+    assert ("later", NEW) in _words(outbox)
+    assert outbox.waiting() == len(_words(outbox))
+    outbox.close()
+
+
+def test_what_was_under_way_when_the_file_was_begun_anew_takes_no_new_hint_with_it(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", limit=10)
+    outbox.record(NEW, "a")
+    under_way = outbox.batch(10)
+    _damage(tmp_path / "outbox.sqlite")
+    outbox.record(NEW, "b")
+    assert outbox.batch(1)[0].sequence == under_way[0].sequence
+    outbox.acknowledge(under_way)
+    assert _words(outbox) == [("b", NEW)]
+    assert outbox.waiting() == 1
+    outbox.close()
+
+
+def test_an_outbox_that_was_closed_stays_closed(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", limit=10)
+    outbox.close()
+    outbox.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        outbox.record(NEW, "a")
+
+
+def test_of_the_buried_hints_the_oldest_are_dropped_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", limit=10, dead_limit=3)
+    for name in "abcde":
+        outbox.record(NEW, name)
+    with caplog.at_level(logging.ERROR):
+        for event in outbox.batch(10):
+            outbox.bury(event, 422)
+    assert (outbox.waiting(), outbox.buried()) == (0, 3)
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.sqlite")) as database:
+        kept = [name for (name,) in database.execute("SELECT orthanc_id FROM dead ORDER BY sequence")]
+    assert kept == ["c", "d", "e"]
+    assert caplog.records[-1].getMessage() == "event_buried orthanc_id=e status=422 buried=3 dropped=2"
 
 
 def test_a_place_that_cannot_be_written_is_an_error_not_damage(tmp_path: Path) -> None:
