@@ -35,7 +35,8 @@ class OpenQuestion:
     """A question in this process; times are monotonic seconds.
 
     `holders` are the associations that brought instances and are still open, `writing` counts the
-    instances being written at this moment, `busy` says that it is being asked or delivered.
+    instances being written at this moment, `busy` says that it is being asked or delivered. `ended` is why
+    it is over: nothing is left to do but to remove it, as often as the disk needs.
     """
 
     question: SpooledQuestion
@@ -47,6 +48,7 @@ class OpenQuestion:
     not_before: float = 0.0
     tries: int = 0
     broken: int = 0
+    ended: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -55,8 +57,8 @@ class OpenQuestion:
 
     @property
     def waits(self) -> bool:
-        """Whether it is not answered yet."""
-        return self.question.state == "waiting"
+        """Whether it is still to be asked."""
+        return self.question.state == "waiting" and not self.ended
 
     def takes(self, key: tuple[str, str]) -> bool:
         """Whether one more instance belongs to it: not once it is being asked."""

@@ -168,10 +168,16 @@ class Questions:
         return due
 
     def _submit(self, opened: OpenQuestion) -> None:
-        pool, attempt = (self._askers, self._ask) if opened.waits else (self._deliverers, self._send)
+        pool = self._askers if opened.waits else self._deliverers
         if pool is not None:
             opened.busy = True
-            pool.submit(self._step, opened, attempt)
+            pool.submit(self._step, opened, self._attempt(opened))
+
+    def _attempt(self, opened: OpenQuestion) -> Callable[[OpenQuestion], None]:
+        """What comes next; an answer that was delivered is never delivered again by this process."""
+        if opened.ended:
+            return self._remove
+        return self._ask if opened.waits else self._send
 
     def _step(self, opened: OpenQuestion, attempt: Callable[[OpenQuestion], None]) -> None:
         """One attempt. The broad excepts are the edge: no question may stop the others."""
@@ -269,10 +275,10 @@ class Questions:
             opened.broken,
             "".join(traceback.format_tb(error.__traceback__)),
         )
-        if opened.broken < MAX_BROKEN:
-            self._postpone(opened)
-        else:
-            self._forget(opened, "lost")
+        self._postpone(opened)
+        if opened.broken >= MAX_BROKEN and not opened.ended:
+            with self._changed:
+                opened.ended = "lost"
 
     def _postpone(self, opened: OpenQuestion) -> float:
         with self._changed:
@@ -287,7 +293,24 @@ class Questions:
         opened.question = question
 
     def _forget(self, opened: OpenQuestion, reason: str) -> None:
-        self._spool.remove(opened.question)
         with self._changed:
-            self._open.pop(opened.question.question_id, None)
-        logger.info("question_forgotten question=%s reason=%s", opened.question.question_id, reason)
+            opened.ended, opened.tries = reason, 0
+        self._remove(opened)
+
+    def _remove(self, opened: OpenQuestion) -> None:
+        """Take what is over from the disk, now or later: it holds patient data, so it is not left there."""
+        question = opened.question
+        try:
+            self._spool.remove(question)
+        except Unavailable as error:
+            delay_s = self._postpone(opened)
+            logger.warning(
+                "question_not_removed question=%s delay_s=%.0f reason=%s",
+                question.question_id,
+                delay_s,
+                error,
+            )
+            return
+        with self._changed:
+            self._open.pop(question.question_id, None)
+        logger.info("question_forgotten question=%s reason=%s", question.question_id, opened.ended)

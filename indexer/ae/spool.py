@@ -130,13 +130,22 @@ class Spool:
         return self._of(question) / _ANSWER
 
     def remove(self, question: SpooledQuestion) -> None:
-        """Forget a question: once the record is gone it is never asked or answered again."""
+        """Forget a question: once the record is gone it is never asked or answered again.
+
+        Raises:
+            SpoolFull: the disk refuses; what is left is removed by another call, or by the next start.
+        """
         folder = self._of(question)
-        size = _size(folder)
-        (folder / _RECORD).unlink(missing_ok=True)
-        _sync_folder(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        self._give_back(size)
+        with _disk_errors():
+            if not folder.exists():
+                return
+            size = _size(folder)
+            try:
+                (folder / _RECORD).unlink(missing_ok=True)
+                _sync_folder(folder)
+                shutil.rmtree(folder)
+            finally:
+                self._give_back(size - _size(folder))
 
     def _of(self, question: SpooledQuestion) -> Path:
         return self._folder / question.question_id

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from indexer.ae.answering import Answering
 from indexer.ae.destinations import Destination
 from indexer.ae.patience import Patience
-from indexer.ae.questions import Questions
+from indexer.ae.questions import MAX_BROKEN, Questions
 from indexer.ae.spool import Spool, SpoolFull
 from indexer.answers.example import read_instance
 from indexer.answers.identity import MANUFACTURER
@@ -385,3 +385,41 @@ def test_many_threads_sending_one_study_make_one_question(room: Room) -> None:
         room.questions.let_go(f"association {n}")
     wait_until(room.is_empty)
     assert [len(names) for _, names in room.searcher.asked] == [20]
+
+
+def _damaged(room: Room) -> bool:
+    """Make the record something that cannot be unlinked, as on a disk that has become read-only."""
+    for record in room.folder.glob("*/question.json"):
+        if record.is_file():
+            record.unlink()
+            record.mkdir()
+    return False
+
+
+def test_an_answer_that_was_delivered_is_not_delivered_again_while_the_disk_refuses(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    room.mailbox.refuse = lambda _: _damaged(room)
+    room.send(instance("asked"))
+    wait_until(lambda: caplog.text.count("question_not_removed") >= 3)
+    assert len(room.mailbox.delivered) == 1
+    assert len(room.questions) == 1
+    next(room.folder.glob("*/question.json")).rmdir()
+    wait_until(room.is_empty)
+    assert len(room.mailbox.delivered) == 1
+
+
+def test_a_delivery_that_always_breaks_pauses_each_time_and_ends_even_if_the_disk_refuses(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Destination) -> bool:
+        _damaged(room)
+        raise RuntimeError
+
+    room.mailbox.refuse = refuse
+    room.send(instance("asked"))
+    wait_until(lambda: caplog.text.count("question_not_removed") >= 3)
+    assert len(room.mailbox.tried) == MAX_BROKEN
+    next(room.folder.glob("*/question.json")).rmdir()
+    wait_until(room.is_empty)
+    assert len(room.mailbox.tried) == MAX_BROKEN

@@ -93,3 +93,24 @@ def test_the_quota_counts_what_is_there_now(tmp_path: Path) -> None:
     again.load()
     with pytest.raises(SpoolFull):
         again.add_instance(other, "1.2.3", bytes(600))
+
+
+def test_what_the_disk_does_not_let_go_is_removed_by_a_later_call_and_counts_until_then(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path / "questions", max_bytes=1000)
+    spool.load()
+    question = spool.create("WS1", "WS1=localhost:104", "1.2.3", now=5.0)
+    spool.add_instance(question, "1.2.1", bytes(600))
+    record = tmp_path / "questions" / question.question_id / "question.json"
+    record.unlink()
+    record.mkdir()
+    with pytest.raises(SpoolFull):
+        spool.remove(question)
+    other = spool.create("WS1", "WS1=localhost:104", "1.2.4", now=5.0)
+    with pytest.raises(SpoolFull, match="quota"):
+        spool.add_instance(other, "1.2.2", bytes(600))
+    record.rmdir()
+    spool.remove(question)
+    spool.remove(question)
+    spool.add_instance(other, "1.2.2", bytes(600))
