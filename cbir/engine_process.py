@@ -20,7 +20,7 @@ from cbir.settings import Settings
 from cbir.supervise import Supervisor
 from indexer.errors import VectorIndexUnavailable
 
-READY_WAIT_S = 60.0
+READY_WAIT_S = 600.0
 ASK_AGAIN_S = 0.1
 
 
@@ -50,7 +50,8 @@ def start_engine(data_dir: Path, supervisor: Supervisor) -> Endpoint:
     """Start the engine on a free loopback port, keep it running, and wait until it answers.
 
     Raises:
-        VectorIndexUnavailable: it did not answer in a minute; its own log lines say why.
+        VectorIndexUnavailable: it did not answer in ten minutes, which is long even for a large log to be
+            replayed from a slow disk; its own log lines say why.
     """
     folder = data_dir / "engine"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

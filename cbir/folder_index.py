@@ -29,16 +29,24 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     deployment.reconciler().compare(datetime.now(UTC), stop)
     if isinstance(deployment.archive, FolderArchive):
         print_left_out(console, deployment.archive)
-    worker = deployment.worker()
-    working = threading.Thread(target=worker.run, args=(stop,), name="worker")
+    worker, ledger, name = deployment.worker(), deployment.ledger, deployment.archive.name
+
+    def work() -> None:
+        try:
+            worker.run(stop)
+        finally:
+            stop.set()
+
+    working = threading.Thread(target=work, name="worker")
     working.start()
     try:
-        return watch_until_done(
-            console, deployment.ledger.counts, settled_s=SETTLED_S, limit_s=NO_LIMIT_S, stop=stop
+        watch_until_done(
+            console, lambda: ledger.counts(name), settled_s=SETTLED_S, limit_s=NO_LIMIT_S, stop=stop
         )
     finally:
         stop.set()
         working.join()
+    return ledger.counts()
 
 
 def print_left_out(console: Console, archive: FolderArchive) -> None:

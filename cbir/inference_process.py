@@ -30,12 +30,13 @@ def work(deployment: Deployment, stop: threading.Event, *, parent_pid: int = 0) 
         end_with_parent(parent_pid, stop)
     embedder = deployment.embedder
     logger.info("worker_started encoder=%s providers=%s", embedder.version, ",".join(embedder.providers))
-    with _answering(deployment):
+    with _answering(deployment, stop):
         deployment.worker().run(stop)
 
 
 @contextmanager
-def _answering(deployment: Deployment) -> Iterator[None]:
+def _answering(deployment: Deployment, stop: threading.Event) -> Iterator[None]:
+    """Answer beside the work; a server that cannot start, or dies, ends the worker, to be started anew."""
     settings = deployment.settings
     if not settings.inference_port:
         yield
@@ -57,7 +58,16 @@ def _answering(deployment: Deployment) -> Iterator[None]:
             timeout_graceful_shutdown=GRACE_S,
         )
     )
-    thread = threading.Thread(target=server.run, name="inference-http", daemon=True)
+
+    def serve() -> None:
+        try:
+            server.run()
+        except SystemExit:  # uvicorn's word for an address that it cannot have
+            logger.error("inference_not_serving port=%d", settings.inference_port)  # noqa: TRY400
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=serve, name="inference-http", daemon=True)
     thread.start()
     try:
         yield

@@ -105,6 +105,7 @@ def _start_workers(settings: Settings, supervisor: Supervisor, endpoint: Endpoin
             "CBIR_QDRANT_URL": endpoint.url,
             "CBIR_QDRANT_API_KEY": endpoint.api_key,
             "CBIR_INFERENCE_TOKEN": place.token,
+            "CBIR_INFERENCE_HOST": "127.0.0.1",
             "CBIR_INFERENCE_PORT": str(own_port if number == 0 else 0),
         }
         command = [sys.executable, "-m", "cbir", "worker", "--parent-pid", str(os.getpid())]

@@ -106,8 +106,13 @@ def _bring_back(child: Child) -> None:
         code = child.process.returncode if child.process else None
         logger.error("child_died name=%s exit=%s restart_in_s=%.1f", child.name, code, child.delay_s)
     elif now >= child.restart_at:
-        child.restart_at = None
-        child.start()
+        try:
+            child.start()
+        except OSError as error:  # no memory or no process to be had: later
+            child.restart_at = now + child.delay_s
+            logger.error("child_not_started name=%s error=%s", child.name, error)  # noqa: TRY400
+        else:
+            child.restart_at = None
 
 
 def end_with_parent(parent_pid: int, stop: threading.Event, poll_s: float = 1.0) -> threading.Thread:

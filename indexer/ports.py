@@ -177,6 +177,10 @@ class VectorIndex(Protocol):
         """Take series out; one that is not there is no error."""
         ...
 
+    def forget(self, archive_ids: Iterable[str]) -> None:
+        """Take series out of every encoder's vectors: the archive no longer holds them."""
+        ...
+
     def embeddings_of(
         self,
         encoder: EncoderVersion,

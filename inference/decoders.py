@@ -144,7 +144,7 @@ class Decoders:
             raise Rejected("The decoder process died.", reason="decoder_crashed") from error
         except MemoryError as error:
             raise TooLarge("Decoding needs more memory than a decoder may have.") from error
-        except (Rejected, BrokenProcessPool, CancelledError):
+        except (Rejected, Unavailable, BrokenProcessPool, CancelledError):
             raise
         except Exception as error:
             logger.warning("decoder_failed error=%s", type(error).__name__)

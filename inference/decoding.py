@@ -340,7 +340,7 @@ def _decoder_for(instance: InstanceFile) -> Decoder:
         decoder = get_decoder(UID(_READ_AS.get(syntax, syntax)))
     except NotImplementedError as error:
         raise Rejected(
-            f"No decoder knows the transfer syntax {syntax}.", reason="unsupported_transfer_syntax"
+            "No decoder knows the transfer syntax of the pixel data.", reason="unsupported_transfer_syntax"
         ) from error
     return decoder
 

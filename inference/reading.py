@@ -24,7 +24,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from indexer.errors import Rejected, TooLarge, Unsupported
+from indexer.errors import Rejected, TooLarge, Unavailable, Unsupported
 from inference.kinds import no_image_reason
 from inference.limits import Limits
 
@@ -176,11 +176,13 @@ def _read(file: BinaryIO, size_bytes: int, limits: Limits) -> InstanceFile:
         header.file_meta = FileMetaDataset(meta)
         _refuse_nonsense(header, at_end=stream.tell() >= size_bytes)
         pixels = _pixel_element(stream, header)
-    except Rejected:
+    except (Rejected, Unavailable):
         raise
     except MemoryError as error:
         raise TooLarge("The header does not fit into the memory a decoder may use.") from error
-    except (EOFError, OSError) as error:  # pydicom's OSErrors come from the end of the file
+    except (EOFError, OSError) as error:  # those of pydicom come from the end of the file, without a number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise Unavailable("A fetched file cannot be read from this machine's disk.") from error
         raise Rejected("The file ends inside its header.", reason="truncated_header") from error
     except Exception as error:  # a malformed header makes pydicom raise anything
         raise Rejected(

@@ -5,46 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
-from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
-from indexer.errors import NotFound, Rejected, TooLarge, Unavailable, Unsupported
-from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Notice, Outcome, Priority, Skipped, TryAgain
-from indexer.patients import key_name_of
-from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
-from inference.embedding import Embedded
-from inference.sampling import SampledFrame, sample_frames
+from indexer.errors import Unavailable
+from indexer.ledger import Failed, Lease, Ledger, Notice, Outcome, Priority, TryAgain
+from indexer.ports import Archive, VectorIndex
+from inference.series import Embedder, SeriesIndexing
 
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
 MAX_ABANDONED = 5
 LONGEST_PAUSE_S = 30.0
-
-
-class Embedder(Protocol):
-    """Turns the sampled frames of one series into its embedding."""
-
-    @property
-    def version(self) -> EncoderVersion:
-        """The encoder of the vectors."""
-        ...
-
-    def embed_series(
-        self,
-        reference: SeriesReference,
-        sampled: Sequence[SampledFrame],
-        fetched: Sequence[FetchedInstance],
-    ) -> Embedded:
-        """Embed; raises Unsupported or Rejected when not one frame can be."""
-        ...
 
 
 def worker_name() -> str:
@@ -61,7 +38,7 @@ def now_utc() -> datetime:
 class WorkLimits:
     """How much a worker takes on, and how long it tries."""
 
-    lanes: int = 3
+    lanes: int = 5
     lease_s: float = 120.0
     max_attempts: int = 6
     max_frames: int = 32
@@ -89,6 +66,18 @@ class Worker:
     _held: dict[str, Lease] = field(default_factory=dict)
     _ledger_down: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Join the ports to what is done with one series."""
+        self._series = SeriesIndexing(
+            archive=self.archive,
+            index=self.index,
+            embedder=self.embedder,
+            spool=self.spool,
+            max_frames=self.limits.max_frames,
+            max_instance_bytes=self.limits.max_instance_bytes,
+            patient_key_name=self.patient_key_name,
+        )
 
     def run(self, stop: threading.Event, *, until_idle: bool = False) -> None:
         """Work until `stop` is set or, with `until_idle`, until nothing is due and nothing is in hand."""
@@ -124,7 +113,9 @@ class Worker:
 
     def _next(self) -> Lease | None:
         try:
-            leases = self.ledger.lease(self.owner, 1, self.limits.lease_s, self.clock())
+            leases = self.ledger.lease(
+                self.owner, 1, self.limits.lease_s, self.clock(), archive=self.archive.name
+            )
         except Unavailable as down:
             self._say_once(down)
             return None
@@ -151,6 +142,9 @@ class Worker:
         except Unavailable as down:
             logger.warning("ledger_unavailable series=%s detail=%s", lease.archive_id, down)
             return outcome
+        except Exception:  # the edge of a loop that must not die: the lease expires, and is counted
+            logger.exception("series_not_settled series=%s", lease.archive_id)
+            return outcome
         logger.info("series_done series=%s %s kept=%s", lease.archive_id, describe(outcome), kept)
         if not kept:
             self._take_back(lease)
@@ -168,61 +162,15 @@ class Worker:
             logger.error("late_vectors_not_taken_back series=%s detail=%s", lease.archive_id, down)  # noqa: TRY400
 
     def _outcome(self, lease: Lease) -> Outcome:
+        if lease.abandoned >= MAX_ABANDONED:
+            return Failed("worker_died", f"{lease.abandoned} workers in a row died, or hung, on this series.")
         try:
-            return self._walk(lease)
+            return self._series.outcome(lease)
         except Unavailable as down:
             return TryAgain(down.reason, str(down))
         except Exception as unexpected:  # the edge of a loop that must not die
             logger.exception("series_unexpected series=%s", lease.archive_id)
             return TryAgain("unexpected_error", type(unexpected).__name__, self.limits.max_attempts)
-
-    def _walk(self, lease: Lease) -> Outcome:
-        version = self.embedder.version
-        if lease.abandoned >= MAX_ABANDONED:
-            return Failed("worker_died", f"{lease.abandoned} workers in a row died, or hung, on this series.")
-        try:
-            stored = self.archive.series(lease.archive_id)
-        except NotFound:
-            self.index.delete(version, [lease.archive_id])
-            return Gone()
-        unchanged = self._unchanged(lease, stored)
-        if unchanged is not None:
-            return unchanged
-        try:
-            embedded = self._embed(stored)
-        except Rejected as refused:
-            self.index.delete(version, [lease.archive_id])
-            return _refused(stored, refused)
-        self.index.upsert([embedded.embedding])
-        return _indexed(stored, version, embedded.embedding.attributes, _summary(embedded))
-
-    def _unchanged(self, lease: Lease, stored: StoredSeries) -> Indexed | None:
-        """The same files, encoder and patient key, and the vectors are there: nothing to do."""
-        version = self.embedder.version
-        if lease.fingerprint != stored.fingerprint or lease.encoder != str(version):
-            return None
-        found = self.index.indexed(version, [lease.archive_id])
-        if lease.archive_id not in found:
-            return None
-        patient = found[lease.archive_id].attributes.patient
-        if patient is not None and key_name_of(patient) != self.patient_key_name:
-            return None
-        return _indexed(stored, version, found[lease.archive_id].attributes, "")
-
-    def _embed(self, stored: StoredSeries) -> Embedded:
-        sampled = sample_frames(self._of_bearable_size(stored), self.limits.max_frames)
-        wanted = list({frame.instance.archive_id: frame.instance for frame in sampled}.values())
-        with tempfile.TemporaryDirectory(prefix="series-", dir=self.spool) as folder:
-            fetched = list(self.archive.fetch(wanted, Path(folder)))
-            return self.embedder.embed_series(stored.listed.reference, sampled, fetched)
-
-    def _of_bearable_size(self, stored: StoredSeries) -> list[StoredInstance]:
-        """The instances that may be fetched; one giant does not lose its series."""
-        limit = self.limits.max_instance_bytes
-        bearable = [instance for instance in stored.instances if instance.size_bytes <= limit]
-        if not bearable:
-            raise TooLarge(f"Every instance is over {limit} bytes: raise CBIR_MAX_INSTANCE_BYTES.")
-        return bearable
 
     def _keep_leases(self, finished: threading.Event) -> None:
         while not finished.wait(self.limits.lease_s / 3):
@@ -234,6 +182,8 @@ class Worker:
                 self.ledger.extend(held, self.owner, self.limits.lease_s, self.clock())
             except Unavailable as down:
                 logger.warning("leases_not_extended count=%d detail=%s", len(held), down)
+            except Exception:  # the edge of a loop that must not die
+                logger.exception("leases_not_extended count=%d", len(held))
 
 
 def describe(outcome: Outcome) -> str:
@@ -241,37 +191,3 @@ def describe(outcome: Outcome) -> str:
     reason = getattr(outcome, "reason", "")
     name = type(outcome).__name__.lower()
     return f"outcome={name} reason={reason}" if reason else f"outcome={name}"
-
-
-def _refused(stored: StoredSeries, refused: Rejected) -> Skipped | Failed:
-    if isinstance(refused, Unsupported):
-        return Skipped(
-            reference=stored.listed.reference,
-            attributes=SeriesAttributes(modality=stored.listed.modality),
-            revision=stored.listed.revision,
-            fingerprint=stored.fingerprint,
-            reason=refused.reason,
-            detail=str(refused),
-        )
-    listed = stored.listed
-    return Failed(refused.reason, str(refused), listed.reference, listed.modality, listed.revision)
-
-
-def _indexed(
-    stored: StoredSeries, encoder: EncoderVersion, attributes: SeriesAttributes, detail: str
-) -> Indexed:
-    return Indexed(
-        reference=stored.listed.reference,
-        attributes=attributes,
-        revision=stored.listed.revision,
-        fingerprint=stored.fingerprint,
-        encoder=str(encoder),
-        detail=detail,
-    )
-
-
-def _summary(embedded: Embedded) -> str:
-    """Which frames were left out and why, in our own words: `2 frames skipped: blank_frame`."""
-    reasons = sorted({skipped.reason for skipped in embedded.skipped})
-    count = len(embedded.skipped)
-    return f"{count} frames skipped: {', '.join(reasons)}" if count else ""

@@ -183,15 +183,17 @@ class Reconciler:
             if orphaned:
                 self._index.delete(self._encoder, orphaned)
                 comparison.orphaned += len(orphaned)
-                returned = self._ledger.known_among(orphaned)
-                self._ledger.notice(self._again(returned, Priority.CHANGED), now)
+                returned = self._ledger.known_among(orphaned).values()
+                ours = [row.archive_id for row in returned if self._is_ours(row)]
+                self._ledger.notice(self._again(ours, Priority.CHANGED), now)
         return stored
 
     def _look_for_other_keys(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> None:
         """Pseudonyms of another key are made again from the archive; until then they match nobody."""
         otherwise = self._index.hashed_otherwise(self._encoder, self._patient_key_name)
         for ids in _pieces(otherwise, CHUNK, stopped):
-            settled = [row.archive_id for row in self._ledger.known_among(ids).values() if _is_settled(row)]
+            known = self._ledger.known_among(ids).values()
+            settled = [row.archive_id for row in known if self._is_ours(row) and _is_settled(row)]
             comparison.rehashed += len(settled)
             self._ledger.notice(self._again(settled, Priority.BACKFILL), now)
 
@@ -205,6 +207,10 @@ class Reconciler:
                 bare = [archive_id for archive_id in suspects if archive_id not in found]
                 comparison.bare += len(bare)
                 self._ledger.notice(self._again(bare, Priority.BACKFILL), now)
+
+    def _is_ours(self, row: KnownSeries) -> bool:
+        """The vectors of every archive lie together; another archive's series are its own follower's."""
+        return row.archive == self._archive.name
 
     def _has_vectors(self, row: KnownSeries) -> bool:
         return row.state is State.INDEXED and row.encoder == str(self._encoder)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, select, true, update
 
 from indexer.domain import SeriesAttributes, SeriesReference
 from indexer.ledger.schema import SERIES, AnyRow
@@ -31,11 +31,12 @@ def retry_delay_s(attempts: int, jitter: float) -> float:
 
 
 def take_leases(
-    connection: Connection, owner: str, limit: int, until: datetime, now: datetime
+    connection: Connection, archive: str | None, owner: str, limit: int, until: datetime, now: datetime
 ) -> list[Lease]:
     """Lease what is due, the most urgent first; a row whose lease has expired is due."""
-    waiting = and_(SERIES.c.state == State.WAITING, SERIES.c.due_at <= now)
-    expired = and_(SERIES.c.state == State.LEASED, SERIES.c.lease_until <= now)
+    own = true() if archive is None else SERIES.c.archive == archive
+    waiting = and_(own, SERIES.c.state == State.WAITING, SERIES.c.due_at <= now)
+    expired = and_(own, SERIES.c.state == State.LEASED, SERIES.c.lease_until <= now)
     due = [*_locked(connection, waiting, limit), *_locked(connection, expired, limit)]
     due.sort(key=lambda row: (row.priority, row.due_at, row.archive_id))
     order = [row.archive_id for row in due[:limit]]
@@ -188,4 +189,4 @@ def _revision_of(outcome: Failed | TryAgain) -> str | None:
 
 
 def _ended(state: State, reason: str, detail: str) -> dict[str, Any]:
-    return {"state": state, "reason": reason, "detail": detail[:LONGEST_DETAIL]}
+    return {"state": state, "reason": reason, "detail": detail.replace("\0", "")[:LONGEST_DETAIL]}

@@ -91,14 +91,17 @@ class Ledger:
         when = datetime.now(UTC) if now is None else now
         return self._database.write(lambda c: noticing.retry_failed(c, reason, when))
 
-    def lease(self, owner: str, limit: int, lease_s: float, now: datetime) -> list[Lease]:
+    def lease(
+        self, owner: str, limit: int, lease_s: float, now: datetime, *, archive: str | None = None
+    ) -> list[Lease]:
         """Take up to `limit` due series for `lease_s` seconds, the most urgent and longest due first.
 
+        With `archive`, only those of the archive of this name: a worker takes what it can look at.
         A series whose lease has expired is due again, and that lease counts as an attempt: a series
         that kills its workers shows in `Lease.attempts`.
         """
         until = now + timedelta(seconds=lease_s)
-        return self._database.write(lambda c: leasing.take_leases(c, owner, limit, until, now))
+        return self._database.write(lambda c: leasing.take_leases(c, archive, owner, limit, until, now))
 
     def extend(self, leases: Iterable[Lease], owner: str, lease_s: float, now: datetime) -> list[Lease]:
         """Keep leases for `lease_s` seconds from now; gives those that were not lost."""
@@ -118,9 +121,9 @@ class Ledger:
 
     # Reading
 
-    def counts(self) -> dict[State, int]:
-        """How many series are in each state; every state is named."""
-        return self._database.read(listing.count_states)
+    def counts(self, archive: str | None = None) -> dict[State, int]:
+        """How many series, of one archive or all, are in each state; every state is named."""
+        return self._database.read(lambda c: listing.count_states(c, archive))
 
     def reasons(self) -> dict[str, int]:
         """How many series were skipped, failed or wait to be tried again, by reason."""

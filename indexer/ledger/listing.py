@@ -17,6 +17,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
 )
 
 from indexer.errors import Rejected
@@ -27,13 +28,14 @@ from indexer.ledger.values import KnownSeries, Page, SeriesRow, State, StudyRow
 ROWS: Final = "rows"
 STUDIES: Final = "studies"
 _SHOWN: Final = tuple(SERIES.c[name] for name in SeriesRow.__dataclass_fields__)
-_KNOWN: Final = (SERIES.c.archive_id, SERIES.c.revision, SERIES.c.state, SERIES.c.encoder)
+_KNOWN: Final = (SERIES.c.archive_id, SERIES.c.revision, SERIES.c.state, SERIES.c.encoder, SERIES.c.archive)
 
 
-def count_states(connection: Connection) -> dict[State, int]:
-    """How many series are in each state; every state is named."""
+def count_states(connection: Connection, archive: str | None) -> dict[State, int]:
+    """How many series, of one archive or all, are in each state; every state is named."""
+    wanted = true() if archive is None else SERIES.c.archive == archive
     counted = connection.execute(
-        select(SERIES.c.state, func.count().label("number")).group_by(SERIES.c.state)
+        select(SERIES.c.state, func.count().label("number")).where(wanted).group_by(SERIES.c.state)
     )
     return dict.fromkeys(State, 0) | {row.state: row.number for row in counted}
 

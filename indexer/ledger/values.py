@@ -182,6 +182,7 @@ class KnownSeries:
     revision: str | None
     state: State
     encoder: str | None
+    archive: str
 
 
 Row = TypeVar("Row")

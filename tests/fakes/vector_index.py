@@ -44,6 +44,12 @@ class FakeVectorIndex:
         for archive_id in archive_ids:
             stored.pop(archive_id, None)
 
+    def forget(self, archive_ids: Iterable[str]) -> None:
+        self._answer()
+        gone = list(archive_ids)
+        for encoder in self._stored:
+            self.delete(encoder, gone)
+
     def embeddings_of(
         self,
         encoder: EncoderVersion,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -338,12 +338,35 @@ def test_vectors_that_come_after_their_lease_was_lost_do_not_stay(
     assert stored.vector == pytest.approx(expected.vector, abs=1e-3)
 
 
+def test_a_series_of_another_archive_is_left_alone(house: House, chests: list[Path]) -> None:
+    """Its own worker looks there; here it would be taken for gone."""
+    other = FakeArchive("folder-1")
+    archive_id = other.store(chests[0])
+    house.ledger.notice([Notice(archive_id, other.name, Priority.CHANGED)], house.clock.now)
+    house.work()
+    assert house.row().state == State.WAITING
+
+
+def test_what_is_gone_leaves_the_vectors_of_every_encoder(house: House, chests: list[Path]) -> None:
+    archive_id = house.archive.store(chests[0])
+    house.notice(archive_id)
+    house.work()
+    (stored,) = house.index.embeddings_by_id(house.embedder.version, [archive_id]).values()
+    earlier = replace(house.embedder.version, sha256="0" * 64)
+    house.index.prepare(earlier)
+    house.index.upsert([replace(stored, encoder=earlier)])
+    house.archive.delete_series(archive_id)
+    house.notice(archive_id)
+    house.work()
+    assert list(house.index.archive_ids(earlier)) == []
+
+
 class UnreachableLedger(Ledger):
     """A ledger whose database is down for a while."""
 
     asked = 0
 
-    def lease(self, *_: object) -> list[Lease]:
+    def lease(self, *_: object, archive: str | None = None) -> list[Lease]:
         self.asked += 1
         raise LedgerUnavailable("The database does not answer.")
 

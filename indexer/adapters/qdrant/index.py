@@ -28,6 +28,7 @@ from indexer.errors import Rejected
 logger = logging.getLogger(__name__)
 
 ALIAS = "cbir"
+COLLECTION_PREFIX = "series-"
 INDEXES = {
     "study_instance_uid": models.PayloadSchemaType.KEYWORD,
     "series_instance_uid": models.PayloadSchemaType.KEYWORD,
@@ -47,7 +48,7 @@ IDS_A_PAGE = 1000
 
 def collection_of(encoder: EncoderVersion) -> str:
     """The name of an encoder version's collection."""
-    return f"series-{re.sub(r'[^A-Za-z0-9_.-]', '_', encoder.name)}-{encoder.sha256[:12]}"
+    return f"{COLLECTION_PREFIX}{re.sub(r'[^A-Za-z0-9_.-]', '_', encoder.name)}-{encoder.sha256[:12]}"
 
 
 class QdrantIndex:
@@ -109,6 +110,15 @@ class QdrantIndex:
         while page := list(islice(ids, IDS_A_PAGE)):
             with our_errors():
                 self._client.delete(collection_of(encoder), models.PointIdsList(points=[*page]), wait=True)
+
+    def forget(self, archive_ids: Iterable[str]) -> None:
+        """Take series out of every encoder's vectors: the archive no longer holds them."""
+        ids = [point_id_of(archive_id) for archive_id in archive_ids]
+        with our_errors():
+            names = [found.name for found in self._client.get_collections().collections]
+            for name in names:
+                if name.startswith(COLLECTION_PREFIX):
+                    self._client.delete(name, models.PointIdsList(points=[*ids]), wait=True)
 
     def embeddings_of(
         self,

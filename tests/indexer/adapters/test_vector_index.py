@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -317,6 +318,17 @@ def test_what_is_deleted_is_not_found(index: VectorIndex) -> None:
     assert studies(ask(index)) == ["2"]
     assert list(index.archive_ids(ENCODER)) == ["orthanc-2-1"]
     index.delete(ENCODER, [])
+
+
+def test_what_is_forgotten_is_in_no_encoders_vectors(index: VectorIndex) -> None:
+    other = replace(ENCODER, sha256="f" * 64)
+    index.prepare(other)
+    stored = [series("1"), series("2")]
+    index.upsert(stored)
+    index.upsert([replace(one, encoder=other) for one in stored])
+    index.forget(["orthanc-1-1", "never-there"])
+    assert list(index.archive_ids(ENCODER)) == ["orthanc-2-1"]
+    assert list(index.archive_ids(other)) == ["orthanc-2-1"]
 
 
 def test_an_embedding_comes_back_as_it_was_stored(index: VectorIndex) -> None:

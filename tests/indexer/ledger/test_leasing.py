@@ -315,10 +315,19 @@ def test_what_a_comparison_needs_is_known_of_one_archive(ledger: Ledger) -> None
     settle(ledger, indexed())
     settle(ledger, Failed("bad", "Bad."))
     assert list(ledger.known("orthanc")) == [
-        KnownSeries("a", "r1", State.INDEXED, ENCODER),
-        KnownSeries("b", "r9", State.FAILED, None),
+        KnownSeries("a", "r1", State.INDEXED, ENCODER, "orthanc"),
+        KnownSeries("b", "r9", State.FAILED, None, "orthanc"),
     ]
-    assert ledger.known_among(["z", "nowhere"]) == {"z": KnownSeries("z", None, State.WAITING, None)}
+    waiting = KnownSeries("z", None, State.WAITING, None, "folder")
+    assert ledger.known_among(["z", "nowhere"]) == {"z": waiting}
+
+
+def test_a_worker_takes_only_what_its_archive_holds(ledger: Ledger) -> None:
+    ledger.notice([notice("a"), notice("z", archive="folder")], NOW)
+    assert [lease.archive_id for lease in ledger.lease("me", 9, 60.0, NOW, archive="folder")] == ["z"]
+    assert ledger.lease("me", 9, 60.0, NOW, archive="nowhere") == []
+    assert [lease.archive_id for lease in ledger.lease("me", 9, 60.0, NOW, archive="orthanc")] == ["a"]
+    assert ledger.counts("folder")[State.LEASED] == 1
 
 
 def test_a_memory_is_kept_and_replaced(ledger: Ledger) -> None:
