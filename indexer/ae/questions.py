@@ -51,6 +51,7 @@ class Questions:
         self._callers = tuple(callers)
         self._patience = patience or Patience()
         self._open: dict[str, OpenQuestion] = {}
+        self._beginning: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
         self._stopping = False
         self._threads: list[threading.Thread] = []
@@ -101,10 +102,7 @@ class Questions:
         Raises:
             SpoolFull: there is no room; nothing was kept.
         """
-        with self._changed:
-            opened = self._gathering(caller, instance.study_instance_uid)
-            opened.holders.add(association)
-            opened.writing += 1
+        opened = self._gathering(association, caller, instance.study_instance_uid)
         try:
             self._spool.add_instance(opened.question, instance.sop_instance_uid, content)
         finally:
@@ -120,12 +118,32 @@ class Questions:
                 opened.holders.discard(association)
             self._changed.notify_all()
 
-    def _gathering(self, caller: Destination, study_instance_uid: str) -> OpenQuestion:
-        """The question that takes another instance: one that is neither being asked nor answered."""
-        for opened in self._open.values():
-            if opened.takes((caller.ae_title, study_instance_uid)):
-                return opened
-        now = time.monotonic()
+    def _gathering(self, association: Hashable, caller: Destination, study_instance_uid: str) -> OpenQuestion:
+        """The question that takes another instance, which the caller of this now writes.
+
+        It is neither being asked nor answered. A new one is made without the lock: a slow disk holds up
+        only those who wait for the same question.
+        """
+        key = caller.ae_title, study_instance_uid
+        with self._changed:
+            while True:
+                opened = next((opened for opened in self._open.values() if opened.takes(key)), None)
+                if opened is not None:
+                    opened.holders.add(association)
+                    opened.writing += 1
+                    return opened
+                if key not in self._beginning:
+                    break
+                self._changed.wait()
+            self._beginning.add(key)
+        try:
+            return self._begin(association, caller, study_instance_uid)
+        finally:
+            with self._changed:
+                self._beginning.discard(key)
+                self._changed.notify_all()
+
+    def _begin(self, association: Hashable, caller: Destination, study_instance_uid: str) -> OpenQuestion:
         question = self._spool.create(caller.ae_title, str(caller), study_instance_uid, time.time())
         logger.info(
             "question_received question=%s caller=%s study=%s",
@@ -133,8 +151,10 @@ class Questions:
             question.caller,
             study_instance_uid,
         )
-        opened = OpenQuestion(question, first_at=now, last_at=now)
-        self._open[question.question_id] = opened
+        now = time.monotonic()
+        opened = OpenQuestion(question, first_at=now, last_at=now, holders={association}, writing=1)
+        with self._changed:
+            self._open[question.question_id] = opened
         return opened
 
     def _run(self) -> None:

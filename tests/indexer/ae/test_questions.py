@@ -15,7 +15,7 @@ from indexer.ae.answering import Answering
 from indexer.ae.destinations import Destination
 from indexer.ae.patience import Patience
 from indexer.ae.questions import MAX_BROKEN, Questions
-from indexer.ae.spool import Spool, SpoolFull
+from indexer.ae.spool import Spool, SpooledQuestion, SpoolFull
 from indexer.answers.example import read_instance
 from indexer.answers.identity import MANUFACTURER
 from indexer.domain import Answer
@@ -385,6 +385,70 @@ def test_many_threads_sending_one_study_make_one_question(room: Room) -> None:
         room.questions.let_go(f"association {n}")
     wait_until(room.is_empty)
     assert [len(names) for _, names in room.searcher.asked] == [20]
+
+
+class SlowSpool(Spool):
+    """A spool whose disk takes its time, until `gate` is set, over every question of one caller."""
+
+    def __init__(self, folder: Path, slow: str) -> None:
+        super().__init__(folder)
+        self.slow = slow
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+        self.created: list[str] = []
+        self.gave_up = False
+
+    def create(self, caller: str, destination: str, study_instance_uid: str, now: float) -> SpooledQuestion:
+        self.created.append(caller)
+        if caller == self.slow:
+            self.begun.set()
+            self.gave_up = not self.gate.wait(5)
+        return super().create(caller, destination, study_instance_uid, now)
+
+
+def test_a_slow_disk_under_a_new_question_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    room = Room(tmp_path / "questions")
+    spool = SlowSpool(room.folder, slow="WS1")
+    room.questions = Questions(
+        spool=spool,
+        answering=Answering(room.searcher, limit=3),
+        deliver=room.mailbox,
+        callers=room.callers,
+        patience=QUICK,
+    )
+    room.start()
+    senders = [
+        threading.Thread(target=room.send, args=(instance("asked", number=n), WS1, f"association {n}"))
+        for n in (1, 2, 3)
+    ]
+    for sender in senders:
+        sender.start()
+    assert spool.begun.wait(5)
+    room.send(instance("other"), caller=WS2)
+    wait_until(lambda: [destination for destination, _ in room.mailbox.delivered] == [WS2])
+    spool.gate.set()
+    for sender in senders:
+        sender.join()
+    wait_until(room.is_empty)
+    room.questions.stop()
+    assert not spool.gave_up
+    assert spool.created == ["WS1", "WS2"]
+    assert [len(names) for _, names in room.searcher.asked] == [1, 3]
+
+
+def test_when_a_question_cannot_begin_the_next_sender_begins_it(tmp_path: Path) -> None:
+    room = Room(tmp_path / "questions")
+    room.start()
+    room.folder.rename(tmp_path / "away")
+    room.folder.write_text("no folder")
+    with pytest.raises(SpoolFull):
+        room.send(instance("asked", number=1))
+    room.folder.unlink()
+    (tmp_path / "away").rename(room.folder)
+    room.send(instance("asked", number=1))
+    wait_until(room.is_empty)
+    room.questions.stop()
+    assert room.mailbox.outcomes() == ["found"]
 
 
 def _damaged(room: Room) -> bool:
