@@ -1,21 +1,23 @@
-"""How much memory a process and its descendants take while something happens, as Linux counts it."""
+"""How much memory a process and the processes it starts take while something happens, as Linux counts it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SAMPLE_S = 0.01
+FORK_SERVER = b"multiprocessing.forkserver"
+"""In the command line of Python's fork server, and of what it forked."""
 
 
 @dataclass
 class Memory:
     """Resident memory in bytes; the growth is over what there was at the start.
 
-    `largest_child_bytes` is the peak that the kernel noted of any one descendant (VmHWM);
+    `largest_child_bytes` is the peak that the kernel noted of any one new process (VmHWM);
     `together_growth_bytes` counts pages that processes share more than once.
     """
 
@@ -32,16 +34,21 @@ class Memory:
 
     @property
     def together_growth_bytes(self) -> int:
-        """Of the process and all descendants."""
+        """Of the process and what was started meanwhile."""
         return self.together_peak_bytes - self.own_at_first_bytes
 
 
 @contextmanager
 def watched(pid: int) -> Iterator[Memory]:
-    """Watch a process and its descendants, those included that come and go meanwhile."""
+    """Watch a process and what it starts meanwhile, those included that come and go.
+
+    A test process has children of other tests, a browser say: what is there already is not counted, nor
+    what it starts. Only the fork server, which serves all tests of a process, is looked through.
+    """
     memory, finished = Memory(), threading.Event()
+    there = frozenset(_descendants(pid))
     memory.own_at_first_bytes = _status(pid).get("VmRSS", 0)
-    watching = threading.Thread(target=_watch, args=(pid, memory, finished), daemon=True)
+    watching = threading.Thread(target=_watch, args=(pid, there, memory, finished), daemon=True)
     watching.start()
     try:
         yield memory
@@ -50,10 +57,10 @@ def watched(pid: int) -> Iterator[Memory]:
         watching.join()
 
 
-def _watch(pid: int, memory: Memory, finished: threading.Event) -> None:
+def _watch(pid: int, there: frozenset[int], memory: Memory, finished: threading.Event) -> None:
     while not finished.wait(SAMPLE_S):
         own = _status(pid).get("VmRSS", 0)
-        children = {child: _status(child) for child in _descendants(pid)}
+        children = {child: _status(child) for child in _descendants(pid, there)}
         memory.pids.update(children)
         together = own + sum(status.get("VmRSS", 0) for status in children.values())
         peaks = [status.get("VmHWM", 0) for status in children.values()]
@@ -62,18 +69,30 @@ def _watch(pid: int, memory: Memory, finished: threading.Event) -> None:
         memory.largest_child_bytes = max(memory.largest_child_bytes, *peaks, 0)
 
 
-def _descendants(pid: int) -> list[int]:
+def _descendants(pid: int, there: frozenset[int] = frozenset()) -> list[int]:
+    """All that descend from a process, but for those that were there and what those started."""
     found, waiting = [], [pid]
     while waiting:
-        parent = waiting.pop()
-        for path in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                children = [int(child) for child in path.read_text().split()]
-            except OSError:
-                continue
-            found += children
-            waiting += children
+        children = _children(waiting.pop())
+        new = [child for child in children if child not in there]
+        found += new
+        waiting += new + [child for child in children if child in there and _is_fork_server(child)]
     return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in path.read_text().split()]
+    return found
+
+
+def _is_fork_server(pid: int) -> bool:
+    try:
+        return FORK_SERVER in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _status(pid: int) -> dict[str, int]:

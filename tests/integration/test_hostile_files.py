@@ -27,6 +27,7 @@ MODELS = Path(__file__).parents[2] / "models"
 LIMITS = Limits(max_instance_bytes=2**26, timeout_s=6.0, memory_bytes=2**29)
 DEADLINE_S = 90.0
 HONEST = 6
+DECODERS = 2
 
 
 class ArchiveWithAHole(FakeArchive):
@@ -108,15 +109,16 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     contents = {name: build(honest(100 + n)) for n, (name, (build, _)) in enumerate(HOSTILE.items())}
     archive, index = ArchiveWithAHole(), FakeVectorIndex()
     with (
+        watched(os.getpid()) as memory,
         Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger,
         SeriesEmbedder.open(
-            MODELS / "grey32", pseudonym=lambda _issuer, _id: None, limits=LIMITS, decoders=2
+            MODELS / "grey32", pseudonym=lambda _issuer, _id: None, limits=LIMITS, decoders=DECODERS
         ) as embedder,
     ):
         house = House(ledger, archive, index, embedder)
         index.prepare(embedder.version)
         worker = Worker(ledger, archive, index, embedder, folder / "spool")
-        with watched(os.getpid()) as memory, working(worker) as thread:
+        with working(worker) as thread:
             started = time.monotonic()
             archive.bottomless = {"1.2.3.99.1.1"}
             house.take("never-returns", whole(honest(99)), 99)
@@ -173,10 +175,12 @@ def test_time_is_bounded(night: Night) -> None:
 
 def test_memory_is_bounded(night: Night) -> None:
     """A decoder may take `memory_bytes` over what it has; the worker itself takes next to nothing."""
-    mib = 2**20
-    assert night.memory.own_growth_bytes < 200 * mib
-    assert 20 * mib < night.memory.largest_child_bytes < LIMITS.memory_bytes + 200 * mib
-    assert night.memory.together_growth_bytes < 2 * (LIMITS.memory_bytes + 200 * mib)
+    memory, program_bytes = night.memory, 100 * 2**20
+    decoder_bytes = LIMITS.memory_bytes + program_bytes
+    assert memory.own_growth_bytes < program_bytes
+    assert program_bytes < memory.largest_child_bytes < decoder_bytes
+    fork_server_bytes = program_bytes
+    assert memory.together_growth_bytes < DECODERS * decoder_bytes + fork_server_bytes
 
 
 def test_nothing_stays_in_the_spool(night: Night) -> None:
