@@ -39,7 +39,7 @@ class StoredInstance:
 
     `archive_id` is the archive's own name for the instance. `position` is (0020,0032) projected on the
     slice normal in mm where it is known; `instance_number` is (0020,0013) or None. `size_bytes` is the
-    size of the DICOM file.
+    size of the DICOM file. `series_archive_id` names the series that holds it.
     """
 
     archive_id: str
@@ -48,6 +48,7 @@ class StoredInstance:
     number_of_frames: int
     size_bytes: int
     position_mm: float | None = None
+    series_archive_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,16 +164,14 @@ class Search:
     ) -> tuple[SeriesEmbedding, ...]:
         """An instance that the archive holds but whose frames were not among those sampled."""
         instance = self._archive.find_instance(sop_instance_uid)
+        series = SeriesReference("", "", instance.series_archive_id)
+        if not self._access.visible(caller, [series]):
+            raise NotFound(f"There is no instance {sop_instance_uid}.")
         with tempfile.TemporaryDirectory(prefix="cbir-example-") as folder:
             fetched = [f.path for f in self._archive.fetch([instance], Path(folder))]
             if not fetched:
                 raise NotFound(f"Instance {sop_instance_uid} is no longer in the archive.")
-            embeddings = self._encoder.embed(fetched, frame_number)
-        series = self._archive.series_of_study(embeddings[0].reference.study_instance_uid)
-        own = {e.reference.series_instance_uid for e in embeddings}
-        if not self._access.visible(caller, [s for s in series if s.series_instance_uid in own]):
-            raise NotFound(f"There is no instance {sop_instance_uid} that you may see.")
-        return embeddings
+            return self._encoder.embed(fetched, frame_number)
 
     def _explain_absence(self, example: ExampleReference, caller: Caller) -> NoReturn:
         """Say the state of what the caller may see; what she may not see is unknown to her."""

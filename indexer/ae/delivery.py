@@ -42,7 +42,12 @@ def deliver(destination: Destination, path: Path, *, ae_title: str) -> None:
     entity.connection_timeout = entity.acse_timeout = CONNECT_TIMEOUT_S
     entity.dimse_timeout = entity.network_timeout = RESPONSE_TIMEOUT_S
     entity.add_requested_context(ComprehensiveSRStorage, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-    association = entity.associate(destination.host, destination.port, ae_title=destination.called_ae_title)
+    try:
+        association = entity.associate(
+            destination.host, destination.port, ae_title=destination.called_ae_title
+        )
+    except OSError as error:  # the name has no address now, or there is no socket to be had
+        raise Undelivered(f"{destination} cannot be reached ({type(error).__name__}).") from error
     if not association.is_established:
         raise Undelivered(f"{destination} {_why_not(association)}.")
     try:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from indexer import problems
 from indexer.answers.identity import software_version
 from indexer.api import browsing, health, hints, metrics, page, pictures, searching
+from indexer.api.bookmarks import Bookmarks
 from indexer.api.door import Door, Walls
 from indexer.api.house import ApiSettings, Gate, Gates, House
 from indexer.wire import Problem
@@ -39,6 +40,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
         uploads=Gate(settings.max_questions),
         renderings=Gate(settings.max_renderings, waiting=RENDERINGS_WAITING, wait_s=RENDERING_WAIT_S),
     )
+    app.state.bookmarks = Bookmarks()
     app.state.metrics = metrics.Metrics(house.ledger)
     app.state.pictures = pictures.Pictures()
     for room in (searching, browsing, pictures, hints, health, metrics, page):

@@ -13,7 +13,7 @@ from pydantic import Field
 from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.api.answering import EncoderBody, FrameBody, Wire, key_frame
 from indexer.api.asking import FiltersBody, Strict, Uid
-from indexer.api.house import House, TheCaller, TheHouse, TheSettings
+from indexer.api.house import House, TheBookmarks, TheCaller, TheHouse, TheSettings
 from indexer.domain import IndexedSeries, SeriesReference
 from indexer.errors import NotFound
 from indexer.ledger import Page, SeriesRow, State, StudyRow
@@ -131,15 +131,19 @@ def series(listing: Annotated[SeriesListing, Query()], house: TheHouse) -> Serie
 
 
 @router.get("/studies")
-def studies(listing: Annotated[StudiesListing, Query()], house: TheHouse, caller: TheCaller) -> StudiesPage:
+def studies(
+    listing: Annotated[StudiesListing, Query()], house: TheHouse, caller: TheCaller, bookmarks: TheBookmarks
+) -> StudiesPage:
     """The indexed studies that the caller may see."""
-    page = _visible_page(house, listing, caller)
+    limited = caller.credentials is not None
+    cursor = bookmarks.find(listing.cursor) if limited and listing.cursor else listing.cursor
+    page = _visible_page(house, listing, cursor, caller)
     indexed = house.index.indexed(
         house.encoder_version, [row.archive_ids[0] for row in page.rows if row.archive_ids]
     )
     return StudiesPage(
         studies=[_study(row, indexed) for row in page.rows],
-        next_cursor=page.next_cursor,
+        next_cursor=bookmarks.put(page.next_cursor) if limited and page.next_cursor else page.next_cursor,
     )
 
 
@@ -161,10 +165,11 @@ def study(
     )
 
 
-def _visible_page(house: House, listing: StudiesListing, caller: Caller) -> Page[StudyRow]:
+def _visible_page(
+    house: House, listing: StudiesListing, cursor: str | None, caller: Caller
+) -> Page[StudyRow]:
     """Read on until the page is full, the listing ends, or enough was read for one request."""
     shown: list[StudyRow] = []
-    cursor = listing.cursor
     for _ in range(MAX_PAGES_READ):
         page = house.ledger.studies(
             listing.limit - len(shown),

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, Request
 
 from indexer.answers.links import Links
+from indexer.api.bookmarks import Bookmarks
 from indexer.domain import EncoderVersion
 from indexer.errors import Overloaded
 from indexer.ledger import Ledger
@@ -116,6 +117,11 @@ def gates_of(request: Request) -> Gates:
     return cast("Gates", request.app.state.gates)
 
 
+def bookmarks_of(request: Request) -> Bookmarks:
+    """The bookmarks of this application."""
+    return cast("Bookmarks", request.app.state.bookmarks)
+
+
 def caller_of(request: Request) -> Caller:
     """Who asks, as the door found out."""
     return cast("Caller", request.state.caller)
@@ -124,4 +130,5 @@ def caller_of(request: Request) -> Caller:
 TheHouse = Annotated[House, Depends(house_of)]
 TheSettings = Annotated[ApiSettings, Depends(settings_of)]
 TheGates = Annotated[Gates, Depends(gates_of)]
+TheBookmarks = Annotated[Bookmarks, Depends(bookmarks_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]

@@ -15,12 +15,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from starlette.responses import Response
 
-from indexer.answers.example import read_instance
 from indexer.api.asking import Uid
 from indexer.api.house import House, TheCaller, TheGates, TheHouse
 from indexer.domain import SeriesReference
 from indexer.errors import NotFound
-from indexer.ports import Caller, StoredInstance
+from indexer.ports import StoredInstance
 
 KEPT_BYTES: Final = 64 * 2**20
 KEPT_S: Final = 60.0
@@ -31,10 +30,9 @@ Key = tuple[str, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A rendered frame and the series that must be visible to whoever looks at it."""
+    """A rendered frame, as long as it is kept."""
 
     png: bytes
-    shown_with: tuple[SeriesReference, ...]
     made_at_s: float
 
     @property
@@ -99,47 +97,24 @@ def rendered(
 ) -> Response:
     """One frame (from 1) as a PNG, as a radiologist would recognise it."""
     instance = house.archive.find_instance(sop_instance_uid)
+    if not house.access.visible(caller, [SeriesReference("", "", instance.series_archive_id)]):
+        raise NotFound(f"There is no instance {sop_instance_uid}.")
     key = (instance.archive_id, instance.size_bytes, frame_number, size)
     picture = pictures.get(key)
     if picture is None:
         with gates.renderings.entered():
-            picture = _picture(house, caller, instance, frame_number, size)
+            picture = _picture(house, instance, frame_number, size)
         pictures.put(key, picture)
-    else:
-        _check_visible(house, caller, picture.shown_with, sop_instance_uid)
     headers = {"ETag": picture.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     if request.headers.get("if-none-match") == picture.etag:
         return Response(status_code=304, headers=headers)
     return Response(picture.png, media_type="image/png", headers=headers)
 
 
-def _picture(house: House, caller: Caller, instance: StoredInstance, frame_number: int, size: int) -> Picture:
-    """Fetch, ask whether the caller may see it, and only then render."""
+def _picture(house: House, instance: StoredInstance, frame_number: int, size: int) -> Picture:
     with TemporaryDirectory(prefix="cbir-picture-") as folder:
         fetched = list(house.archive.fetch([instance], Path(folder)))
         if not fetched:
             raise NotFound(f"Instance {instance.sop_instance_uid} is no longer in the archive.")
-        shown_with = _series_of(house, fetched[0].path)
-        _check_visible(house, caller, shown_with, instance.sop_instance_uid)
         png = house.encoder.render(fetched[0].path, frame_number, size)
-    return Picture(png, shown_with, time.monotonic())
-
-
-def _series_of(house: House, path: Path) -> tuple[SeriesReference, ...]:
-    """The series of a file; both, where two patients share its UIDs."""
-    with path.open("rb") as file:
-        instance = read_instance(file)
-    return tuple(
-        reference
-        for reference in house.archive.series_of_study(instance.study_instance_uid)
-        if reference.series_instance_uid == instance.series_instance_uid
-    )
-
-
-def _check_visible(
-    house: House, caller: Caller, series: tuple[SeriesReference, ...], sop_instance_uid: str
-) -> None:
-    """Nobody learns whether an instance is hidden or is not there."""
-    visible = house.access.visible(caller, series)
-    if not series or not visible.issuperset(reference.archive_id for reference in series):
-        raise NotFound(f"There is no instance {sop_instance_uid}.")
+    return Picture(png, time.monotonic())

@@ -111,6 +111,7 @@ class FakeArchive:
             number_of_frames=number_of_frames,
             size_bytes=len(content),
             position_mm=position,
+            series_archive_id=archive_id,
         )
         kept.files[instance.archive_id] = _File(instance, content, next(self._clock))
         kept.stable, kept.last_update = False, next(self._clock)

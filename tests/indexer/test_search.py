@@ -278,8 +278,13 @@ def test_an_instance_that_the_caller_may_not_see_is_not_found(world: World) -> N
     world.archive.put(study="1", series="1.1", sop="1.1.99")
     world.encoder.answer = (embedding("1", (0, 1, 0)),)
     question = Question(ExampleReference(sop_instance_uid="1.1.99"))
-    with pytest.raises(NotFound):
-        studies(world, question, Caller("someone", {"Authorization": "Basic eA=="}))
+    caller = Caller("someone", {"Authorization": "Basic eA=="})
+    with pytest.raises(NotFound) as hidden:
+        studies(world, question, caller)
+    assert world.archive.fetched == [], "it is not even fetched for her"
+    with pytest.raises(NotFound) as unknown:
+        studies(world, Question(ExampleReference(sop_instance_uid="1.1.98")), caller)
+    assert str(hidden.value).replace("99", "98") == str(unknown.value)
 
 
 def test_a_caller_does_not_learn_what_waits_that_she_may_not_see(world: World) -> None:

@@ -81,7 +81,7 @@ class FolderArchive:
             for file in sorted(holding, key=lambda file: file.name):
                 if stamp_of(self._folder / file.name) == file.stamp:
                     return _stored_instance(file)
-        raise NotFound(f"There is no instance {sop_instance_uid} in the folder.")
+        raise NotFound(f"There is no instance {sop_instance_uid}.")
 
     def series_of_study(self, study_instance_uid: str) -> tuple[SeriesReference, ...]:
         """The series of one study; empty when there is none."""
@@ -157,6 +157,7 @@ def _stored_instance(file: FoundFile) -> StoredInstance:
         number_of_frames=file.header.number_of_frames,
         size_bytes=file.stamp.size_bytes,
         position_mm=file.header.position_mm,
+        series_archive_id=file.header.archive_id,
     )
 
 

@@ -17,7 +17,7 @@ from indexer.adapters.orthanc.reading import (
 )
 from indexer.adapters.orthanc.rest import Download, OrthancRest
 from indexer.domain import SeriesReference
-from indexer.errors import NotFound
+from indexer.errors import ArchiveUnavailable, NotFound
 from indexer.ports import (
     Caller,
     Change,
@@ -98,7 +98,11 @@ class OrthancArchive:
         series is looked at once more, and none is missed.
         """
         path = _path("series", archive_id)
-        series = self._rest.get(path, **WITH_STUDY_UID)
+        try:
+            series = self._rest.get(path, **WITH_STUDY_UID)
+        except NotFound:
+            self._refuse_a_strangers_word()
+            raise
         instances = self._rest.get(f"{path}/instances", expand="true")
         for listed in self._listed([series]):
             return StoredSeries(
@@ -123,7 +127,7 @@ class OrthancArchive:
         """One instance by its UID; where several patients share it, always the same one."""
         for archive_id in self._look_up(sop_instance_uid, "Instance"):
             return stored_instance(self._rest.get(_path("instances", archive_id)))
-        raise NotFound(f"There is no instance {sop_instance_uid} in Orthanc.")
+        raise NotFound(f"There is no instance {sop_instance_uid}.")
 
     def series_of_study(self, study_instance_uid: str) -> tuple[SeriesReference, ...]:
         """The series of one study, those of every patient who shares its UID; empty when none."""
@@ -160,6 +164,15 @@ class OrthancArchive:
         if caller.credentials is None:
             return archive_ids
         return self._probes.visible(caller.credentials, {i for i in archive_ids if is_orthanc_id(i)})
+
+    def _refuse_a_strangers_word(self) -> None:
+        """A proxy may answer 404 while Orthanc restarts; believed, it would cost the series its vectors."""
+        try:
+            self._rest.get("/system")
+        except NotFound as stranger:
+            raise ArchiveUnavailable(
+                "Something other than Orthanc answers at CBIR_ORTHANC_URL: it knows no /system."
+            ) from stranger
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         since = 0

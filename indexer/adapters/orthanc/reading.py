@@ -54,6 +54,7 @@ def stored_instance(instance: Mapping[str, Any]) -> StoredInstance:
         position_mm=position_mm(
             _numbers(tags.get("ImagePositionPatient", "")), _numbers(tags.get("ImageOrientationPatient", ""))
         ),
+        series_archive_id=instance.get("ParentSeries", ""),
     )
 
 

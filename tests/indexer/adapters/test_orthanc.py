@@ -468,3 +468,13 @@ def test_an_archive_that_is_closed_answers_no_more() -> None:
     archive.close()
     with pytest.raises(RuntimeError, match="closed"):
         archive.changes(0, 1)
+
+
+def test_a_stranger_who_knows_nothing_is_not_taken_for_orthanc() -> None:
+    """A proxy's 404 would cost a series its vectors."""
+    with (
+        impostor(status=404) as (url, _),
+        OrthancArchive(url) as archive,
+        pytest.raises(ArchiveUnavailable, match="/system"),
+    ):
+        archive.series(SOME_ID)

@@ -85,3 +85,9 @@ def test_a_workstation_that_does_not_know_us_is_undelivered(answer: Path) -> Non
 def test_a_workstation_that_is_down_is_undelivered(answer: Path) -> None:
     with pytest.raises(Undelivered, match="reached"):
         deliver(Destination("WS1", "127.0.0.1", free_port(), "WS1"), answer, ae_title="CBIR")
+
+
+def test_a_name_without_an_address_is_tried_again_later(answer: Path) -> None:
+    """A name server that is down must not cost anybody an answer."""
+    with pytest.raises(Undelivered, match="cannot be reached"):
+        deliver(Destination("WS1", "no-such-host.invalid", 104, "WS1"), answer, ae_title="CBIR")

@@ -204,7 +204,7 @@ def _without_authorization(client: httpx.Client, path: str, headers: dict[str, s
         return other.get(path, headers=headers)
 
 
-def test_a_picture_that_another_patient_shares_uids_with_needs_both_to_be_seen(
+def test_of_two_patients_who_share_uids_the_one_she_may_not_see_stays_hidden(
     client: httpx.Client, house: Furnished, studies: Studies
 ) -> None:
     study = studies.old("chest-cr")[0]
@@ -217,7 +217,8 @@ def test_a_picture_that_another_patient_shares_uids_with_needs_both_to_be_seen(
         series=series.series_instance_uid,
         sop="1.2.3",
     )
-    problem(client.get(path), 404)
+    assert client.get(path).status_code == 200
+    problem(client.get("/api/instances/1.2.3/frames/1/rendered"), 404)
 
 
 @pytest.mark.parametrize(
