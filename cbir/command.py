@@ -193,6 +193,7 @@ def configuration() -> None:
 
 def main() -> NoReturn:
     """Run the command; our own errors are one line on standard error and exit status 1."""
+    os.umask(0o077)
     try:
         app()
     except CbirError as refused:

@@ -6,8 +6,10 @@ import fcntl
 import logging
 import os
 import secrets
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -46,6 +48,7 @@ def serve(settings: Settings) -> None:
     with ExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         stack.enter_context(only_one(settings))
+        _keep_uploads_beside_the_data(settings)
         supervisor = stack.enter_context(Supervisor())
         endpoint = _vectors(settings, supervisor)
         deployment = stack.enter_context(Deployment(settings, endpoint))
@@ -84,6 +87,14 @@ def only_one(settings: Settings) -> Iterator[None]:
                 f"Another `cbir serve` runs on {settings.data_dir}: stop it, or set CBIR_DATA_DIR."
             ) from held
         yield
+
+
+def _keep_uploads_beside_the_data(settings: Settings) -> None:
+    """Examples may be larger than a small /tmp; what a killed service left of them goes."""
+    folder = settings.data_dir / "uploads"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    tempfile.tempdir = str(folder.absolute())
 
 
 def _vectors(settings: Settings, supervisor: Supervisor) -> Endpoint:

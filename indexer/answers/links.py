@@ -20,7 +20,7 @@ class Links:
 
     def retrieve_url(self, match: Match) -> str | None:
         """The matching instance in WADO-RS (PS3.18 10.4.1)."""
-        if not self.public_url:
+        if not self.public_url or not _is_in_orthanc(match):
             return None
         reference = match.reference
         return (
@@ -28,8 +28,17 @@ class Links:
             f"/series/{reference.series_instance_uid}/instances/{match.frame.sop_instance_uid}"
         )
 
+    def ae_title(self, match: Match) -> str | None:
+        """The application entity that the matching study can be retrieved from."""
+        return (self.retrieve_ae_title or None) if _is_in_orthanc(match) else None
+
     def viewer_url(self, match: Match) -> str | None:
         """The series in Orthanc Explorer."""
-        if not self.public_url:
+        if not self.public_url or not _is_in_orthanc(match):
             return None
         return f"{self.public_url.rstrip('/')}/app/explorer.html#series?uuid={match.reference.archive_id}"
+
+
+def _is_in_orthanc(match: Match) -> bool:
+    """A series of a folder is named by its UIDs, with a slash between them; Orthanc's names have none."""
+    return "/" not in match.reference.archive_id

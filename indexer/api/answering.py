@@ -152,7 +152,7 @@ class MatchBody(Wire):
             body_part_examined=match.attributes.body_part_examined,
             study_date=match.attributes.study_date,
             retrieve_url=links.retrieve_url(match),
-            retrieve_ae_title=links.retrieve_ae_title or None,
+            retrieve_ae_title=links.ae_title(match),
             answers_series_instance_uid=match.answers.series_instance_uid,
             example_sop_instance_uid=match.example_frame.sop_instance_uid,
             example_frame_number=match.example_frame.frame_number,

@@ -87,6 +87,7 @@ def test_search_by_files_gives_the_same_as_by_their_study(
     by_study = cbir.json("search", "--study", study.study_instance_uid)["matches"]
     by_files = cbir.json("search", "--example", str(study.paths[0].parent))["matches"]
     assert [m["sop_instance_uid"] for m in by_files] == [m["sop_instance_uid"] for m in by_study]
+    assert {m["retrieve_url"] for m in by_files} == {None}, "a folder's studies are in no Orthanc"
 
 
 def test_search_prints_references_for_a_person(cbir: Command, studies: Sequence[WrittenStudy]) -> None:
