@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from qdrant_client import QdrantClient, models
 
 from cbir.deployment import Deployment
 from cbir.engine_process import running_engine
@@ -20,11 +21,16 @@ from cbir.settings import Settings
 from demo.walk import Walk
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.adapters.qdrant import QdrantIndex
+from indexer.adapters.qdrant.connection import connect
+from indexer.adapters.qdrant.index import collection_of
+from indexer.adapters.qdrant.points import POOLED
 from indexer.domain import SeriesEmbedding
 from indexer.errors import CbirError
 from indexer.ports import StoredSeries
 
 SETTLE_LIMIT_S = 90.0
+ENGINE_LIMIT_S = 10.0
+MOST_SERIES = 10_000
 HOLDS_S = 1.5
 """Longer than the service takes to compare everything once more."""
 AS_STORED = 1e-3
@@ -52,11 +58,23 @@ class Auditor:
     own: Deployment
 
     def agree(self) -> None:
-        """Wait until everything agrees; see that it lasts and that the vectors are those of the pixels."""
-        self.settle()
-        time.sleep(HOLDS_S)
-        self.settle()
+        """Wait until everything agrees and rests; see that the vectors are those of the pixels."""
+        self.rest()
         self._compare_vectors()
+
+    def rest(self) -> None:
+        """Wait until everything agrees, Orthanc has no more to announce, and both last for a while.
+
+        Orthanc calls a series stable long after its last instance, and the row waits once more then: only
+        at rest can two pictures of the ledger be compared.
+        """
+        deadline = time.monotonic() + SETTLE_LIMIT_S
+        since = time.monotonic()
+        while time.monotonic() < since + HOLDS_S:
+            if found := [*self.disagreements(), *self.announcements()]:
+                assert time.monotonic() < deadline, self._told(found)
+                since = time.monotonic()
+            time.sleep(0.1)
 
     def settle(self) -> None:
         """Wait until everything agrees.
@@ -87,6 +105,30 @@ class Auditor:
             *(fault for i, row in rows.items() if i in there for fault in _faults(row, there[i], images)),
         ]
 
+    def announcements(self) -> list[str]:
+        """What Orthanc has yet to announce, or its plugin to deliver, in words."""
+        with self.walk.orthanc.client() as client:
+            listed = client.get("/series?expand").raise_for_status().json()
+        growing = [f"{series['ID']} is not stable" for series in listed if not series["IsStable"]]
+        return [*growing, *(f"the hint of {archive_id} is not delivered" for archive_id in self._spooled())]
+
+    def writings(self) -> dict[str, int]:
+        """By archive id, the number of the engine's operation that wrote a series last.
+
+        Vectors of the same pixels are the same: only this tells that a series was embedded again.
+        """
+        version = self.own.encoder_version
+        with closing(self._client()) as client:
+            found = client.query_points(
+                collection_of(version),
+                query=[1.0] * version.dimension,
+                using=POOLED,
+                limit=MOST_SERIES,
+                search_params=models.SearchParams(exact=True),
+            ).points
+        assert len(found) < MOST_SERIES
+        return {(point.payload or {})["archive_id"]: point.version for point in found}
+
     def rows(self) -> list[Row]:
         """The ledger, read from its file."""
         path = self.walk.service.folder / "data" / "ledger.sqlite"
@@ -94,9 +136,10 @@ class Auditor:
             found = ledger.execute(f"SELECT {', '.join(Row._fields)} FROM series").fetchall()  # noqa: S608
         return [Row(*row) for row in found]
 
-    def row(self, archive_id: str) -> Row | None:
-        """One series in the ledger."""
-        return next((row for row in self.rows() if row.archive_id == archive_id), None)
+    def _spooled(self) -> list[str]:
+        (path,) = self.walk.orthanc.folder.rglob("cbir-outbox.sqlite")
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as outbox:
+            return [archive_id for (archive_id,) in outbox.execute("SELECT orthanc_id FROM waiting")]
 
     def stored(self) -> Iterator[StoredSeries]:
         """What Orthanc holds, by its own list."""
@@ -112,11 +155,14 @@ class Auditor:
 
     @contextmanager
     def _index(self) -> Iterator[QdrantIndex]:
+        with closing(QdrantIndex.over(self._client())) as index:
+            yield index
+
+    def _client(self) -> QdrantClient:
         endpoint = running_engine(self.walk.service.folder / "data")
         if endpoint is None:
             raise CbirError("The engine does not answer.")
-        with closing(QdrantIndex(endpoint.url, api_key=endpoint.api_key)) as index:
-            yield index
+        return connect(endpoint.url, endpoint.api_key, ENGINE_LIMIT_S)
 
     def _compare_vectors(self) -> None:
         series = [stored for stored in self.stored() if stored.listed.modality not in NOT_IMAGES]

@@ -77,6 +77,8 @@ def test_no_callback_either_says_that_it_is_stable(start_orthanc: StartOrthanc, 
         orthanc.kill()
         orthanc.restart()
         eventually(lambda: indexer.changes(series.orthanc_id))
+        with orthanc.client() as client:
+            eventually(lambda: client.get(f"/series/{series.orthanc_id}").json()["IsStable"])
         time.sleep(2)
         before = indexer.changes(series.orthanc_id)
         send(orthanc, series.instances)
@@ -88,12 +90,14 @@ def test_no_callback_either_says_that_it_is_stable(start_orthanc: StartOrthanc, 
 def test_instances_sent_again_change_nothing(house: Followed, tmp_path: Path) -> None:
     study = study_of("chest-cr", tmp_path)
     house.send(study.paths)
-    house.auditor.settle()
-    before = sorted(house.auditor.rows())
+    house.auditor.rest()
+    before, written = sorted(house.auditor.rows()), house.auditor.writings()
+    assert series_ids(study.paths) <= written.keys()
     house.send(study.paths)
     house.send(study.paths)
     house.auditor.agree()
     assert sorted(house.auditor.rows()) == before
+    assert house.auditor.writings() == written
 
 
 def test_a_study_deleted_while_the_service_was_down_is_forgotten(house: Followed, tmp_path: Path) -> None:
@@ -116,11 +120,11 @@ def test_a_series_that_grew_after_it_was_indexed_is_embedded_again(house: Follow
     study = study_of("abdomen-ct", tmp_path)
     (archive_id,) = series_ids(study.paths)
     house.send(study.paths[:3])
-    house.auditor.settle()
-    before = house.auditor.row(archive_id)
+    house.auditor.rest()
+    before = house.auditor.writings()[archive_id]
     house.send(study.paths[3:])
     house.auditor.agree()
-    assert house.auditor.row(archive_id) != before
+    assert house.auditor.writings()[archive_id] > before
 
 
 def test_an_instance_that_is_deleted_leaves_its_series(house: Followed, tmp_path: Path) -> None:
