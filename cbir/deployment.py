@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cached_property, partial
+from ssl import SSLContext
 from types import TracebackType
 
 from fastapi import FastAPI
@@ -20,9 +21,11 @@ from indexer.ae.entity import ApplicationEntity
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
+from indexer.ae.tls import mutual_tls
 from indexer.answers.links import Links
 from indexer.api import ApiSettings, House, create_app
 from indexer.domain import EncoderVersion
+from indexer.errors import Rejected
 from indexer.following import ChangeFollower, Events, Follower, Reconciler
 from indexer.ledger import Ledger
 from indexer.patients import Pseudonyms, load_key
@@ -217,7 +220,7 @@ class Deployment:
             ApiSettings(
                 api_token=settings.api_token.get_secret_value(),
                 plugin_secret=settings.plugin_secret.get_secret_value(),
-                allowed_hosts=LOOPBACK if settings.http_host in LOOPBACK else (),
+                allowed_hosts=(*LOOPBACK, *settings.allowed_hosts) if settings.http_host in LOOPBACK else (),
                 max_upload_bytes=settings.max_upload_bytes,
                 max_questions=settings.max_questions,
                 links=self.links,
@@ -228,7 +231,7 @@ class Deployment:
         """What is sent to the AE title, from its acknowledgement to the delivery of its answer."""
         settings = self.settings
         return Questions(
-            spool=Spool(settings.data_dir / "questions"),
+            spool=Spool(settings.data_dir / "questions", max_bytes=settings.max_spool_bytes),
             answering=Answering(
                 search,
                 limit=settings.answer_limit,
@@ -241,7 +244,7 @@ class Deployment:
         )
 
     def application_entity(self, questions: Questions) -> ApplicationEntity:
-        """The CBIR application entity."""
+        """The CBIR application entity. Raises Rejected when its TLS files cannot be used."""
         settings = self.settings
         return ApplicationEntity(
             ae_title=settings.ae_title,
@@ -250,4 +253,19 @@ class Deployment:
             callers=settings.callers,
             questions=questions,
             max_instance_bytes=settings.max_instance_bytes,
+            tls=_dimse_tls(settings),
         )
+
+
+def _dimse_tls(settings: Settings) -> SSLContext | None:
+    certificate, key = settings.dimse_tls_certificate, settings.dimse_tls_key
+    callers_ca = settings.dimse_tls_callers_ca
+    if certificate is None or key is None or callers_ca is None:
+        return None
+    try:
+        return mutual_tls(certificate, key, callers_ca)
+    except OSError as error:
+        raise Rejected(
+            "CBIR_DIMSE_TLS_CERTIFICATE, CBIR_DIMSE_TLS_KEY and CBIR_DIMSE_TLS_CALLERS_CA cannot be used: "
+            f"{error.strerror or error}."
+        ) from error

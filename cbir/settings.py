@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 # What the tests are told by.
 NOT_OPTIONS = ("CBIR_TEST_", "CBIR_REQUIRE_")
+DIMSE_TLS = ("dimse_tls_certificate", "dimse_tls_key", "dimse_tls_callers_ca")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -32,6 +32,9 @@ class Settings(BaseSettings):
 
     http_host: str = Field("127.0.0.1", description="Where the page and the API listen.")
     http_port: Port = Field(8090, description="Port of the page and the API.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names by which a proxy in front is reached, beside this machine's own."
+    )
     api_token: SecretStr = Field(SecretStr(""), description="When set, wanted as a bearer token.")
     plugin_secret: SecretStr = Field(
         SecretStr(""), description="Shared with the plugin's orthanc.json; empty refuses the plugin."
@@ -41,6 +44,13 @@ class Settings(BaseSettings):
 
     dimse_host: str = Field("127.0.0.1", description="Where the CBIR application entity listens.")
     dimse_port: Port = Field(11112, description="Port of the CBIR application entity.")
+    dimse_tls_certificate: Path | None = Field(
+        None, description="Our certificate with its chain, PEM; with the two below that port speaks only TLS."
+    )
+    dimse_tls_key: Path | None = Field(None, description="Its private key, PEM, without a passphrase.")
+    dimse_tls_callers_ca: Path | None = Field(
+        None, description="Authorities whose certificates callers must show, PEM."
+    )
     ae_title: str = Field("CBIR", min_length=1, max_length=16, description="Our AE title.")
     callers: Annotated[tuple[Destination, ...], NoDecode] = Field(
         (), description="AET=host:port,… that may ask, and where their answers go."
@@ -51,6 +61,9 @@ class Settings(BaseSettings):
     answer_limit: int = Field(10, ge=1, le=100, description="Matches in an answer of the AE.")
     question_quiet_s: Seconds = Field(1.0, description="Quiet time after which a sent study is asked about.")
     answer_retry_s: Seconds = Field(86_400, description="How long an answer is offered to its caller.")
+    max_spool_bytes: int = Field(
+        20 * 2**30, gt=0, description="Room for what was sent to the AE and is not answered; more is refused."
+    )
 
     orthanc_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8042"), description="Orthanc's REST API.")
     orthanc_user: str = Field("", description="User of Orthanc's REST API.")
@@ -110,9 +123,9 @@ class Settings(BaseSettings):
             return value
         return tuple(Destination.parse(entry) for entry in value.split(",") if entry.strip())
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "allowed_hosts", mode="before")
     @classmethod
-    def _split_providers(cls, value: object) -> object:
+    def _split_names(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(name.strip() for name in value.split(",") if name.strip())
@@ -130,6 +143,18 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator(*DIMSE_TLS, mode="before")
+    @classmethod
+    def _empty_is_no_file(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _refuse_half_of_tls(self) -> Settings:
+        missing = [f"CBIR_{name.upper()}" for name in DIMSE_TLS if getattr(self, name) is None]
+        if 0 < len(missing) < len(DIMSE_TLS):
+            raise ValueError(f"TLS of the application entity wants {' and '.join(missing)} too.")
+        return self
+
     @model_validator(mode="after")
     def _refuse_to_have_no_encoder(self) -> Settings:
         if self.workers == 0 and not self.inference_url:
@@ -138,7 +163,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @cached_property
+    @property
     def resolved_database_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.sqlite').absolute()}"

@@ -58,15 +58,13 @@ def examine_own_entity(settings: Settings, *, serving: bool) -> Finding:
         return warning(
             "own_entity", f"{where} was not asked: `cbir serve` does not run.", "Start it and ask again."
         )
+    if settings.dimse_tls_certificate is not None:
+        return _listens(where, host, settings.dimse_port)
     greeting = greet(host, settings.dimse_port, calling=settings.ae_title, called=settings.ae_title)
     if greeting.established:
         return ok("own_entity", f"{where} answers.")
     if greeting.diagnostic is None:
-        return problem(
-            "own_entity",
-            f"{where} cannot be reached.",
-            "See the log of `cbir serve`; compare CBIR_DIMSE_HOST and CBIR_DIMSE_PORT.",
-        )
+        return _unreachable(where)
     if greeting.diagnostic == CALLED_AE_TITLE_NOT_RECOGNISED:
         return problem(
             "own_entity",
@@ -74,6 +72,23 @@ def examine_own_entity(settings: Settings, *, serving: bool) -> Finding:
             "Another service has the port, or runs with another CBIR_AE_TITLE.",
         )
     return ok("own_entity", f"{where} listens, and turns away who is not in CBIR_CALLERS.")
+
+
+def _listens(where: str, host: str, port: int) -> Finding:
+    """Over TLS no more is asked: we hold no caller's certificate."""
+    try:
+        with socket.create_connection((host, port), timeout=WAIT_S):
+            return ok("own_entity", f"{where} listens; it speaks TLS, so it was not greeted.")
+    except OSError:
+        return _unreachable(where)
+
+
+def _unreachable(where: str) -> Finding:
+    return problem(
+        "own_entity",
+        f"{where} cannot be reached.",
+        "See the log of `cbir serve`; compare CBIR_DIMSE_HOST and CBIR_DIMSE_PORT.",
+    )
 
 
 def examine_callers(settings: Settings) -> Iterator[Finding]:

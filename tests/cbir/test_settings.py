@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from cbir.configuration import options
+from cbir.deployment import Deployment
+from cbir.doctor.associations import examine_own_entity
+from cbir.engine_process import free_port
 from cbir.settings import Settings, unknown_options
 from indexer.ae.destinations import Destination
+from indexer.ae.spool import SpoolFull
+from indexer.answers.example import read_instance
+from indexer.errors import Rejected
+from tests.fakes.answers import instance
+from tests.fakes.searcher import FakeSearcher
+from tests.fakes.workstation import echo
+from tests.indexer.ae.test_tls import certificate, echo_over_tls, shown
 
 
 def test_callers_are_read_from_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +83,60 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_option_says_what_it_means() -> None:
     assert all(meaning for _name, _default, meaning in options())
+
+
+TLS_OPTIONS = ("CBIR_DIMSE_TLS_CERTIFICATE", "CBIR_DIMSE_TLS_KEY", "CBIR_DIMSE_TLS_CALLERS_CA")
+
+
+@pytest.mark.parametrize("missing", TLS_OPTIONS)
+def test_half_of_tls_is_refused_with_what_is_missing(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    for name in TLS_OPTIONS:
+        monkeypatch.setenv(name, "" if name == missing else "some.pem")
+    with pytest.raises(ValidationError, match=f"wants {missing} too"):
+        Settings()
+
+
+def test_the_configured_entity_takes_callers_over_tls_only(tmp_path: Path) -> None:
+    certificate(tmp_path, "server")
+    certificate(tmp_path, "caller")
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        dimse_port=free_port(),
+        callers=(Destination.parse("WS1=localhost:104"),),
+        dimse_tls_certificate=tmp_path / "server.pem",
+        dimse_tls_key=tmp_path / "server.key",
+        dimse_tls_callers_ca=tmp_path / "caller.pem",
+    )
+    deployment = Deployment(settings)
+    entity = deployment.application_entity(deployment.questions(FakeSearcher()))  # type: ignore[arg-type]
+    entity.start()
+    try:
+        assert echo_over_tls(entity.port, tmp_path, *shown(tmp_path, "caller"))
+        assert echo(entity.port).returncode != 0
+        assert examine_own_entity(settings, serving=True).level == "ok"
+    finally:
+        entity.stop()
+    assert examine_own_entity(settings, serving=True).level == "problem"
+
+
+def test_tls_files_that_cannot_be_used_are_refused_by_the_names_of_their_options(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.pem"
+    settings = Settings(dimse_tls_certificate=absent, dimse_tls_key=absent, dimse_tls_callers_ca=absent)
+    deployment = Deployment(settings)
+    questions = deployment.questions(FakeSearcher())  # type: ignore[arg-type]
+    with pytest.raises(Rejected, match=r"CBIR_DIMSE_TLS_KEY.*No such file"):
+        deployment.application_entity(questions)
+
+
+def test_the_room_for_questions_is_what_was_configured(tmp_path: Path) -> None:
+    deployment = Deployment(Settings(data_dir=tmp_path, max_spool_bytes=10))
+    questions = deployment.questions(FakeSearcher())  # type: ignore[arg-type]
+    content = BytesIO()
+    instance("asked").save_as(content, enforce_file_format=True)
+    example = read_instance(BytesIO(content.getvalue()))
+    questions.start()
+    try:
+        with pytest.raises(SpoolFull, match="quota"):
+            questions.receive("a", Destination.parse("WS1=localhost:104"), example, content.getvalue())
+    finally:
+        questions.stop()
