@@ -14,6 +14,8 @@ from indexer.errors import CbirError
 from inference.preprocess import Preprocessing, Resize
 
 ONNX_NAME = "encoder.onnx"
+TEXT_ONNX_NAME = "text.onnx"
+TOKENIZER_NAME = "tokenizer.json"
 CARD_NAME = "card.json"
 _CHUNK_BYTES = 2**20
 
@@ -66,16 +68,44 @@ class Input(_Part):
 
 
 class Outputs(_Part):
-    """The output that is the embedding, float32 (n, dimension)."""
+    """The model's outputs for a batch of n frames, float32, by name.
+
+    Attributes:
+        embedding: (n, dimension), a row a frame; the one that is stored.
+        pooled: (1, dimension), the whole batch as one unit vector: the mean of its frames' unit vectors.
+        feature_map: (n, channels, rows, columns), before pooling: where in a frame something was seen.
+    """
 
     embedding: str = Field(min_length=1)
+    pooled: str | None = None
+    feature_map: str | None = None
+
+
+class TextTower(_Part):
+    """The text side of an image-text model: text.onnx and tokenizer.json, in the encoder's folder.
+
+    Its inputs are int64 (n, tokens) `input_ids` and `attention_mask`; its output is float32
+    (n, dimension), in the space of the image embeddings.
+    """
+
+    onnx_sha256: Sha256
+    tokenizer_sha256: Sha256
+    output: str = Field(min_length=1)
+    max_tokens: int = Field(ge=2, le=4096)
+    languages: tuple[str, ...] = Field(min_length=1, description="ISO 639-1.")
 
 
 class Licence(_Part):
-    """SPDX names, and whether the encoder may be used commercially."""
+    """SPDX names, and whether the encoder may be used commercially.
+
+    `initial_weights` and `training_labels` tell where the learned weights started and what they learned
+    from, which have licences of their own.
+    """
 
     code: str
     weights: str
+    initial_weights: str = ""
+    training_labels: str = ""
     commercial_use: bool
 
 
@@ -109,6 +139,7 @@ class Card(_Part):
     intended_use: str
     parity: Parity
     notes: str = ""
+    text: TextTower | None = None
 
     def serves(self, modality: str) -> bool:
         """Whether the encoder is meant for this DICOM modality."""
@@ -118,14 +149,14 @@ class Card(_Part):
     def encoder_version(self) -> EncoderVersion:
         """Which vectors may be compared.
 
-        The hash is SHA-256 over the hash of encoder.onnx and over the card's `input` and `outputs` as
-        JSON with sorted keys: whatever changes a vector changes the version; a better description does
-        not.
+        The hash is SHA-256 over the hash of encoder.onnx and over the card's `input` and the name of
+        its embedding as JSON with sorted keys: whatever changes a vector changes the version; a better
+        description does not.
         """
         shaping = {
             "onnx_sha256": self.onnx_sha256,
             "input": self.input.model_dump(mode="json"),
-            "outputs": self.outputs.model_dump(mode="json"),
+            "outputs": {"embedding": self.outputs.embedding},
         }
         text = json.dumps(shaping, sort_keys=True, separators=(",", ":"))
         return EncoderVersion(

@@ -86,7 +86,9 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     onnx_bytes = build_model().SerializeToString(deterministic=True)
     (folder / ONNX_NAME).write_bytes(onnx_bytes)
-    (folder / CARD_NAME).write_text(build_card(onnx_bytes).model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / CARD_NAME).write_text(
+        build_card(onnx_bytes).model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8"
+    )
 
 
 def _expected(frames: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Figures of an encoder that can be believed: metrics, benchmarks and their report; no torch."""
