@@ -173,7 +173,7 @@ def load_card(folder: Path) -> Card:
     path = folder / CARD_NAME
     try:
         card = Card.model_validate_json(path.read_bytes())
-        found = _sha256_of(folder / ONNX_NAME)
+        found = sha256_of(folder / ONNX_NAME)
     except FileNotFoundError as error:
         raise EncoderError(f"{error.filename} is missing: an encoder is a folder with both files.") from error
     except ValidationError as error:
@@ -189,7 +189,8 @@ def load_card(folder: Path) -> Card:
     return card
 
 
-def _sha256_of(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in lower-case hexadecimal. Raises FileNotFoundError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -39,7 +39,7 @@ class OnnxEncoder:
             EncoderError: the folder, the runtime or the model's answer is not what the card says.
         """
         self.card: Card = load_card(folder)
-        self._session = _session(folder / ONNX_NAME, providers, threads)
+        self._session = open_session(folder / ONNX_NAME, providers, threads)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         _check_shapes(self._session, self.card, folder)
         self._check_parity(folder)
@@ -64,7 +64,7 @@ class OnnxEncoder:
         if batch.ndim != 4 or batch.shape[1:] != wanted or batch.dtype != np.float32:
             raise ValueError(f"A batch is float32 (n, {wanted}), not {batch.dtype} {batch.shape}.")
         (raw,) = self._session.run([self.card.outputs.embedding], {self.card.input.name: batch})
-        return _unit_rows(np.asarray(raw, dtype=np.float32).reshape(len(batch), -1))
+        return unit_rows(np.asarray(raw, dtype=np.float32).reshape(len(batch), -1))
 
     def _check_parity(self, folder: Path) -> None:
         parity = self.card.parity
@@ -130,7 +130,8 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-def _session(path: Path, providers: Sequence[str], threads: int) -> Any:  # noqa: ANN401 - onnxruntime is untyped
+def open_session(path: Path, providers: Sequence[str], threads: int) -> Any:  # noqa: ANN401 - untyped
+    """A session for an ONNX file, with our options. Raises EncoderError when it cannot be had."""
     check_runtime()
     runtime: ModuleType = importlib.import_module("onnxruntime")
     available = runtime.get_available_providers()
@@ -194,7 +195,8 @@ def _check_shape(folder: Path, what: str, found: Sequence[object], wanted: Seque
         )
 
 
-def _unit_rows(raw: NDArray[np.float32]) -> Vector:
+def unit_rows(raw: NDArray[np.float32]) -> Vector:
+    """Rows of unit length; zero where a row is zero or not finite."""
     norms = np.linalg.norm(raw.astype(np.float64), axis=1)
     usable = np.isfinite(norms) & (norms > _SMALLEST_NORM)
     safe = np.where(usable, norms, 1.0)[:, None]
