@@ -33,8 +33,8 @@ _COMMON: Final[dict[Language, frozenset[str]]] = {
     ),
     "fr": frozenset(
         folded(
-            "le la les l un une des du de et est sont avec sans pas au aux ce cette dans sur par pour qui ont "
-            "droit droite gauche normale taille vu vue deux ne absence il en son sa ses aucun aucune ni"
+            "le la les l un une des du de et est sont avec sans pas au aux ce cette dans sur par pour qui "
+            "ont droit droite gauche normale taille vu vue deux ne absence il en son sa ses aucun aucune ni"
         ).split()
     ),
 }
