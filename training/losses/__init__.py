@@ -1,0 +1,1 @@
+"""What is minimised: each loss cites its source and its tensors' shapes."""
