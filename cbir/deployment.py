@@ -10,6 +10,7 @@ from types import TracebackType
 from fastapi import FastAPI
 
 from cbir.engine_process import Endpoint, vector_endpoint
+from cbir.line_ups import first_line_ups
 from cbir.local_encoder import LocalEncoder
 from cbir.settings import LOOPBACK, Settings
 from indexer.adapters.folder import FolderArchive
@@ -26,16 +27,15 @@ from indexer.answers.links import Links
 from indexer.api import ApiSettings, House, create_app
 from indexer.domain import EncoderVersion
 from indexer.errors import Rejected
-from indexer.following import ChangeFollower, Events, Follower, Reconciler
-from indexer.ledger import Ledger
+from indexer.following import ChangeFollower, Events, Follower, Reconciler, Switching
+from indexer.ledger import Ledger, RememberedLineUps
 from indexer.patients import Pseudonyms, load_key
 from indexer.ports import Encoder
 from indexer.search import Search
-from inference.card import load_card
 from inference.decoders import Decoders
-from inference.embedding import SeriesEmbedder
-from inference.encoder import OnnxEncoder
+from inference.embedders import Inference, LoadedEmbedders
 from inference.limits import Limits
+from inference.registry import Registry
 from inference.worker import Worker, WorkLimits
 
 
@@ -89,29 +89,36 @@ class Deployment:
 
     @cached_property
     def index(self) -> QdrantIndex:
-        """The vectors, with the place for this encoder's made."""
+        """The vectors, with a place made for those of each encoder in use."""
         endpoint = self._given_endpoint or self._closing.enter_context(vector_endpoint(self.settings))
         index = QdrantIndex(endpoint.url, api_key=endpoint.api_key)
         self._closing.callback(index.close)
-        index.prepare(self.encoder_version)
+        for version in self.line_ups().versions:
+            index.prepare(version)
         return index
 
+    @property
+    def registry(self) -> Registry:
+        """The encoders at hand."""
+        return Registry(self.settings.encoders_dir, self.settings.non_commercial_encoders)
+
     @cached_property
+    def line_ups(self) -> RememberedLineUps:
+        """Which encoders are searched and which are filled, as the ledger remembers it."""
+        return RememberedLineUps(
+            self.ledger, lambda: first_line_ups(self.registry, self.settings.encoder_names, self.ledger)
+        )
+
+    @property
     def encoder_version(self) -> EncoderVersion:
-        """The encoder whose vectors are written and searched, read from its card."""
-        return load_card(self.settings.encoders_dir / self.settings.encoder).encoder_version
+        """The first encoder of the line-up that is searched."""
+        return self.line_ups().serving.versions[0]
 
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
         """The keyed hash of patients."""
         configured = self.settings.patient_key.get_secret_value()
         return Pseudonyms(load_key(self.settings.data_dir, configured))
-
-    @cached_property
-    def onnx_encoder(self) -> OnnxEncoder:
-        """The encoder in this process."""
-        settings = self.settings
-        return OnnxEncoder(settings.encoders_dir / settings.encoder, settings.providers, settings.threads)
 
     @cached_property
     def decoders(self) -> Decoders:
@@ -125,15 +132,18 @@ class Deployment:
         return self._closing.enter_context(Decoders(limits, settings.decoders))
 
     @cached_property
-    def embedder(self) -> SeriesEmbedder:
-        """The encoder and its decoders as one."""
-        return SeriesEmbedder(
-            self.onnx_encoder,
-            self.decoders,
-            self.pseudonyms.of,
-            max_frames=self.settings.max_frames,
-            batch_size=self.settings.batch_size,
+    def embedder(self) -> LoadedEmbedders:
+        """The encoders of this process, each loaded when it is first needed, and their decoders."""
+        settings = self.settings
+        shared = Inference(
+            decoders=self.decoders,
+            pseudonym=self.pseudonyms.of,
+            providers=settings.providers,
+            threads=settings.threads,
+            max_frames=settings.max_frames,
+            batch_size=settings.batch_size,
         )
+        return LoadedEmbedders(shared, self.line_ups, self.registry.folder_of)
 
     def worker(self) -> Worker:
         """A worker in this process."""
@@ -142,7 +152,7 @@ class Deployment:
             ledger=self.ledger,
             archive=self.archive,
             index=self.index,
-            embedder=self.embedder,
+            embedders=self.embedder,
             spool=settings.data_dir / "spool",
             patient_key_name=self.pseudonyms.key_name,
             limits=WorkLimits(
@@ -156,7 +166,7 @@ class Deployment:
 
     @property
     def local_encoder(self) -> LocalEncoder:
-        """The encoder of this process, for a command that asks once."""
+        """The encoders of this process, for a command that asks once."""
         return LocalEncoder(lambda: self.embedder)
 
     @property
@@ -170,7 +180,7 @@ class Deployment:
     def search(self, encoder: Encoder) -> Search:
         """Query by example, new examples embedded by `encoder`."""
         return Search(
-            encoder_version=self.encoder_version,
+            line_ups=self.line_ups,
             ledger=self.ledger,
             archive=self.archive,
             encoder=encoder,
@@ -188,9 +198,15 @@ class Deployment:
             archive=self.archive,
             ledger=self.ledger,
             index=self.index,
-            encoder=self.encoder_version,
+            line_ups=self.line_ups,
             quiet_s=self.settings.quiet_s,
             patient_key_name=self.pseudonyms.key_name,
+        )
+
+    def switching(self) -> Switching:
+        """What lets the line-up beside take over when it is filled."""
+        return Switching(
+            line_ups=self.line_ups, ledger=self.ledger, index=self.index, archive=self.archive.name
         )
 
     def follower(self) -> Follower:
@@ -200,7 +216,13 @@ class Deployment:
         changes = (
             ChangeFollower(log, self.ledger, archive=archive.name, quiet_s=settings.quiet_s) if log else None
         )
-        return Follower(self.reconciler(), changes, poll_s=settings.poll_s, reconcile_s=settings.reconcile_s)
+        return Follower(
+            self.reconciler(),
+            changes,
+            poll_s=settings.poll_s,
+            reconcile_s=settings.reconcile_s,
+            switching=self.switching(),
+        )
 
     def web_application(self, search: Search, encoder: Encoder) -> FastAPI:
         """The page and the API."""
@@ -212,7 +234,7 @@ class Deployment:
             access=self.archive,
             index=self.index,
             encoder=encoder,
-            encoder_version=self.encoder_version,
+            line_ups=self.line_ups,
             events=self.events().accept if settings.folder is None else None,
         )
         return create_app(

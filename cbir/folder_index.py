@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from cbir.deployment import Deployment
+from cbir.line_ups import begin_line_ups
 from cbir.progress import watch_until_done
 from indexer.adapters.folder import FolderArchive
+from indexer.following import compare_and_switch
 from indexer.ledger import State
 
 SETTLED_S = 0.3
@@ -26,7 +28,9 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     Returns:
         How many series are in each state, those of earlier runs included.
     """
-    deployment.reconciler().compare(datetime.now(UTC), stop)
+    begin_line_ups(deployment)
+    reconciler = deployment.reconciler()
+    reconciler.compare(datetime.now(UTC), stop)
     if isinstance(deployment.archive, FolderArchive):
         print_left_out(console, deployment.archive)
     worker, ledger, name = deployment.worker(), deployment.ledger, deployment.archive.name
@@ -46,6 +50,9 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     finally:
         stop.set()
         working.join()
+    switching = deployment.switching()
+    if switching.seems_filled(deployment.line_ups.read()):
+        compare_and_switch(reconciler, switching, datetime.now(UTC), threading.Event())
     return ledger.counts()
 
 

@@ -28,8 +28,8 @@ def work(deployment: Deployment, stop: threading.Event, *, parent_pid: int = 0) 
     """
     if parent_pid:
         end_with_parent(parent_pid, stop)
-    embedder = deployment.embedder
-    logger.info("worker_started encoder=%s providers=%s", embedder.version, ",".join(embedder.providers))
+    deployment.embedder.load()
+    logger.info("worker_started encoder=%s", deployment.line_ups().serving)
     with _answering(deployment, stop):
         deployment.worker().run(stop)
 

@@ -1,4 +1,4 @@
-"""The encoder of this process as the port that a search asks; loaded when it is first needed."""
+"""The encoders of this process as the port that a search asks; loaded when they are first needed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.domain import SeriesEmbedding
-from inference.embedding import SeriesEmbedder
+from inference.embedders import LoadedEmbedders
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEncoder:
     """Implements `indexer.ports.Encoder`; most questions are about indexed studies and need no encoder."""
 
-    embedder: Callable[[], SeriesEmbedder]
+    embedder: Callable[[], LoadedEmbedders]
 
     def embed(
         self, instances: Sequence[Path], frame_number: int | None = None

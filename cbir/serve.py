@@ -18,6 +18,7 @@ import uvicorn
 
 from cbir.deployment import Deployment
 from cbir.engine_process import Endpoint, free_port, start_engine
+from cbir.line_ups import begin_line_ups
 from cbir.settings import Settings
 from cbir.supervise import Supervisor
 from indexer.adapters.inference_http import InferenceClient
@@ -52,6 +53,7 @@ def serve(settings: Settings) -> None:
         supervisor = stack.enter_context(Supervisor())
         endpoint = _vectors(settings, supervisor)
         deployment = stack.enter_context(Deployment(settings, endpoint))
+        begin_line_ups(deployment)
         place = _start_workers(settings, supervisor, endpoint)
         encoder = stack.enter_context(InferenceClient(place.url, token=place.token))
         search = deployment.search(encoder)
@@ -64,7 +66,7 @@ def serve(settings: Settings) -> None:
         logger.info(
             "serving http=http://%s:%d/ ae=%s@%s:%d encoder=%s",
             settings.http_host, settings.http_port, settings.ae_title,
-            settings.dimse_host, settings.dimse_port, deployment.encoder_version,
+            settings.dimse_host, settings.dimse_port, deployment.line_ups().serving,
         )  # fmt: skip
         uvicorn.run(
             deployment.web_application(search, encoder),

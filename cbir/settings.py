@@ -26,7 +26,15 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="Where everything this system keeps is kept.")
     encoders_dir: Path = Field(Path("models"), description="Folder of encoders, a folder each.")
-    encoder: str = Field("grey32", description="The encoder that is used: a folder of CBIR_ENCODERS_DIR.")
+    encoder: str = Field(
+        "grey32",
+        min_length=1,
+        description="The encoder that is used: a folder of CBIR_ENCODERS_DIR; of several, comma separated, "
+        "the first that serves a modality takes it.",
+    )
+    non_commercial_encoders: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Encoders that may be used though their licence forbids commercial use."
+    )
     database_url: str = Field("", description="The ledger; empty is SQLite in the data directory.")
     folder: Path | None = Field(None, description="A folder of DICOM files to follow instead of Orthanc.")
 
@@ -123,7 +131,7 @@ class Settings(BaseSettings):
             return value
         return tuple(Destination.parse(entry) for entry in value.split(",") if entry.strip())
 
-    @field_validator("providers", "allowed_hosts", mode="before")
+    @field_validator("providers", "allowed_hosts", "non_commercial_encoders", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -162,6 +170,11 @@ class Settings(BaseSettings):
                 "CBIR_WORKERS=0 starts no worker: name one that runs elsewhere in CBIR_INFERENCE_URL."
             )
         return self
+
+    @property
+    def encoder_names(self) -> tuple[str, ...]:
+        """The folders that CBIR_ENCODER names, in order."""
+        return tuple(name.strip() for name in self.encoder.split(",") if name.strip())
 
     @property
     def resolved_database_url(self) -> str:

@@ -170,7 +170,8 @@ class Match:
     """A prior study that is shown: its best series, instance and frame.
 
     `rank` is 1-based. `score` is in [-1, 1], larger is nearer. `answers` is the example's series that
-    this match answers best, `frame` the frame of the match that is nearest to `example_frame`.
+    this match answers best, `frame` the frame of the match that is nearest to `example_frame`, and
+    `encoder` the one that compared these two.
     """
 
     rank: int
@@ -180,11 +181,15 @@ class Match:
     frame: FrameReference
     answers: SeriesReference
     example_frame: FrameReference
+    encoder: EncoderVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The matches of one question, in rank order."""
+    """The matches of one question, in rank order.
+
+    `encoder` is the one that compared the best match; each match names its own.
+    """
 
     example: tuple[SeriesEmbedding, ...]
     encoder: EncoderVersion

@@ -167,6 +167,14 @@ class VectorIndex(Protocol):
         """Make the place for this encoder's vectors unless it is there; idempotent."""
         ...
 
+    def activate(self, encoder: EncoderVersion) -> None:
+        """Tell those who look from outside that this encoder's vectors are the ones that are searched."""
+        ...
+
+    def drop(self, encoder: EncoderVersion) -> None:
+        """Delete this encoder's vectors with their place; none is no error."""
+        ...
+
     def upsert(self, embeddings: Sequence[SeriesEmbedding]) -> None:
         """Store; the same series twice is stored once.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +23,7 @@ from indexer.domain import (
 )
 from indexer.errors import EncoderUnavailable, NotFound, NotIndexed, Rejected
 from indexer.ledger import Ledger, SeriesRow, State
+from indexer.line_up import LineUp, LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
 
 OVERFETCH = 4
@@ -79,20 +80,20 @@ class _RankedStudy:
 
 
 class Search:
-    """Query by example over one encoder's vectors."""
+    """Query by example: each series of the example among the vectors of the encoder that made its own."""
 
     def __init__(
         self,
         *,
-        encoder_version: EncoderVersion,
+        line_ups: Callable[[], LineUps],
         ledger: Ledger,
         archive: Archive,
         encoder: Encoder,
         index: VectorIndex,
         access: Access,
     ) -> None:
-        """Take the world as ports; `encoder_version` is the one whose vectors are searched."""
-        self._version = encoder_version
+        """Take the world as ports; `line_ups` tells whose vectors are searched, anew for each question."""
+        self._line_ups = line_ups
         self._ledger = ledger
         self._archive = archive
         self._encoder = encoder
@@ -113,43 +114,53 @@ class Search:
             Unavailable: a neighbour did not answer.
         """
         started = time.perf_counter()
-        example = self._embeddings(question.example, caller)
+        example = self._embeddings(question.example, caller, self._line_ups())
         scope = Scope(
             filters=question.filters,
             not_study=example[0].reference.study_instance_uid,
             not_patient=example[0].attributes.patient if question.exclude_same_patient else None,
         )
         ranked = self._visible_studies(example, scope, question.limit, caller)
+        matches = self._matches(ranked)
         return Answer(
             example=example,
-            encoder=self._version,
-            matches=self._matches(ranked),
+            encoder=(matches[0] if matches else example[0]).encoder,
+            matches=matches,
             took_ms=(time.perf_counter() - started) * 1000,
         )
 
     def _embeddings(
-        self, example: ExampleReference | tuple[Path, ...], caller: Caller
+        self, example: ExampleReference | tuple[Path, ...], caller: Caller, line_ups: LineUps
     ) -> tuple[SeriesEmbedding, ...]:
+        """A worker that has not seen a switch yet, or has seen it first, uses the line-up beside."""
         if isinstance(example, ExampleReference):
-            found = self._indexed(example, caller)
+            found = self._indexed(example, caller, line_ups.serving)
         else:
             found = self._encoder.embed(example)
-        if any(embedding.encoder != self._version for embedding in found):
+        strange = [e.encoder for e in found if e.encoder not in line_ups.versions]
+        if strange:
             raise EncoderUnavailable(
-                f"The worker answers with {found[0].encoder}, the index holds {self._version}: "
+                f"The worker answers with {strange[0]}, the index holds {line_ups.serving}: "
                 "give both the same CBIR_ENCODERS_DIR and restart the worker."
             )
         if len({embedding.reference.study_instance_uid for embedding in found}) > 1:
             raise Rejected("The example spans several studies: ask about one study at a time.")
         return found
 
-    def _indexed(self, example: ExampleReference, caller: Caller) -> tuple[SeriesEmbedding, ...]:
-        found = self._index.embeddings_of(
-            self._version,
-            study_instance_uid=example.study_instance_uid,
-            series_instance_uid=example.series_instance_uid,
-            sop_instance_uid=example.sop_instance_uid,
-        )
+    def _indexed(
+        self, example: ExampleReference, caller: Caller, serving: LineUp
+    ) -> tuple[SeriesEmbedding, ...]:
+        held = [
+            embedding
+            for version in serving.versions
+            for embedding in self._index.embeddings_of(
+                version,
+                study_instance_uid=example.study_instance_uid,
+                series_instance_uid=example.series_instance_uid,
+                sop_instance_uid=example.sop_instance_uid,
+            )
+        ]
+        found = _one_a_series(held, serving)
         visible = self._access.visible(caller, [embedding.reference for embedding in found])
         shown = tuple(e for e in found if e.reference.archive_id in visible)
         if example.sop_instance_uid is not None:
@@ -214,17 +225,18 @@ class Search:
 
     def _by_study(self, embedding: SeriesEmbedding, scope: Scope, limit: int) -> dict[str, Candidate]:
         found = self._index.nearest(
-            self._version, embedding.vector, embedding.frame_vectors, limit=limit, scope=scope
+            embedding.encoder, embedding.vector, embedding.frame_vectors, limit=limit, scope=scope
         )
         return {candidate.reference.study_instance_uid: candidate for candidate in found}
 
     def _matches(self, ranked: Sequence[_RankedStudy]) -> tuple[Match, ...]:
-        stored = self._index.embeddings_by_id(self._version, [s.best.reference.archive_id for s in ranked])
-        present = [study for study in ranked if study.best.reference.archive_id in stored]
-        return tuple(
-            _match(rank, study, stored[study.best.reference.archive_id])
-            for rank, study in enumerate(present, start=1)
-        )
+        wanted: dict[EncoderVersion, list[str]] = {}
+        for study in ranked:
+            wanted.setdefault(study.answers.encoder, []).append(study.best.reference.archive_id)
+        stored = {version: self._index.embeddings_by_id(version, ids) for version, ids in wanted.items()}
+        pairs = [(s, stored[s.answers.encoder].get(s.best.reference.archive_id)) for s in ranked]
+        present = [(study, embedding) for study, embedding in pairs if embedding is not None]
+        return tuple(_match(rank, *pair) for rank, pair in enumerate(present, start=1))
 
 
 def _fused(
@@ -251,6 +263,7 @@ def _match(rank: int, study: _RankedStudy, stored: SeriesEmbedding) -> Match:
         frame=stored.frames[int(frame_index)],
         answers=study.answers.reference,
         example_frame=study.answers.frames[int(example_index)],
+        encoder=stored.encoder,
     )
 
 
@@ -274,6 +287,19 @@ def _frames_of(
         if chosen:
             narrowed.append(embedding.narrowed(chosen))
     return tuple(narrowed[:1])
+
+
+def _one_a_series(held: Iterable[SeriesEmbedding], serving: LineUp) -> tuple[SeriesEmbedding, ...]:
+    """A series that an encoder holds from the time when it took this modality stands there once.
+
+    The encoder that takes it now comes first.
+    """
+    chosen: dict[str, SeriesEmbedding] = {}
+    for embedding in held:
+        archive_id = embedding.reference.archive_id
+        if serving.route(embedding.attributes.modality) == embedding.encoder or archive_id not in chosen:
+            chosen[archive_id] = embedding
+    return tuple(chosen.values())
 
 
 def _of_one_study(embeddings: tuple[SeriesEmbedding, ...]) -> tuple[SeriesEmbedding, ...]:

@@ -55,15 +55,28 @@ class WireEncoder(_Wire):
     sha256: str
     dimension: Annotated[int, Field(ge=1, le=65_536)]
 
+    @classmethod
+    def of(cls, version: EncoderVersion) -> WireEncoder:
+        """Write one down."""
+        return cls(name=version.name, sha256=version.sha256, dimension=version.dimension)
+
+    def to_domain(self) -> EncoderVersion:
+        """Read it back."""
+        return EncoderVersion(self.name, self.sha256, self.dimension)
+
 
 class WireEmbedding(_Wire):
-    """SeriesEmbedding; the vectors are base64 of little-endian float32, the frames' row after row."""
+    """SeriesEmbedding; the vectors are base64 of little-endian float32, the frames' row after row.
+
+    `encoder` is None where it is the answer's.
+    """
 
     reference: SeriesReference
     attributes: SeriesAttributes
     frames: tuple[FrameReference, ...]
     vector: str
     frame_vectors: str
+    encoder: WireEncoder | None = None
 
 
 class WireSkipped(_Wire):
@@ -74,7 +87,7 @@ class WireSkipped(_Wire):
 
 
 class EmbeddingsAnswer(_Wire):
-    """The answer to POST /embeddings."""
+    """The answer to POST /embeddings; an embedding that another encoder made names its own."""
 
     encoder: WireEncoder
     embeddings: tuple[WireEmbedding, ...]
@@ -87,17 +100,16 @@ class EmbeddingsAnswer(_Wire):
         encoder: EncoderVersion,
         skipped: Sequence[WireSkipped] = (),
     ) -> EmbeddingsAnswer:
-        """Write down embeddings that `encoder` made."""
+        """Write down embeddings, most of them made by `encoder`."""
         return cls(
-            encoder=WireEncoder(name=encoder.name, sha256=encoder.sha256, dimension=encoder.dimension),
-            embeddings=tuple(_written(embedding) for embedding in embeddings),
+            encoder=WireEncoder.of(encoder),
+            embeddings=tuple(_written(embedding, encoder) for embedding in embeddings),
             skipped=tuple(skipped),
         )
 
     def to_domain(self) -> tuple[SeriesEmbedding, ...]:
         """Read back. Raises EncoderUnavailable for vectors of the wrong size, or not finite."""
-        encoder = EncoderVersion(self.encoder.name, self.encoder.sha256, self.encoder.dimension)
-        return tuple(_read(embedding, encoder) for embedding in self.embeddings)
+        return tuple(_read(one, (one.encoder or self.encoder).to_domain()) for one in self.embeddings)
 
 
 class Problem(_Wire):
@@ -142,13 +154,14 @@ def problem_of(body: bytes) -> Problem | None:
         return None
 
 
-def _written(embedding: SeriesEmbedding) -> WireEmbedding:
+def _written(embedding: SeriesEmbedding, usual: EncoderVersion) -> WireEmbedding:
     return WireEmbedding(
         reference=embedding.reference,
         attributes=embedding.attributes,
         frames=embedding.frames,
         vector=_encoded(embedding.vector),
         frame_vectors=_encoded(embedding.frame_vectors),
+        encoder=None if embedding.encoder == usual else WireEncoder.of(embedding.encoder),
     )
 
 

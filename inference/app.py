@@ -34,7 +34,7 @@ class Embedder(Protocol):
 
     @property
     def version(self) -> EncoderVersion:
-        """The encoder of the vectors."""
+        """The encoder of most vectors."""
         ...
 
     def embed_groups(self, paths: Sequence[Path], frame_number: int | None = None) -> EmbeddedFiles:
@@ -163,8 +163,8 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
 
     @app.get("/encoder", dependencies=guarded)
     def encoder() -> WireEncoder:
-        """The encoder of the vectors."""
-        return _wire_encoder(embedder.version)
+        """The encoder that new examples are embedded by, the first where there are several."""
+        return WireEncoder.of(embedder.version)
 
     @app.post("/embeddings", dependencies=guarded)
     async def embeddings(request: Request, frame_number: FrameNumber | None = None) -> EmbeddingsAnswer:
@@ -172,7 +172,7 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
         async with intake.folder(request) as folder:
             paths = await intake.instances(request, folder)
             found = await run_in_threadpool(embedder.embed_groups, paths, frame_number)
-            return _answer(found, embedder.version)
+            return _answer(found)
 
     @app.post("/rendered", dependencies=guarded, response_class=Response)
     async def rendered(request: Request, frame_number: FrameNumber, longest_side: LongestSide) -> Response:
@@ -183,17 +183,13 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
             return Response(png, media_type=PNG)
 
 
-def _answer(found: EmbeddedFiles, version: EncoderVersion) -> EmbeddingsAnswer:
+def _answer(found: EmbeddedFiles) -> EmbeddingsAnswer:
     skipped = [*found.skipped, *(frame for series in found.series for frame in series.skipped)]
     return EmbeddingsAnswer.of(
         [series.embedding for series in found.series],
-        version,
+        found.series[0].embedding.encoder,
         skipped=[WireSkipped(sop_instance_uid=one.sop_instance_uid, reason=one.reason) for one in skipped],
     )
-
-
-def _wire_encoder(version: EncoderVersion) -> WireEncoder:
-    return WireEncoder(name=version.name, sha256=version.sha256, dimension=version.dimension)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

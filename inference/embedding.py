@@ -129,6 +129,11 @@ class SeriesEmbedder:
         return self._encoder.version
 
     @property
+    def encoder(self) -> OnnxEncoder:
+        """What makes the vectors."""
+        return self._encoder
+
+    @property
     def providers(self) -> tuple[str, ...]:
         """The execution providers that the encoder runs on."""
         return self._encoder.providers
@@ -180,26 +185,17 @@ class SeriesEmbedder:
 
     def embed_groups(self, paths: Sequence[Path], frame_number: int | None = None) -> EmbeddedFiles:
         """Like embed_files(), with what was skipped and why."""
-        outcome = Outcome()
-        series: list[Embedded] = []
-        for reference, instances in by_series(paths, self._decoders, outcome).items():
-            try:
-                series.append(self._embed_group(reference, instances, frame_number))
-            except Rejected as refused:
-                for instance in instances:
-                    outcome.refuse(refused, instance.instance.sop_instance_uid)
-        if not series:
-            raise outcome.why_nothing()
-        return EmbeddedFiles(series=tuple(series), skipped=tuple(outcome.skipped))
+        return embed_groups(lambda _modality: self, self._decoders, paths, frame_number)
 
     def render_file(self, path: Path, frame_number: int, longest_side: int) -> bytes:
         """One frame (1-based) of a DICOM file as a PNG. Raises Rejected, NotFound."""
         call = self._decoders.submit(render, path, frame_number - 1, longest_side, self._decoders.limits)
         return self._decoders.result(call)
 
-    def _embed_group(
+    def embed_group(
         self, reference: SeriesReference, instances: Sequence[FetchedInstance], frame_number: int | None
     ) -> Embedded:
+        """Embed the files of one series, or only one frame (1-based) of each; errors as `embed_files`."""
         stored = [fetched.instance for fetched in instances]
         if frame_number is None:
             sampled = sample_frames(stored, self._max_frames)
@@ -298,6 +294,31 @@ class SeriesEmbedder:
             vector=pooled(frame_vectors),
             frame_vectors=frame_vectors,
         )
+
+
+def embed_groups(
+    route: Callable[[str], SeriesEmbedder],
+    decoders: Decoders,
+    paths: Sequence[Path],
+    frame_number: int | None = None,
+) -> EmbeddedFiles:
+    """Embed DICOM files series by series, each by the embedder that `route` gives for its modality.
+
+    Raises:
+        Rejected: no frame of any of them can be embedded; `route` may raise it for one modality.
+        NotFound: there is no such frame.
+    """
+    outcome = Outcome()
+    series: list[Embedded] = []
+    for reference, files in by_series(paths, decoders, outcome).items():
+        try:
+            series.append(route(files.modality).embed_group(reference, files.instances, frame_number))
+        except Rejected as refused:
+            for instance in files.instances:
+                outcome.refuse(refused, instance.instance.sop_instance_uid)
+    if not series:
+        raise outcome.why_nothing()
+    return EmbeddedFiles(series=tuple(series), skipped=tuple(outcome.skipped))
 
 
 def _places(sampled: Sequence[SampledFrame]) -> dict[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.domain import SeriesReference
@@ -13,24 +14,38 @@ from inference.frames import InstanceSummary, summarise
 from inference.outcome import Outcome
 from inference.sampling import SampledFrame, in_order
 
-SeriesFiles = dict[SeriesReference, list[FetchedInstance]]
+
+@dataclass(frozen=True, slots=True)
+class SeriesFiles:
+    """The files of one series; `modality` (0008,0060) is that of the first file that names one."""
+
+    modality: str
+    instances: list[FetchedInstance]
 
 
-def by_series(paths: Sequence[Path], decoders: Decoders, outcome: Outcome) -> SeriesFiles:
+def by_series(
+    paths: Sequence[Path], decoders: Decoders, outcome: Outcome
+) -> dict[SeriesReference, SeriesFiles]:
     """The readable files by series, in the order of the UIDs; the others are noted in `outcome`.
 
     Outside an archive a series is called "study UID/series UID", and an instance by its path.
     """
     calls = [(path, decoders.submit(summarise, path, decoders.limits)) for path in paths]
-    groups: SeriesFiles = {}
+    groups: dict[SeriesReference, list[FetchedInstance]] = {}
+    modalities: dict[SeriesReference, str] = {}
     for path, call in calls:
         try:
             summary = decoders.result(call)
         except Rejected as refused:
             outcome.refuse(refused, "")
             continue
-        groups.setdefault(_reference_of(summary), []).append(_fetched(path, summary))
-    return dict(sorted(groups.items(), key=lambda group: group[0].archive_id))
+        reference = _reference_of(summary)
+        groups.setdefault(reference, []).append(_fetched(path, summary))
+        modalities[reference] = modalities.get(reference) or summary.attributes.modality
+    in_order_of_uids = sorted(groups, key=lambda reference: reference.archive_id)
+    return {
+        reference: SeriesFiles(modalities[reference], groups[reference]) for reference in in_order_of_uids
+    }
 
 
 def that_frame(instances: Sequence[StoredInstance], frame_number: int) -> list[SampledFrame]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
-from indexer.errors import NotFound, Rejected, TooLarge, Unsupported
-from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Skipped
+from indexer.errors import EncoderUnavailable, NotFound, Rejected, TooLarge, Unsupported
+from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Skipped, TryAgain
+from indexer.line_up import Holdings, LineUps
 from indexer.patients import key_name_of
 from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
 from inference.embedding import Embedded
@@ -35,24 +36,50 @@ class Embedder(Protocol):
         ...
 
 
+class Embedders(Protocol):
+    """The encoders of this process."""
+
+    def line_ups(self) -> LineUps:
+        """Which of them take which series, now."""
+        ...
+
+    def of(self, version: EncoderVersion) -> Embedder:
+        """One of them, loaded when it is first asked for. Raises EncoderUnavailable when it cannot be."""
+        ...
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What became of one series, encoder by encoder."""
+
+    made: dict[EncoderVersion, SeriesAttributes]
+    left_out: list[str]
+    refused: dict[EncoderVersion, Rejected]
+
+    @property
+    def holdings(self) -> str:
+        """As the ledger keeps it."""
+        return str(Holdings(frozenset(map(str, self.made)), frozenset(map(str, self.refused))))
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesIndexing:
     """Looks at one series: new, changed, unchanged or gone, it decides what the index must hold.
 
-    `spool` is a folder for fetched files, `patient_key_name` names the key with which the embedder
-    hashes patients.
+    `spool` is a folder for fetched files, `patient_key_name` names the key with which the embedders
+    hash patients.
     """
 
     archive: Archive
     index: VectorIndex
-    embedder: Embedder
+    embedders: Embedders
     spool: Path
     max_frames: int
     max_instance_bytes: int
     patient_key_name: str
 
     def outcome(self, lease: Lease) -> Outcome:
-        """Bring the vectors of the leased series up to date.
+        """Bring the vectors of the leased series up to date, those of every encoder that takes it.
 
         Raises:
             Unavailable: a neighbour does not answer; nothing is decided.
@@ -62,37 +89,87 @@ class SeriesIndexing:
         except NotFound:
             self.index.forget([lease.archive_id])
             return Gone()
-        return self._unchanged(lease, stored) or self._indexed_anew(lease, stored)
-
-    def _unchanged(self, lease: Lease, stored: StoredSeries) -> Indexed | None:
-        """The same files, encoder and patient key, and the vectors are there: nothing to do."""
-        version = self.embedder.version
-        if lease.fingerprint != stored.fingerprint or lease.encoder != str(version):
-            return None
-        found = self.index.indexed(version, [lease.archive_id])
-        if lease.archive_id not in found:
-            return None
-        patient = found[lease.archive_id].attributes.patient
-        if patient is not None and key_name_of(patient) != self.patient_key_name:
-            return None
-        return _indexed(stored, version, found[lease.archive_id].attributes, "")
-
-    def _indexed_anew(self, lease: Lease, stored: StoredSeries) -> Outcome:
-        """What cannot be embedded leaves no older vectors behind."""
-        try:
-            embedded = self._embed(stored)
-            self.index.upsert([embedded.embedding])
-        except Rejected as refused:
+        line_ups = self.embedders.line_ups()
+        wanted = line_ups.wanted(stored.listed.modality)
+        if not wanted:
             self.index.forget([lease.archive_id])
-            return _refused(stored, self.embedder.version, refused)
-        return _indexed(stored, self.embedder.version, embedded.embedding.attributes, _left_out(embedded))
+            return _unserved(stored, line_ups)
+        looked = _Looked(self._kept(lease, stored, wanted), [], {})
+        missing = [version for version in wanted if version not in looked.made]
+        if missing:
+            self._make(stored, missing, line_ups, looked)
+            self._delete_what_is_not_made(lease.archive_id, line_ups, looked)
+        return _outcome(stored, looked, wanted)
 
-    def _embed(self, stored: StoredSeries) -> Embedded:
-        sampled = sample_frames(self._of_bearable_size(stored), self.max_frames)
+    def _kept(
+        self, lease: Lease, stored: StoredSeries, wanted: Sequence[EncoderVersion]
+    ) -> dict[EncoderVersion, SeriesAttributes]:
+        """The encoders whose vectors are those of the same files and patient key: nothing to do."""
+        if lease.fingerprint != stored.fingerprint:
+            return {}
+        made, kept = Holdings.of(lease.encoder).made, {}
+        for version in wanted:
+            found = self.index.indexed(version, [lease.archive_id]) if str(version) in made else {}
+            if lease.archive_id in found and self._is_of_our_key(found[lease.archive_id].attributes):
+                kept[version] = found[lease.archive_id].attributes
+        return kept
+
+    def _is_of_our_key(self, attributes: SeriesAttributes) -> bool:
+        return attributes.patient is None or key_name_of(attributes.patient) == self.patient_key_name
+
+    def _make(
+        self, stored: StoredSeries, missing: Sequence[EncoderVersion], line_ups: LineUps, looked: _Looked
+    ) -> None:
+        """Fetch once and embed by each encoder; what one of them refuses, another may take.
+
+        An encoder that is only filled beside, and cannot be loaded here, holds up nobody: the next
+        comparison finds what it lacks.
+        """
+        embedders = []
+        for version in missing:
+            try:
+                embedders.append(self.embedders.of(version))
+            except EncoderUnavailable:
+                if version not in line_ups.only_beside:
+                    raise
+        if not embedders:
+            return
+        try:
+            sampled = sample_frames(self._of_bearable_size(stored), self.max_frames)
+        except Rejected as refused:
+            looked.refused |= dict.fromkeys((embedder.version for embedder in embedders), refused)
+            return
         wanted = list({frame.instance.archive_id: frame.instance for frame in sampled}.values())
         with tempfile.TemporaryDirectory(prefix="series-", dir=self.spool) as folder:
             fetched = list(self.archive.fetch(wanted, Path(folder)))
-            return self.embedder.embed_series(stored.listed.reference, sampled, fetched)
+            for embedder in embedders:
+                self._make_one(embedder, stored, sampled, fetched, looked)
+
+    def _make_one(
+        self,
+        embedder: Embedder,
+        stored: StoredSeries,
+        sampled: Sequence[SampledFrame],
+        fetched: Sequence[FetchedInstance],
+        looked: _Looked,
+    ) -> None:
+        try:
+            embedded = embedder.embed_series(stored.listed.reference, sampled, fetched)
+            self.index.upsert([embedded.embedding])
+        except Rejected as refused:
+            looked.refused[embedder.version] = refused
+            return
+        looked.made[embedder.version] = embedded.embedding.attributes
+        looked.left_out.append(_left_out(embedded))
+
+    def _delete_what_is_not_made(self, archive_id: str, line_ups: LineUps, looked: _Looked) -> None:
+        """What cannot be embedded, or is another encoder's now, leaves no older vectors behind."""
+        if not looked.made:
+            self.index.forget([archive_id])
+            return
+        for version in line_ups.versions:
+            if version not in looked.made:
+                self.index.delete(version, [archive_id])
 
     def _of_bearable_size(self, stored: StoredSeries) -> list[StoredInstance]:
         """The instances that may be fetched; one giant does not lose its series."""
@@ -103,31 +180,55 @@ class SeriesIndexing:
         return bearable
 
 
-def _refused(stored: StoredSeries, encoder: EncoderVersion, refused: Rejected) -> Skipped | Failed:
+def _outcome(stored: StoredSeries, looked: _Looked, wanted: Sequence[EncoderVersion]) -> Outcome:
+    """Indexed if one encoder could; else what the first of those that takes the series says of it."""
+    if looked.made:
+        attributes = next(looked.made[version] for version in wanted if version in looked.made)
+        said = [f"{version}: {refused.reason}." for version, refused in looked.refused.items()]
+        detail = " ".join(dict.fromkeys(text for text in (*looked.left_out, *said) if text))
+        return _indexed(stored, looked.holdings, attributes, detail)
+    if not looked.refused:
+        return TryAgain(EncoderUnavailable.reason, "The encoder that takes this series is not loaded here.")
+    return _refused(stored, looked.holdings, next(iter(looked.refused.values())))
+
+
+def _unserved(stored: StoredSeries, line_ups: LineUps) -> Skipped:
+    """Another line-up may have an encoder for it: it names nobody, which is not the same as None."""
+    modality = stored.listed.modality or "without a modality"
+    nobody = Unsupported(
+        f"No encoder of {line_ups.serving} takes series {modality}: add one that does to CBIR_ENCODER.",
+        reason="no_encoder",
+    )
+    return _skipped(stored, str(Holdings()), nobody)
+
+
+def _refused(stored: StoredSeries, holdings: str, refused: Rejected) -> Skipped | Failed:
     """Another encoder may judge otherwise, so what is skipped names the one that skipped it."""
     listed = stored.listed
     if not isinstance(refused, Unsupported):
         return Failed(refused.reason, str(refused), listed.reference, listed.modality, listed.revision)
+    return _skipped(stored, holdings, refused)
+
+
+def _skipped(stored: StoredSeries, holdings: str, refused: Rejected) -> Skipped:
     return Skipped(
-        reference=listed.reference,
-        attributes=SeriesAttributes(modality=listed.modality),
-        revision=listed.revision,
+        reference=stored.listed.reference,
+        attributes=SeriesAttributes(modality=stored.listed.modality),
+        revision=stored.listed.revision,
         fingerprint=stored.fingerprint,
         reason=refused.reason,
         detail=str(refused),
-        encoder=str(encoder),
+        encoder=holdings,
     )
 
 
-def _indexed(
-    stored: StoredSeries, encoder: EncoderVersion, attributes: SeriesAttributes, detail: str
-) -> Indexed:
+def _indexed(stored: StoredSeries, holdings: str, attributes: SeriesAttributes, detail: str) -> Indexed:
     return Indexed(
         reference=stored.listed.reference,
         attributes=attributes,
         revision=stored.listed.revision,
         fingerprint=stored.fingerprint,
-        encoder=str(encoder),
+        encoder=holdings,
         detail=detail,
     )
 

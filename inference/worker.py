@@ -15,7 +15,7 @@ from pathlib import Path
 from indexer.errors import Unavailable
 from indexer.ledger import Failed, Lease, Ledger, Notice, Outcome, Priority, TryAgain
 from indexer.ports import Archive, VectorIndex
-from inference.series import Embedder, SeriesIndexing
+from inference.series import Embedders, SeriesIndexing
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ class Worker:
 
     Each of `limits.lanes` threads takes one series through the whole walk, so that one series is
     fetched while another is decoded and a third is embedded. `spool` is a folder for fetched files,
-    `patient_key_name` names the key with which the embedder hashes patients.
+    `patient_key_name` names the key with which the embedders hash patients.
     """
 
     ledger: Ledger
     archive: Archive
     index: VectorIndex
-    embedder: Embedder
+    embedders: Embedders
     spool: Path
     limits: WorkLimits = field(default_factory=WorkLimits)
     patient_key_name: str = ""
@@ -72,7 +72,7 @@ class Worker:
         self._series = SeriesIndexing(
             archive=self.archive,
             index=self.index,
-            embedder=self.embedder,
+            embedders=self.embedders,
             spool=self.spool,
             max_frames=self.limits.max_frames,
             max_instance_bytes=self.limits.max_instance_bytes,
@@ -156,7 +156,7 @@ class Worker:
         Without vectors the series is embedded again, whoever looks next.
         """
         try:
-            self.index.delete(self.embedder.version, [lease.archive_id])
+            self.index.forget([lease.archive_id])
             self.ledger.notice([Notice(lease.archive_id, self.archive.name, Priority.CHANGED)], self.clock())
         except Unavailable as down:
             logger.error("late_vectors_not_taken_back series=%s detail=%s", lease.archive_id, down)  # noqa: TRY400

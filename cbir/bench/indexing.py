@@ -19,6 +19,7 @@ from cbir.deployment import Deployment
 from indexer.errors import Rejected
 from indexer.ledger import Ledger, Notice, Priority, State
 from indexer.ports import ListedSeries
+from inference.embedders import Alone
 from inference.worker import Worker, WorkLimits
 
 STAGES: Final = ("fetch", "decode", "render", "encode", "upsert")
@@ -71,12 +72,13 @@ def _usable(shop: Workshop, spool: Path) -> Iterator[ListedSeries]:
 
 def _workshop(deployment: Deployment) -> Workshop:
     settings = deployment.settings
+    embedder = deployment.embedder.of(deployment.encoder_version)
     return Workshop(
         archive=deployment.archive,
         index=deployment.index,
-        encoder=deployment.onnx_encoder,
+        encoder=embedder.encoder,
         decoders=deployment.decoders,
-        embedder=deployment.embedder,
+        embedder=embedder,
         lanes=settings.lanes,
         max_frames=settings.max_frames,
         batch_size=settings.batch_size,
@@ -93,7 +95,7 @@ def _whole(
             ledger=ledger,
             archive=shop.archive,
             index=shop.index,
-            embedder=shop.embedder,
+            embedders=Alone(shop.embedder),
             spool=ledger_path.parent,
             limits=WorkLimits(lanes=shop.lanes, max_frames=shop.max_frames),
         )

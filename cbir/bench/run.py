@@ -52,7 +52,7 @@ def run_bench(settings: Settings, asked: Wanted, console: Console) -> Report:
         return Report(
             machine=machine(
                 str(deployment.encoder_version),
-                deployment.onnx_encoder.providers,
+                deployment.embedder.of(deployment.encoder_version).providers,
                 deployment.decoders.processes,
                 settings.lanes,
             ),

@@ -23,6 +23,7 @@ from indexer.adapters.folder import FolderArchive
 from indexer.adapters.qdrant import QdrantIndex
 from indexer.domain import EncoderVersion, Filters, Scope, SeriesEmbedding
 from indexer.ledger import Ledger
+from indexer.line_up import LineUps
 from indexer.ports import Caller, Encoder
 from indexer.search import ExampleReference, Question, Search
 
@@ -172,7 +173,7 @@ def _of_the_search(
     ):
         archive = FolderArchive(Path(empty))
         search = Search(
-            encoder_version=examples[0].encoder,
+            line_ups=lambda: LineUps.alone(examples[0].encoder),
             ledger=ledger,
             archive=archive,
             encoder=encoding,

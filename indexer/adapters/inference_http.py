@@ -49,13 +49,13 @@ class InferenceClient:
         self._client.close()
 
     def version(self) -> EncoderVersion:
-        """The encoder that the worker uses. Raises EncoderUnavailable."""
+        """The encoder that the worker uses, the first where it has several. Raises EncoderUnavailable."""
         answer = self._answer("GET", "/encoder")
         try:
             encoder = WireEncoder.model_validate_json(answer)
         except ValueError as error:
             raise EncoderUnavailable("What answers at CBIR_INFERENCE_URL is no worker.") from error
-        return EncoderVersion(encoder.name, encoder.sha256, encoder.dimension)
+        return encoder.to_domain()
 
     def embed(
         self, instances: Sequence[Path], frame_number: int | None = None

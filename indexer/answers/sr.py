@@ -59,7 +59,7 @@ def similar_cases_report(
         DICOM PS3.16 TID 1500; PS3.3 A.35.3 (Comprehensive SR IOD).
     """
     opaque = references == "opaque"
-    groups = [match_group(match, answer.encoder, question_id, opaque=opaque) for match in answer.matches]
+    groups = [match_group(match, question_id, opaque=opaque) for match in answer.matches]
     comments = [OPAQUE] if opaque and groups else []
     content = root(
         outcome=concepts.FOUND if groups else concepts.NONE_FOUND,

@@ -24,7 +24,7 @@ from indexer.answers.identity import (
     derived_uid,
     software_version,
 )
-from indexer.domain import EncoderVersion, FrameReference, Match
+from indexer.domain import FrameReference, Match
 
 CONTAINS: Final = hd.RelationshipTypeValues.CONTAINS
 
@@ -39,9 +39,7 @@ _SINGLE_FRAME: Final = frozenset(
 )
 
 
-def match_group(
-    match: Match, encoder: EncoderVersion, question_id: str, *, opaque: bool
-) -> hd.ContentSequence:
+def match_group(match: Match, question_id: str, *, opaque: bool) -> hd.ContentSequence:
     """One match as a measurement group (TID 1501): score, rank, the example's frame, the similar image.
 
     The example's frame is the group's "Source". The similar image is what was found, not what was
@@ -52,7 +50,7 @@ def match_group(
             uid=derived_uid(question_id, "case", str(match.rank)), identifier=f"Case {match.rank}"
         ),
         algorithm_id=hd.AlgorithmIdentification(
-            name=encoder.name, version=f"sha256:{encoder.sha256}", manufacturer=MANUFACTURER
+            name=match.encoder.name, version=f"sha256:{match.encoder.sha256}", manufacturer=MANUFACTURER
         ),
         measurements=[
             hd.Measurement(name=concepts.SIMILARITY, value=round(match.score, 6), unit=codes.UCUM.NoUnits),

@@ -119,7 +119,7 @@ class MatchBody(Wire):
     """A prior study that looks like the example: its best series, instance and frame.
 
     `score` is in [-1, 1], larger is nearer. `answers_series_instance_uid` and `example_…` name what of
-    the example it is nearest to.
+    the example it is nearest to, `encoder` what compared the two.
     """
 
     rank: int
@@ -136,6 +136,7 @@ class MatchBody(Wire):
     answers_series_instance_uid: str
     example_sop_instance_uid: str
     example_frame_number: int
+    encoder: EncoderBody
     links: LinksBody
 
     @classmethod
@@ -156,12 +157,13 @@ class MatchBody(Wire):
             answers_series_instance_uid=match.answers.series_instance_uid,
             example_sop_instance_uid=match.example_frame.sop_instance_uid,
             example_frame_number=match.example_frame.frame_number,
+            encoder=EncoderBody.of(match.encoder),
             links=LinksBody(viewer=links.viewer_url(match)),
         )
 
 
 class AnswerBody(Wire):
-    """The answer to a question."""
+    """The answer to a question; `encoder` compared its best match."""
 
     query: QueryBody
     encoder: EncoderBody

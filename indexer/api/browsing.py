@@ -16,13 +16,35 @@ from indexer.api.asking import FiltersBody, Strict, Uid
 from indexer.api.house import House, TheBookmarks, TheCaller, TheHouse, TheSettings
 from indexer.domain import IndexedSeries, SeriesReference
 from indexer.errors import NotFound
+from indexer.following import Filling, filling
 from indexer.ledger import Page, SeriesRow, State, StudyRow
+from indexer.line_up import LineUps
 from indexer.ports import Caller
 
 MAX_PAGES_READ: Final = 20
 
 router = APIRouter(prefix="/api", tags=["browse"])
 Cursor = Annotated[str | None, Field(max_length=512)]
+
+
+class BesideBody(Wire):
+    """The line-up that is filled beside the one that is searched: `filled` of `total` series are done."""
+
+    encoders: list[EncoderBody]
+    filled: int
+    total: int
+    switch_when_filled: bool
+
+    @classmethod
+    def of(cls, line_ups: LineUps, filled: Filling) -> BesideBody:
+        """How far it is."""
+        beside = line_ups.beside.versions if line_ups.beside else ()
+        return cls(
+            encoders=[EncoderBody.of(version) for version in beside],
+            filled=filled.filled,
+            total=filled.total,
+            switch_when_filled=line_ups.switch_when_filled,
+        )
 
 
 class StatusBody(Wire):
@@ -32,6 +54,8 @@ class StatusBody(Wire):
     reasons: dict[str, int]
     lag_s: float
     encoder: EncoderBody
+    encoders: list[EncoderBody]
+    beside: BesideBody | None
     max_upload_bytes: int
     notice: str
 
@@ -112,12 +136,17 @@ class StudiesListing(FiltersBody):
 
 @router.get("/status")
 def status(house: TheHouse, settings: TheSettings) -> StatusBody:
-    """How many series are waiting, indexed, skipped and failed, and why."""
+    """How many series are waiting, indexed, skipped and failed, and why; which encoders are searched."""
+    line_ups = house.line_ups()
+    versions = line_ups.serving.versions
+    filled = filling(house.ledger.holders(house.archive.name), line_ups)
     return StatusBody(
         series={state.value: count for state, count in house.ledger.counts().items()},
         reasons=house.ledger.reasons(),
         lag_s=round(house.ledger.lag_s(datetime.now(UTC)), 3),
-        encoder=EncoderBody.of(house.encoder_version),
+        encoder=EncoderBody.of(versions[0]),
+        encoders=[EncoderBody.of(version) for version in versions],
+        beside=BesideBody.of(line_ups, filled) if filled else None,
         max_upload_bytes=settings.max_upload_bytes,
         notice=NOT_FOR_DIAGNOSIS,
     )
@@ -138,9 +167,7 @@ def studies(
     limited = caller.credentials is not None
     cursor = bookmarks.find(listing.cursor) if limited and listing.cursor else listing.cursor
     page = _visible_page(house, listing, cursor, caller)
-    indexed = house.index.indexed(
-        house.encoder_version, [row.archive_ids[0] for row in page.rows if row.archive_ids]
-    )
+    indexed = house.indexed([row.archive_ids[0] for row in page.rows if row.archive_ids])
     return StudiesPage(
         studies=[_study(row, indexed) for row in page.rows],
         next_cursor=bookmarks.put(page.next_cursor) if limited and page.next_cursor else page.next_cursor,
@@ -157,7 +184,7 @@ def study(
     shown = [row for row in rows if row.archive_id in visible]
     if not shown:
         raise NotFound(f"Nothing is known of {study_instance_uid}: check the UID.")
-    indexed = house.index.indexed(house.encoder_version, [row.archive_id for row in shown])
+    indexed = house.indexed([row.archive_id for row in shown])
     return StudySeriesBody(
         study_instance_uid=study_instance_uid,
         study_date=max((row.study_date for row in shown if row.study_date), default=None),

@@ -41,7 +41,7 @@ def readyz(house: TheHouse) -> JSONResponse:
 def _neighbours(house: House) -> dict[str, Callable[[], object]]:
     return {
         "ledger": house.ledger.counts,
-        "vector_index": lambda: house.index.indexed(house.encoder_version, [NOBODY]),
+        "vector_index": lambda: house.indexed([NOBODY]),
         "archive": lambda: house.archive.series_of_study(NOBODY),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +13,10 @@ from fastapi import Depends, Request
 
 from indexer.answers.links import Links
 from indexer.api.bookmarks import Bookmarks
-from indexer.domain import EncoderVersion
+from indexer.domain import IndexedSeries
 from indexer.errors import Overloaded
 from indexer.ledger import Ledger
+from indexer.line_up import LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
 from indexer.search import Search
 
@@ -55,7 +56,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The use cases and ports; `events` takes the plugin's hints, None where nothing is followed."""
+    """The use cases and ports.
+
+    `line_ups` tells whose vectors are searched; `events` takes the plugin's hints, None where nothing is
+    followed.
+    """
 
     search: Search
     ledger: Ledger
@@ -63,8 +68,16 @@ class House:
     access: Access
     index: VectorIndex
     encoder: Encoder
-    encoder_version: EncoderVersion
+    line_ups: Callable[[], LineUps]
     events: Callable[[Sequence[Event]], object] | None = None
+
+    def indexed(self, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
+        """What the encoders that are searched hold of these series but the vectors, by archive id."""
+        found: dict[str, IndexedSeries] = {}
+        for version in self.line_ups().serving.versions:
+            missing = [archive_id for archive_id in archive_ids if archive_id not in found]
+            found |= self.index.indexed(version, missing) if missing else {}
+        return found
 
 
 class Gate:

@@ -2,7 +2,21 @@
 
 from indexer.following.changes import ChangeFollower, Polled
 from indexer.following.comparison import Comparison, Reconciler
-from indexer.following.follower import Follower
+from indexer.following.filling import Filling, filling
+from indexer.following.follower import Follower, compare_and_switch
 from indexer.following.hints import Events, Hint
+from indexer.following.switching import Switching
 
-__all__ = ["ChangeFollower", "Comparison", "Events", "Follower", "Hint", "Polled", "Reconciler"]
+__all__ = [
+    "ChangeFollower",
+    "Comparison",
+    "Events",
+    "Filling",
+    "Follower",
+    "Hint",
+    "Polled",
+    "Reconciler",
+    "Switching",
+    "compare_and_switch",
+    "filling",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -13,6 +14,7 @@ from typing import Final, TypeVar
 from indexer.domain import EncoderVersion
 from indexer.following.id_set import IdSet
 from indexer.ledger import KnownSeries, Ledger, Notice, Priority, State
+from indexer.line_up import Holdings, LineUps
 from indexer.ports import Archive, ListedSeries, VectorIndex
 
 logger = logging.getLogger(__name__)
@@ -32,12 +34,13 @@ class Comparison:
         listed: series in the archive.
         unknown: of those, not in the ledger.
         changed: another revision than the one looked at last.
-        outdated: indexed by another encoder than the one in use.
+        outdated: not looked at by every encoder that takes them.
         gone: in the ledger and no longer in the archive.
         orphaned: vectors of series that the ledger does not know; deleted.
         rehashed: vectors whose patient was hashed with another key than the one in use.
         bare: indexed, as the ledger says, but without vectors.
         complete: False when it was stopped half-way.
+        took_s: how long it took.
     """
 
     listed: int = 0
@@ -49,6 +52,7 @@ class Comparison:
     rehashed: int = 0
     bare: int = 0
     complete: bool = False
+    took_s: float = 0.0
 
     @property
     def found(self) -> int:
@@ -58,7 +62,8 @@ class Comparison:
 
     def __str__(self) -> str:
         """As `key=value` words for the log."""
-        return " ".join(f"{name}={getattr(self, name)}" for name in self.__dataclass_fields__)
+        counted = (name for name in self.__dataclass_fields__ if name != "took_s")
+        return " ".join(f"{name}={getattr(self, name)}" for name in counted)
 
 
 class _Stopped(Exception):
@@ -78,15 +83,24 @@ class Reconciler:
         archive: Archive,
         ledger: Ledger,
         index: VectorIndex,
-        encoder: EncoderVersion,
+        line_ups: Callable[[], LineUps],
         quiet_s: float,
         patient_key_name: str = "",
     ) -> None:
-        """Compare for this encoder and patient key; a growing series is left alone for `quiet_s` seconds."""
+        """Compare for these encoders and this patient key.
+
+        Args:
+            archive: what there is.
+            ledger: what is known of it.
+            index: what is stored.
+            line_ups: tells, anew for each comparison, which encoders take which series.
+            quiet_s: for how long a growing series is left alone.
+            patient_key_name: names the key that patients are hashed with.
+        """
         self._archive = archive
         self._ledger = ledger
         self._index = index
-        self._encoder = encoder
+        self._line_ups = line_ups
         self._quiet_s = quiet_s
         self._patient_key_name = patient_key_name
         self._key = f"compared {archive.name}"
@@ -100,21 +114,27 @@ class Reconciler:
         Raises:
             Unavailable: a neighbour does not answer; what was noticed until then stays noticed.
         """
-        comparison = Comparison()
+        comparison, started = Comparison(), time.monotonic()
         stopped = stop or threading.Event()
+        line_ups = self._line_ups()
         try:
-            there = self._look_at_the_archive(comparison, now, stopped)
+            there = self._look_at_the_archive(line_ups, comparison, now, stopped)
             self._look_for_the_gone(there, comparison, now, stopped)
-            stored = self._look_at_the_vectors(comparison, now, stopped)
-            self._look_for_other_keys(comparison, now, stopped)
-            self._look_for_the_bare(stored, comparison, now, stopped)
+            for encoder in line_ups.versions:
+                self._index.prepare(encoder)
+                stored = self._look_at_the_vectors(encoder, comparison, now, stopped)
+                self._look_for_other_keys(encoder, comparison, now, stopped)
+                self._look_for_the_bare(encoder, stored, comparison, now, stopped)
         except _Stopped:
             return comparison
         self._ledger.remember(self._key, now.isoformat())
         comparison.complete = True
+        comparison.took_s = time.monotonic() - started
         return comparison
 
-    def _look_at_the_archive(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> IdSet:
+    def _look_at_the_archive(
+        self, line_ups: LineUps, comparison: Comparison, now: datetime, stopped: threading.Event
+    ) -> IdSet:
         there = IdSet()
         newcomers = Priority.BACKFILL if self._ledger.recall(self._key) is None else Priority.CHANGED
         for listed in _pieces(self._archive.list_series(), CHUNK, stopped):
@@ -123,14 +143,21 @@ class Reconciler:
             known = self._ledger.known_among([series.reference.archive_id for series in listed])
             notices = []
             for series in listed:
-                priority = self._judge(series, known.get(series.reference.archive_id), newcomers, comparison)
+                wanted = line_ups.wanted(series.modality)
+                row = known.get(series.reference.archive_id)
+                priority = self._judge(series, row, wanted, newcomers, comparison)
                 if priority is not None:
                     notices.append(self._notice(series, priority))
             self._ledger.notice(notices, now)
         return there
 
     def _judge(
-        self, series: ListedSeries, known: KnownSeries | None, newcomers: Priority, comparison: Comparison
+        self,
+        series: ListedSeries,
+        known: KnownSeries | None,
+        wanted: Sequence[EncoderVersion],
+        newcomers: Priority,
+        comparison: Comparison,
     ) -> Priority | None:
         """How urgently to look at a series of the archive; None when there is no need.
 
@@ -145,7 +172,7 @@ class Reconciler:
         if known.revision != series.revision:
             comparison.changed += 1
             return Priority.CHANGED
-        if known.state is not State.FAILED and known.encoder not in (None, str(self._encoder)):
+        if _is_outdated(known, wanted):
             comparison.outdated += 1
             return Priority.BACKFILL
         return None
@@ -170,27 +197,31 @@ class Reconciler:
             comparison.gone += len(gone)
             self._ledger.notice(self._again(gone, Priority.CHANGED), now)
 
-    def _look_at_the_vectors(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> IdSet:
+    def _look_at_the_vectors(
+        self, encoder: EncoderVersion, comparison: Comparison, now: datetime, stopped: threading.Event
+    ) -> IdSet:
         """Delete vectors without a row: a worker has a row in its hands before it stores vectors.
 
         A row that appears while its vectors are being deleted is looked at again.
         """
         stored = IdSet()
-        for ids in _pieces(self._index.archive_ids(self._encoder), CHUNK, stopped):
+        for ids in _pieces(self._index.archive_ids(encoder), CHUNK, stopped):
             stored.update(ids)
             known = self._ledger.known_among(ids)
             orphaned = [archive_id for archive_id in ids if archive_id not in known]
             if orphaned:
-                self._index.delete(self._encoder, orphaned)
+                self._index.delete(encoder, orphaned)
                 comparison.orphaned += len(orphaned)
                 returned = self._ledger.known_among(orphaned).values()
                 ours = [row.archive_id for row in returned if self._is_ours(row)]
                 self._ledger.notice(self._again(ours, Priority.CHANGED), now)
         return stored
 
-    def _look_for_other_keys(self, comparison: Comparison, now: datetime, stopped: threading.Event) -> None:
+    def _look_for_other_keys(
+        self, encoder: EncoderVersion, comparison: Comparison, now: datetime, stopped: threading.Event
+    ) -> None:
         """Pseudonyms of another key are made again from the archive; until then they match nobody."""
-        otherwise = self._index.hashed_otherwise(self._encoder, self._patient_key_name)
+        otherwise = self._index.hashed_otherwise(encoder, self._patient_key_name)
         for ids in _pieces(otherwise, CHUNK, stopped):
             known = self._ledger.known_among(ids).values()
             settled = [row.archive_id for row in known if self._is_ours(row) and _is_settled(row)]
@@ -198,12 +229,17 @@ class Reconciler:
             self._ledger.notice(self._again(settled, Priority.BACKFILL), now)
 
     def _look_for_the_bare(
-        self, stored: IdSet, comparison: Comparison, now: datetime, stopped: threading.Event
+        self,
+        encoder: EncoderVersion,
+        stored: IdSet,
+        comparison: Comparison,
+        now: datetime,
+        stopped: threading.Event,
     ) -> None:
         """A series may have been indexed since the vectors were listed: ask for its vectors by name."""
-        for ids in self._settled(self._has_vectors, stopped):
+        for ids in self._settled(lambda row: _has_vectors(row, encoder), stopped):
             for suspects in _pieces(stored.absent(ids), VERIFIED_AT_ONCE, stopped):
-                found = self._index.indexed(self._encoder, suspects)
+                found = self._index.indexed(encoder, suspects)
                 bare = [archive_id for archive_id in suspects if archive_id not in found]
                 comparison.bare += len(bare)
                 self._ledger.notice(self._again(bare, Priority.BACKFILL), now)
@@ -211,9 +247,6 @@ class Reconciler:
     def _is_ours(self, row: KnownSeries) -> bool:
         """The vectors of every archive lie together; another archive's series are its own follower's."""
         return row.archive == self._archive.name
-
-    def _has_vectors(self, row: KnownSeries) -> bool:
-        return row.state is State.INDEXED and row.encoder == str(self._encoder)
 
     def _settled(
         self, wanted: Callable[[KnownSeries], bool], stopped: threading.Event
@@ -224,6 +257,20 @@ class Reconciler:
 
     def _again(self, archive_ids: Iterable[str], priority: Priority) -> list[Notice]:
         return [Notice(archive_id, self._archive.name, priority) for archive_id in archive_ids]
+
+
+def _has_vectors(row: KnownSeries, encoder: EncoderVersion) -> bool:
+    return row.state is State.INDEXED and str(encoder) in Holdings.of(row.encoder).made
+
+
+def _is_outdated(row: KnownSeries, wanted: Sequence[EncoderVersion]) -> bool:
+    """Whether an encoder that takes the series has not looked at it, or none takes it any more.
+
+    What was skipped by nobody in particular, no encoder would judge otherwise.
+    """
+    if row.state is State.FAILED or row.encoder is None:
+        return False
+    return Holdings.of(row.encoder).lack(wanted) or (row.state is State.INDEXED and not wanted)
 
 
 def _is_settled(row: KnownSeries) -> bool:

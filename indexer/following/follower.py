@@ -13,10 +13,12 @@ from typing import Final
 from indexer.following.changes import ChangeFollower
 from indexer.following.comparison import Comparison, Reconciler
 from indexer.following.rounds import Round
+from indexer.following.switching import Switching
 
 logger = logging.getLogger(__name__)
 
 STOP_LIMIT_S: Final = 5.0
+SWITCHING_S: Final = 5.0
 
 
 def now_utc() -> datetime:
@@ -34,6 +36,7 @@ class Follower:
         *,
         poll_s: float,
         reconcile_s: float,
+        switching: Switching | None = None,
         clock: Callable[[], datetime] = now_utc,
     ) -> None:
         """Start nothing yet.
@@ -43,6 +46,8 @@ class Follower:
             changes: reads the archive's log every `poll_s` seconds; None for an archive without one.
             poll_s: seconds between two readings.
             reconcile_s: seconds between two comparisons.
+            switching: says every `poll_s` seconds, at most SWITCHING_S, whether another line-up wants a
+                comparison, and switches after one; None where the line-up never changes.
             clock: the time, aware.
         """
         self.last_comparison: Comparison | None = None
@@ -54,6 +59,9 @@ class Follower:
         self._comparing = Round("comparison", reconcile_s, self._compare)
         # The log first: what happens during the first comparison is then read from it afterwards.
         self._polling = Round("changes", poll_s, self._poll) if changes else None
+        self._switching = switching
+        often_s = min(poll_s, SWITCHING_S)
+        self._watching = Round("line_ups", often_s, self._watch_line_ups) if switching else None
 
     def __enter__(self) -> Follower:
         self.start()
@@ -74,7 +82,7 @@ class Follower:
         self._thread.join(STOP_LIMIT_S)
 
     def _run(self) -> None:
-        rounds = [r for r in (self._polling, self._comparing) if r is not None]
+        rounds = [r for r in (self._polling, self._watching, self._comparing) if r is not None]
         while not self._stop.is_set():
             for this in rounds:
                 if this.due_s <= time.monotonic() and not self._stop.is_set():
@@ -92,8 +100,25 @@ class Follower:
 
     def _compare(self) -> None:
         started = time.monotonic()
-        comparison = self._reconciler.compare(self._clock(), self._stop)
+        comparison = compare_and_switch(self._reconciler, self._switching, self._clock(), self._stop)
         self.last_comparison = comparison
         took_ms = (time.monotonic() - started) * 1000
         level = logging.INFO if comparison.found else logging.DEBUG
         logger.log(level, "compared %s took_ms=%.0f", comparison, took_ms)
+
+    def _watch_line_ups(self) -> None:
+        if self._switching is not None and self._switching.wants_comparison():
+            self._comparing.due_s = 0.0
+
+
+def compare_and_switch(
+    reconciler: Reconciler, switching: Switching | None, now: datetime, stop: threading.Event
+) -> Comparison:
+    """Compare, and let the line-up beside take over if nothing is missing of it. Raises Unavailable."""
+    if switching is None:
+        return reconciler.compare(now, stop)
+    line_ups = switching.line_ups()
+    seemed_filled = switching.seems_filled(line_ups)
+    comparison = reconciler.compare(now, stop)
+    switching.compared(comparison, line_ups, seemed_filled=seemed_filled)
+    return comparison

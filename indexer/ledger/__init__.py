@@ -1,10 +1,12 @@
 """The state of every series: who noticed it, who works on it, how it ended."""
 
 from indexer.ledger.ledger import Ledger
+from indexer.ledger.line_ups import RememberedLineUps
 from indexer.ledger.migration import NewerSchema
 from indexer.ledger.values import (
     Failed,
     Gone,
+    Holders,
     Indexed,
     KnownSeries,
     Lease,
@@ -22,6 +24,7 @@ from indexer.ledger.values import (
 __all__ = [
     "Failed",
     "Gone",
+    "Holders",
     "Indexed",
     "KnownSeries",
     "Lease",
@@ -31,6 +34,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Priority",
+    "RememberedLineUps",
     "SeriesRow",
     "Skipped",
     "State",

@@ -13,6 +13,7 @@ from indexer.ledger import leasing, listing, noticing
 from indexer.ledger.database import Database
 from indexer.ledger.migration import migrate
 from indexer.ledger.values import (
+    Holders,
     KnownSeries,
     Lease,
     Notice,
@@ -190,3 +191,21 @@ class Ledger:
     def remember(self, key: str, value: str) -> None:
         """Keep a value under this key, in place of the one before."""
         self._database.write(lambda c: noticing.write_memory(c, key, value))
+
+    def revise(self, key: str, before: str | None, value: str) -> bool:
+        """Keep a value under this key if what is kept there is still `before`; None is nothing."""
+        return self._database.write(lambda c: noticing.revise_memory(c, key, before, value))
+
+    # Encoders
+
+    def holders(self, archive: str) -> list[Holders]:
+        """How many series of one archive are in which state, of which modality, held by which encoders."""
+        return self._database.read(lambda c: listing.count_holders(c, archive))
+
+    def labels(self) -> dict[str, int]:
+        """How many series each encoder, `name@12 hex digits`, has looked at."""
+        return self._database.read(listing.read_labels)
+
+    def disown(self, label: str) -> int:
+        """Forget that this encoder looked at any series: its vectors are deleted; gives their count."""
+        return self._database.write(lambda c: noticing.disown(c, label))

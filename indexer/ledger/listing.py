@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
@@ -23,7 +24,8 @@ from sqlalchemy import (
 from indexer.errors import Rejected
 from indexer.ledger.cursor import checked_limit, from_cursor, to_cursor
 from indexer.ledger.schema import MEMORY, SERIES, AnyRow
-from indexer.ledger.values import KnownSeries, Page, SeriesRow, State, StudyRow
+from indexer.ledger.values import Holders, KnownSeries, Page, SeriesRow, State, StudyRow
+from indexer.line_up import Holdings
 
 ROWS: Final = "rows"
 STUDIES: Final = "studies"
@@ -134,6 +136,22 @@ def known_among(connection: Connection, archive_ids: Iterable[str]) -> dict[str,
     """Those of these series that have a row, by archive id."""
     found = connection.execute(select(*_KNOWN).where(SERIES.c.archive_id.in_(list(archive_ids))))
     return {row.archive_id: KnownSeries(*row) for row in found}
+
+
+def count_holders(connection: Connection, archive: str) -> list[Holders]:
+    """How many rows of one archive share a modality, a state and their encoders."""
+    shared = (SERIES.c.modality, SERIES.c.encoder, SERIES.c.state)
+    counted = select(*shared, func.count()).where(SERIES.c.archive == archive).group_by(*shared)
+    return [Holders(*row) for row in connection.execute(counted)]
+
+
+def read_labels(connection: Connection) -> dict[str, int]:
+    """How many series each encoder has looked at."""
+    held = select(SERIES.c.encoder, func.count().label("number")).where(SERIES.c.encoder.is_not(None))
+    counted: Counter[str] = Counter()
+    for row in connection.execute(held.group_by(SERIES.c.encoder)):
+        counted.update(dict.fromkeys(Holdings.of(row.encoder).looked, row.number))
+    return dict(counted)
 
 
 def read_memory(connection: Connection, key: str) -> str | None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer.ledger.schema import MEMORY, SERIES
 from indexer.ledger.values import Notice, Priority, State
+from indexer.line_up import Holdings
 
 
 def merged(notices: Iterable[Notice]) -> list[Notice]:
@@ -87,6 +88,30 @@ def write_memory(connection: Connection, key: str, value: str) -> None:
     """Remember one value."""
     insert = _insert(connection, MEMORY).values(key=key, value=value)
     connection.execute(insert.on_conflict_do_update(index_elements=[MEMORY.c.key], set_={"value": value}))
+
+
+def revise_memory(connection: Connection, key: str, before: str | None, value: str) -> bool:
+    """Remember one value if what is remembered is still `before`; None is nothing."""
+    if before is None:
+        insert = _insert(connection, MEMORY).values(key=key, value=value)
+        return connection.execute(insert.on_conflict_do_nothing(index_elements=[MEMORY.c.key])).rowcount == 1
+    unchanged = and_(MEMORY.c.key == key, MEMORY.c.value == before)
+    return connection.execute(update(MEMORY).where(unchanged).values(value=value)).rowcount == 1
+
+
+def disown(connection: Connection, label: str) -> int:
+    """Let no row say that this encoder looked at it; gives how many did.
+
+    Few different texts stand in that column: the rows of each are rewritten at once.
+    """
+    texts = connection.execute(select(SERIES.c.encoder).where(SERIES.c.encoder.is_not(None)).distinct())
+    changed = 0
+    for text in texts.scalars().all():
+        held = Holdings.of(text)
+        if label in held.looked:
+            rewritten = update(SERIES).where(SERIES.c.encoder == text)
+            changed += connection.execute(rewritten.values(encoder=str(held.without(label)))).rowcount
+    return changed
 
 
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

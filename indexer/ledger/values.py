@@ -66,7 +66,7 @@ class Lease:
         attempts: this one included, since the last notice.
         abandoned: leases of this series that ran out one after the other: their workers died, or hung.
         fingerprint: of the files that were indexed last; None when nothing is.
-        encoder: that indexed them, `name@12 hex digits`; None when nothing is.
+        encoder: those that looked at them, the text of `Holdings`; None when nobody did.
         token: random, so that an old lease never passes for a newer one, not even where the row is new.
     """
 
@@ -81,7 +81,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """The vectors are stored."""
+    """The vectors are stored; `encoder` is the text of `Holdings`: who holds them."""
 
     reference: SeriesReference
     attributes: SeriesAttributes
@@ -183,6 +183,16 @@ class KnownSeries:
     state: State
     encoder: str | None
     archive: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """How many series are in the same state, of the same modality, and held by the same encoders."""
+
+    modality: str
+    encoder: str | None
+    state: State
+    number: int
 
 
 Row = TypeVar("Row")

@@ -105,4 +105,5 @@ def prior(rank: int, example: SeriesEmbedding, frame_number: int = 1) -> Match:
         ),
         answers=example.reference,
         example_frame=example.frames[(rank - 1) % len(example.frames)],
+        encoder=ENCODER,
     )

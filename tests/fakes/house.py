@@ -23,6 +23,7 @@ from indexer.answers.links import Links
 from indexer.api import ApiSettings, Event, House, create_app
 from indexer.domain import SeriesReference
 from indexer.ledger import Indexed, Ledger, Notice, Outcome, Priority
+from indexer.line_up import LineUps
 from indexer.search import Search
 from tests.fakes.archive import FakeArchive
 from tests.fakes.encoder import VERSION, FakeEncoder
@@ -93,7 +94,7 @@ class Furnished:
     def app(self, settings: ApiSettings | None = None) -> FastAPI:
         """The application over this house."""
         search = Search(
-            encoder_version=VERSION,
+            line_ups=lambda: LineUps.alone(VERSION),
             ledger=self.ledger,
             archive=self.archive,
             encoder=self.encoder,
@@ -107,7 +108,7 @@ class Furnished:
             access=self.archive,
             index=self.index,
             encoder=self.encoder,
-            encoder_version=VERSION,
+            line_ups=lambda: LineUps.alone(VERSION),
             events=self.heard.extend,
         )
         return create_app(house, settings or ApiSettings(links=LINKS))

@@ -25,11 +25,20 @@ class FakeVectorIndex:
 
     def __init__(self) -> None:
         self.unavailable = False
+        self.active: EncoderVersion | None = None
         self._stored: dict[EncoderVersion, dict[str, SeriesEmbedding]] = {}
 
     def prepare(self, encoder: EncoderVersion) -> None:
         self._answer()
         self._stored.setdefault(encoder, {})
+
+    def activate(self, encoder: EncoderVersion) -> None:
+        self._of(encoder)
+        self.active = encoder
+
+    def drop(self, encoder: EncoderVersion) -> None:
+        self._answer()
+        self._stored.pop(encoder, None)
 
     def upsert(self, embeddings: Sequence[SeriesEmbedding]) -> None:
         self._answer()

@@ -21,6 +21,7 @@ from indexer.domain import (
 )
 from indexer.errors import EncoderUnavailable, NotFound, NotIndexed, Rejected, VectorIndexUnavailable
 from indexer.ledger import Ledger, Notice, Priority, Skipped
+from indexer.line_up import LineUps
 from indexer.ports import Caller
 from indexer.search import ExampleReference, Question, Search
 from tests.fakes.archive import FakeArchive
@@ -60,7 +61,7 @@ class World:
 
     def search(self) -> Search:
         return Search(
-            encoder_version=ENCODER,
+            line_ups=lambda: LineUps.alone(ENCODER),
             ledger=self.ledger,
             archive=self.archive,
             encoder=self.encoder,

@@ -16,6 +16,7 @@ from pydicom.uid import SegmentationStorage
 from demo.families import FAMILIES, write_studies
 from indexer.errors import LedgerUnavailable
 from indexer.ledger import Lease, Ledger, Notice, Priority, SeriesRow, State
+from inference.embedders import Alone
 from inference.embedding import SeriesEmbedder
 from inference.limits import Limits
 from inference.worker import MAX_ABANDONED, Worker, WorkLimits
@@ -58,7 +59,7 @@ class House:
             self.ledger,
             self.archive,
             self.index,
-            self.embedder,
+            Alone(self.embedder),
             self.spool,
             limits=WorkLimits(**limits),
             clock=self.clock,
@@ -377,7 +378,7 @@ def test_an_outage_of_the_ledger_is_one_line_in_the_log(
     stop = threading.Event()
     with UnreachableLedger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         assert isinstance(ledger, UnreachableLedger)
-        worker = Worker(ledger, house.archive, house.index, house.embedder, house.spool)
+        worker = Worker(ledger, house.archive, house.index, Alone(house.embedder), house.spool)
         working = threading.Thread(target=worker.run, args=(stop,))
         working.start()
         deadline = time.monotonic() + DEADLINE_S

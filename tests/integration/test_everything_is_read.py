@@ -20,6 +20,8 @@ from indexer.adapters.orthanc import OrthancArchive
 from indexer.domain import SeriesEmbedding
 from indexer.following import Reconciler
 from indexer.ledger import Ledger, SeriesRow
+from indexer.line_up import LineUps
+from inference.embedders import Alone
 from inference.embedding import SeriesEmbedder
 from inference.limits import Limits
 from inference.worker import Worker
@@ -92,9 +94,13 @@ def index(embedder: SeriesEmbedder, tmp_path_factory: pytest.TempPathFactory) ->
         vectors.prepare(embedder.version)
         with Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger:
             Reconciler(
-                archive=archive, ledger=ledger, index=vectors, encoder=embedder.version, quiet_s=0
+                archive=archive,
+                ledger=ledger,
+                index=vectors,
+                line_ups=lambda: LineUps.alone(embedder.version),
+                quiet_s=0,
             ).compare(datetime.now(UTC))
-            work(Worker(ledger, archive, vectors, embedder, folder / "spool"))
+            work(Worker(ledger, archive, vectors, Alone(embedder), folder / "spool"))
             rows = {row.archive_id: row for row in ledger.rows(limit=500).rows}
         return Result(rows, dict(vectors.embeddings_by_id(embedder.version, list(rows))))
 

@@ -15,6 +15,7 @@ import pytest
 
 from indexer.ledger import Ledger, Notice, Priority, SeriesRow, State
 from indexer.ports import FetchedInstance, StoredInstance
+from inference.embedders import Alone
 from inference.embedding import SeriesEmbedder
 from inference.limits import Limits
 from inference.worker import Worker
@@ -117,7 +118,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     ):
         house = House(ledger, archive, index, embedder)
         index.prepare(embedder.version)
-        worker = Worker(ledger, archive, index, embedder, folder / "spool")
+        worker = Worker(ledger, archive, index, Alone(embedder), folder / "spool")
         with working(worker) as thread:
             started = time.monotonic()
             archive.bottomless = {"1.2.3.99.1.1"}

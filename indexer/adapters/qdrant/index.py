@@ -94,6 +94,12 @@ class QdrantIndex:
             self._client.update_collection_aliases(actions)
         logger.info("encoder_activated encoder=%s", encoder)
 
+    def drop(self, encoder: EncoderVersion) -> None:
+        """Delete this encoder's collection; none is no error."""
+        with our_errors():
+            self._client.delete_collection(collection_of(encoder))
+        logger.info("encoder_dropped encoder=%s", encoder)
+
     def upsert(self, embeddings: Sequence[SeriesEmbedding]) -> None:
         """Store; acknowledged by the write-ahead log when this returns."""
         points: dict[str, list[models.PointStruct]] = {}

@@ -17,6 +17,7 @@ from indexer.domain import (
 from indexer.errors import NotFound
 from indexer.following import Comparison, Reconciler
 from indexer.ledger import Failed, Gone, Indexed, Lease, Ledger, Outcome, Skipped, State
+from indexer.line_up import LineUps
 from indexer.ports import Archive
 from tests.fakes.archive import FakeArchive
 from tests.fakes.vector_index import FakeVectorIndex
@@ -57,7 +58,11 @@ class Desk:
 
     def reconciler(self, encoder: EncoderVersion = ENCODER) -> Reconciler:
         return Reconciler(
-            archive=self.archive, ledger=self.ledger, index=self.index, encoder=encoder, quiet_s=QUIET_S
+            archive=self.archive,
+            ledger=self.ledger,
+            index=self.index,
+            line_ups=lambda: LineUps.alone(encoder),
+            quiet_s=QUIET_S,
         )
 
     def compare(self, at: datetime = NOW, encoder: EncoderVersion = ENCODER) -> Comparison:
