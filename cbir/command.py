@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from cbir.asking import Asked, ask
@@ -24,13 +23,14 @@ from cbir.configuration import markdown_table
 from cbir.deployment import Deployment
 from cbir.doctor import examination
 from cbir.doctor.finding import Level, problem
+from cbir.encoders import app as encoders
+from cbir.encoders.changing import filled_of
+from cbir.environment import settings_of_environment
 from cbir.folder_index import index_folder
 from cbir.inference_process import work
-from cbir.logs import configure_logging
 from cbir.patient_key import rotate_patient_key
 from cbir.serve import serve
-from cbir.settings import Settings, unknown_options
-from cbir.tables import print_matches, print_series, print_status
+from cbir.tables import encoders_as_json, print_encoders, print_matches, print_series, print_status
 from indexer.errors import CbirError, Rejected
 from inference.encoder import check_runtime
 from inference.worker import now_utc
@@ -44,13 +44,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(encoders, name="encoders")
+
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command("serve")
 def serve_command() -> None:
     """Run the service: page and API, the CBIR application entity, workers and the vector engine."""
-    settings = _settings(log_level="INFO")
+    settings = settings_of_environment(log_level="INFO")
     check_runtime()
     serve(settings)
 
@@ -60,7 +62,7 @@ def worker(
     parent_pid: Annotated[int, typer.Option(hidden=True, help="End when this process is gone.")] = 0,
 ) -> None:
     """Run one worker: lease series, embed them, store their vectors."""
-    settings = _settings(log_level="INFO")
+    settings = settings_of_environment(log_level="INFO")
     check_runtime()
     stop = _stop_on_signals()
     with Deployment(settings) as deployment:
@@ -70,7 +72,7 @@ def worker(
 @app.command()
 def index(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="DICOM files.")]) -> None:
     """Index a folder of DICOM files, with no PACS."""
-    settings = _settings(folder=folder)
+    settings = settings_of_environment(folder=folder)
     check_runtime()
     console = Console()
     with Deployment(settings) as deployment:
@@ -88,7 +90,7 @@ def search(
     same_patient: Annotated[bool, typer.Option("--same-patient", help="Let the same patient match.")] = False,
 ) -> None:
     """Find the prior studies that look like an example."""
-    with Deployment(_settings()) as deployment:
+    with Deployment(settings_of_environment()) as deployment:
         answer, body = ask(deployment, Asked(study, series, example, limit, not same_patient))
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
@@ -102,43 +104,47 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show what is waiting, indexed, skipped and failed, and why."""
-    with Deployment(_settings()) as deployment:
+    with Deployment(settings_of_environment()) as deployment:
         ledger = deployment.ledger
         if series:
             print_series(Console(), ledger, as_json=as_json)
             return
         counts, reasons, lag_s = ledger.counts(), ledger.reasons(), ledger.lag_s(now_utc())
+        line_ups = deployment.line_ups.peek()
+        filled = filled_of(deployment, line_ups) if line_ups else None
         if as_json:
-            typer.echo(json.dumps({"series": counts, "reasons": reasons, "lag_s": lag_s}))
+            about = {"series": counts, "reasons": reasons, "lag_s": lag_s}
+            typer.echo(json.dumps(about | encoders_as_json(line_ups, filled)))
         else:
             print_status(Console(), counts, reasons, lag_s)
+            print_encoders(Console(), line_ups, filled)
 
 
 @app.command()
 def retry(reason: Annotated[str | None, typer.Option(help="Only those that failed so.")] = None) -> None:
     """Put failed series back to waiting."""
-    with Deployment(_settings()) as deployment:
+    with Deployment(settings_of_environment()) as deployment:
         typer.echo(f"{deployment.ledger.retry(reason)} series are waiting again.")
 
 
 @app.command()
 def reconcile() -> None:
     """Compare all of the archive, the ledger and the vectors now."""
-    with Deployment(_settings()) as deployment:
+    with Deployment(settings_of_environment()) as deployment:
         typer.echo(str(deployment.reconciler().compare(now_utc())))
 
 
 @app.command()
 def backfill() -> None:
     """Have every series of the archive looked at again, after everything else that waits."""
-    with Deployment(_settings()) as deployment:
+    with Deployment(settings_of_environment()) as deployment:
         typer.echo(f"{look_at_everything(deployment)} series are waiting.")
 
 
 @app.command("rotate-patient-key")
 def rotate_patient_key_command() -> None:
     """Replace the key of the patient pseudonyms while the service is stopped."""
-    rotate_patient_key(_settings())
+    rotate_patient_key(settings_of_environment())
     typer.echo("The patient key is new. Start `cbir serve`: every pseudonym is made again from the archive.")
 
 
@@ -157,7 +163,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine indexes and searches, as ratios; nothing of the installation changes."""
-    settings = _settings()
+    settings = settings_of_environment()
     check_runtime()
     asked = Wanted(series, rounds, Size(vectors, frames, questions), orthanc)
     report = run_bench(settings, asked, Console(stderr=True))
@@ -171,7 +177,7 @@ def bench(
 def doctor(as_json: AsJson = False) -> None:
     """Check the whole deployment, whether the service runs or not; exit status 1 when there is a problem."""
     try:
-        found = examination.examine(_settings())
+        found = examination.examine(settings_of_environment())
     except Rejected as wrong:
         found = iter([problem("settings", "The settings are not right.", str(wrong))])
     findings, console = [], Console()
@@ -203,19 +209,6 @@ def main() -> NoReturn:
         logger.critical("command_failed", exc_info=True)
         sys.exit(1)
     sys.exit(0)
-
-
-def _settings(folder: Path | None = None, log_level: str = "WARNING") -> Settings:
-    """The settings of the environment; `log_level` holds unless they name one."""
-    try:
-        settings = Settings() if folder is None else Settings(folder=folder)
-    except ValidationError as wrong:
-        faults = "; ".join(f"CBIR_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors())
-        raise Rejected(f"The settings are not right. {faults}") from None
-    configure_logging(settings.log_level or log_level)
-    for name in unknown_options(os.environ):
-        logger.warning("unknown_option name=%s hint=%s", name, "see `cbir configuration`")
-    return settings
 
 
 def _stop_on_signals() -> threading.Event:

@@ -9,7 +9,9 @@ from rich.console import Console
 
 from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.domain import Answer
+from indexer.following import Filling
 from indexer.ledger import Ledger, SeriesRow, State
+from indexer.line_up import LineUps
 
 PAGE = 500
 
@@ -41,6 +43,30 @@ def print_status(
         console.print(f"  {count} x {reason}")
     if lag_s:
         console.print(f"The series that waits longest has waited {lag_s:.0f} s.")
+
+
+def print_encoders(console: Console, line_ups: LineUps | None, filled: Filling | None) -> None:
+    """Which encoders are searched, and how far those beside them are filled."""
+    if line_ups is None:
+        return
+    console.print(f"encoder {line_ups.serving}", highlight=False)
+    if filled is not None:
+        then = ", then it takes over" if line_ups.switch_when_filled else ""
+        told = f"beside {line_ups.beside}: {filled.filled} of {filled.total} series{then}"
+        console.print(told, highlight=False)
+
+
+def encoders_as_json(line_ups: LineUps | None, filled: Filling | None) -> dict[str, object]:
+    """The same for machines."""
+    if line_ups is None:
+        return {"serving": [], "beside": None}
+    beside = {
+        "encoders": [str(version) for version in line_ups.beside.versions],
+        "filled": filled.filled,
+        "total": filled.total,
+        "switch_when_filled": line_ups.switch_when_filled,
+    } if line_ups.beside and filled else None  # fmt: skip
+    return {"serving": [str(version) for version in line_ups.serving.versions], "beside": beside}
 
 
 def print_series(console: Console, ledger: Ledger, *, as_json: bool) -> None:

@@ -56,12 +56,14 @@ class LineUps:
         beside: the one that is filled meanwhile: the next one, or the one before.
         switch_when_filled: whether `beside` takes over as soon as it holds what `serving` holds.
         configured: what CBIR_ENCODER named when it was last read: only a change of it is a wish.
+        beside_served: whether `beside` was searched before, so that there is a way back to it.
     """
 
     serving: LineUp
     beside: LineUp | None = None
     switch_when_filled: bool = False
     configured: LineUp | None = None
+    beside_served: bool = False
 
     @classmethod
     def alone(cls, *versions: EncoderVersion) -> LineUps:
@@ -97,7 +99,8 @@ class LineUps:
                 f"{self.beside} is filled beside {self.serving}: `cbir encoders retire` first, "
                 "which deletes its vectors."
             )
-        return replace(self, beside=line_up, switch_when_filled=switch_when_filled)
+        served = self.beside_served and self.beside == line_up
+        return replace(self, beside=line_up, switch_when_filled=switch_when_filled, beside_served=served)
 
     def switched(self) -> LineUps:
         """The same with the two exchanged. Raises Rejected when there is only one."""
@@ -105,13 +108,15 @@ class LineUps:
             raise Rejected(
                 "There is no line-up beside the one that is searched: `cbir encoders activate NAME` first."
             )
-        return replace(self, serving=self.beside, beside=self.serving, switch_when_filled=False)
+        return replace(
+            self, serving=self.beside, beside=self.serving, switch_when_filled=False, beside_served=True
+        )
 
     def retired(self) -> LineUps:
         """The same without the one beside. Raises Rejected when there is none."""
         if self.beside is None:
             raise Rejected("There is no line-up beside the one that is searched.")
-        return replace(self, beside=None, switch_when_filled=False)
+        return replace(self, beside=None, switch_when_filled=False, beside_served=False)
 
     def to_json(self) -> str:
         """As the ledger keeps it."""
@@ -121,6 +126,7 @@ class LineUps:
                 "beside": _written(self.beside),
                 "switch_when_filled": self.switch_when_filled,
                 "configured": _written(self.configured),
+                "beside_served": self.beside_served,
             }
         )
 
@@ -130,7 +136,13 @@ class LineUps:
         kept = json.loads(text)
         serving = _read(kept["serving"])
         assert serving is not None  # noqa: S101 - it is written by to_json
-        return cls(serving, _read(kept["beside"]), kept["switch_when_filled"], _read(kept["configured"]))
+        return cls(
+            serving=serving,
+            beside=_read(kept["beside"]),
+            switch_when_filled=kept["switch_when_filled"],
+            configured=_read(kept["configured"]),
+            beside_served=kept["beside_served"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
