@@ -133,7 +133,8 @@ def is_absent(
 ) -> bool:
     """Whether the organ named by the words from `first` to before `end` is said to be absent or unseen.
 
-    "No spleen seen" and "vésicule non vue" say so; "no splenic lesion" denies the lesion, not the spleen.
+    "No spleen seen" and "vésicule non vue" say so; "no splenic lesion" and "no hydronephrosis" deny a
+    finding, not the organ. `findings` are the places of findings, from the first word to before the end.
     """
     plain = tuple(word.folded for word in words)
     after = end
@@ -144,7 +145,9 @@ def is_absent(
     if _at(plain, after, _GONE):
         return True
     follower = next((word for word in plain[end:] if word not in _SIDES), ".")
-    if follower not in _AFTER_AN_ABSENT_ORGAN or any(start == end for start, _ in findings):
+    if follower not in _AFTER_AN_ABSENT_ORGAN or any(
+        start <= end and finish > first for start, finish in findings
+    ):
         return False
     before = first
     while before > 0 and plain[before - 1] in _DETERMINERS and not _ends_at(plain, before, _LACKING):

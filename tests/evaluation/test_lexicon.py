@@ -52,6 +52,8 @@ SPOKEN_OF_THOUGH_DENIED = [
     ("Rate sans anomalie.", {"spleen"}),
     ("The liver has not changed.", {"liver"}),
     ("Les reins ne sont pas dilatés.", {"kidney"}),
+    ("No hydronephrosis.", {"kidney"}),
+    ("Pas de pneumothorax.", {"pleura"}),
 ]
 
 ABSENT = [
