@@ -143,7 +143,7 @@ class Deployment:
             max_frames=settings.max_frames,
             batch_size=settings.batch_size,
         )
-        return LoadedEmbedders(shared, self.line_ups, self.registry.folder_of)
+        return LoadedEmbedders(shared, self.line_ups, self.line_ups.read, self.registry.folder_of)
 
     def worker(self) -> Worker:
         """A worker in this process."""

@@ -63,16 +63,20 @@ class LoadedEmbedders:
         self,
         inference: Inference,
         line_ups: Callable[[], LineUps],
+        now: Callable[[], LineUps],
         folder_of: Callable[[EncoderVersion], Path],
     ) -> None:
         """Load nothing yet.
 
         Args:
             inference: what they share.
-            line_ups: which encoder takes which series, now.
+            line_ups: which encoder takes which series, as it was a moment ago: for who asks.
+            now: the same, read now: a series that is looked at anew for a new line-up must not be settled
+                by the one before.
             folder_of: where a version is; raises EncoderError.
         """
-        self.line_ups = line_ups
+        self.line_ups = now
+        self._recently = line_ups
         self._inference = inference
         self._folder_of = folder_of
         self._lock = threading.Lock()
@@ -122,7 +126,7 @@ class LoadedEmbedders:
     @property
     def version(self) -> EncoderVersion:
         """The first encoder of the line-up that is searched."""
-        return self.line_ups().serving.versions[0]
+        return self._recently().serving.versions[0]
 
     def embed_groups(self, paths: Sequence[Path], frame_number: int | None = None) -> EmbeddedFiles:
         """Embed DICOM files, each series by the encoder that serves its modality.
@@ -132,7 +136,7 @@ class LoadedEmbedders:
             NotFound: there is no such frame (1-based).
             EncoderUnavailable: an encoder cannot be loaded.
         """
-        serving = self.line_ups().serving
+        serving = self._recently().serving
 
         def route(modality: str) -> SeriesEmbedder:
             version = serving.route(modality)

@@ -1,0 +1,80 @@
+"""Which encoder takes a series, and what becomes of the two line-ups."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.domain import EncoderVersion
+from indexer.errors import Rejected
+from indexer.line_up import Holdings, LineUp, LineUps, RoutedEncoder
+
+GREY = EncoderVersion("grey", "0" * 64, 2)
+CHEST = EncoderVersion("chest", "1" * 64, 3)
+LATER = EncoderVersion("later", "2" * 64, 4)
+ANYTHING = LineUp((RoutedEncoder(GREY),))
+CHEST_FIRST = LineUp((RoutedEncoder(CHEST, ("CR", "DX")), RoutedEncoder(GREY)))
+ONLY_CHEST = LineUp((RoutedEncoder(CHEST, ("CR", "DX")),))
+
+
+def test_the_first_encoder_that_serves_a_modality_takes_it() -> None:
+    assert CHEST_FIRST.route("DX") == CHEST
+    assert CHEST_FIRST.route("MR") == GREY
+    assert ONLY_CHEST.route("MR") is None
+
+
+def test_a_series_is_wanted_once_where_both_line_ups_route_it_to_the_same_encoder() -> None:
+    both = LineUps(ANYTHING, CHEST_FIRST)
+    assert both.wanted("CR") == (GREY, CHEST)
+    assert both.wanted("MR") == (GREY,)
+    assert both.versions == (GREY, CHEST)
+    assert both.only_beside == (CHEST,)
+
+
+def test_what_nobody_serves_is_wanted_by_nobody() -> None:
+    assert LineUps(ONLY_CHEST).wanted("MR") == ()
+
+
+def test_after_a_switch_there_is_a_way_back_and_before_it_there_is_none() -> None:
+    begun = LineUps(ANYTHING).activated(CHEST_FIRST, switch_when_filled=True)
+    assert not begun.beside_served
+    switched = begun.switched()
+    assert (switched.serving, switched.beside) == (CHEST_FIRST, ANYTHING)
+    assert switched.beside_served
+    assert not switched.switch_when_filled
+    assert switched.switched().serving == ANYTHING
+
+
+def test_a_third_line_up_waits_until_the_second_is_retired() -> None:
+    begun = LineUps(ANYTHING).activated(ONLY_CHEST, switch_when_filled=True)
+    third = LineUp((RoutedEncoder(LATER),))
+    with pytest.raises(Rejected, match="retire"):
+        begun.activated(third, switch_when_filled=True)
+    assert begun.retired().activated(third, switch_when_filled=True).beside == third
+
+
+def test_what_is_searched_is_not_activated_again() -> None:
+    with pytest.raises(Rejected, match="already"):
+        LineUps(ANYTHING).activated(ANYTHING, switch_when_filled=True)
+    with pytest.raises(Rejected, match="activate"):
+        LineUps(ANYTHING).switched()
+
+
+@pytest.mark.parametrize(
+    "line_ups",
+    [
+        LineUps(ANYTHING),
+        LineUps(ANYTHING, CHEST_FIRST, switch_when_filled=True, configured=ANYTHING, beside_served=True),
+    ],
+)
+def test_what_the_ledger_keeps_is_read_back(line_ups: LineUps) -> None:
+    assert LineUps.from_json(line_ups.to_json()) == line_ups
+
+
+def test_holdings_are_read_back_and_those_of_earlier_releases_are_understood() -> None:
+    held = Holdings(frozenset({str(GREY), str(CHEST)}), frozenset({str(LATER)}))
+    assert Holdings.of(str(held)) == held
+    assert Holdings.of(None) == Holdings.of("") == Holdings()
+    assert Holdings.of("grey32@0123456789ab").made == {"grey32@0123456789ab"}
+    assert held.lack([EncoderVersion("other", "3" * 64, 2)])
+    assert not held.lack([GREY, LATER])
+    assert Holdings.of(str(held.without(str(GREY)))).made == {str(CHEST)}
