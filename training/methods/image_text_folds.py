@@ -1,0 +1,201 @@
+"""Image-text learning measured on cases it never saw: a run a fold, its vectors, and its figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evaluation.benchmark import Benchmark
+from evaluation.bootstrap import Interval, interval_over_subjects, paired_difference
+from evaluation.case_queries import BOTH, TEXTUAL, VISUAL, CaseQueries
+from evaluation.folds import Fold, grouped_folds, refuse_shared_subjects, subject_groups
+from evaluation.ranking import unit_vectors
+from evaluation.text_retrieval import recall_and_rank, text_retrieval
+from evaluation.vectors import ImageVectors
+from indexer.domain import Vector
+from inference.preprocess import preprocess
+from training.methods.image_text import FrozenVectors, train_image_text
+from training.methods.image_text_configuration import ImageTextConfiguration
+from training.methods.image_text_model import ImageTextModel
+
+VECTORS_NAME: Final = "vectors.npz"
+FIGURES_NAME: Final = "figures.json"
+_CHUNK: Final = 32
+_RELEVANCE: Final = ("modality+body_part", "finding", "view_or_sequence")
+_CASE_FIGURES: Final = ("P@1", "P@5", "P@10", "mAP@10")
+_TEXT_FIGURES: Final = ("R@1", "R@5", "R@10", "MRR")
+
+
+@dataclass(frozen=True, slots=True)
+class FoldVectors:
+    """What a fold's model answers for images it did not learn from, and for their texts.
+
+    Attributes:
+        benchmark: those images.
+        vectors: images and distinct captions.
+        query_text: float32 (n, d), of each image's caption, or of its case's report without one.
+        has_text: bool (n,).
+    """
+
+    benchmark: Benchmark
+    vectors: ImageVectors
+    query_text: Vector
+    has_text: NDArray[np.bool_]
+
+
+def folds_over_cases(benchmark: Benchmark, folds: int, seed: int) -> tuple[Fold, ...]:
+    """Folds of whole subjects, body parts spread evenly."""
+    strata = [f"{image.dataset}|{image.modality}|{image.body_part}" for image in benchmark.images]
+    return grouped_folds(subject_groups(benchmark), strata, folds, seed)
+
+
+def train_folds(
+    wanted: ImageTextConfiguration, benchmark: Benchmark, folder: Path, folds: int
+) -> list[FoldVectors]:
+    """A run a fold in `fold-0`, `fold-1` and so on, each with the vectors of its held-out part.
+
+    Raises:
+        BenchmarkError: there are fewer subjects than folds.
+        TrainingError: the data, the weights or a folder cannot be used.
+    """
+    frozen, found = FrozenVectors(), []
+    for number, fold in enumerate(folds_over_cases(benchmark, folds, wanted.settings.seed)):
+        training, held_out = benchmark.at(fold.training.tolist()), benchmark.at(fold.held_out.tolist())
+        refuse_shared_subjects(training, held_out)
+        run = folder / f"fold-{number}"
+        # A tokenizer learned in one fold must not be read with the vectors of another's.
+        shared = FrozenVectors(frozen.images) if wanted.vocabulary_size else frozen
+        model = train_image_text(wanted, training, run, shared, title=f"fold {number + 1} of {folds}")
+        found.append(held_out_vectors(model, wanted, held_out))
+        found[-1].vectors.write(run / VECTORS_NAME)
+    return found
+
+
+@torch.inference_mode()
+def held_out_vectors(
+    model: ImageTextModel, wanted: ImageTextConfiguration, benchmark: Benchmark
+) -> FoldVectors:
+    """Embed images, their distinct captions, and each image's own text, in the joint space."""
+    device = wanted.settings.device
+    images = [preprocess(benchmark.pixels(i), wanted.preprocessing) for i in range(len(benchmark))]
+    vectors = torch.cat(
+        [
+            model.image(torch.from_numpy(np.stack(images[start : start + _CHUNK])).to(device)).float().cpu()
+            for start in range(0, len(images), _CHUNK)
+        ]
+    ).numpy()
+    captions = tuple(sorted({image.caption for image in benchmark.images if image.caption}))
+    texts = [image.caption or image.report for image in benchmark.images]
+    distinct = sorted({*captions, *(text for text in texts if text)})
+    embedded = model.text.head(model.text.tower.embed(distinct).to(device)).float().cpu().numpy()
+    place = {text: row for row, text in enumerate(distinct)}
+    return FoldVectors(
+        benchmark=benchmark,
+        vectors=ImageVectors(
+            tuple(image.image for image in benchmark.images),
+            vectors,
+            captions,
+            embedded[[place[c] for c in captions]],
+        ),
+        query_text=embedded[[place.get(text, 0) for text in texts]],
+        has_text=np.array([bool(text) for text in texts]),
+    )
+
+
+def measure(folds: Sequence[FoldVectors], text_share: float = 0.5) -> dict[str, object]:
+    """Figures averaged over the folds, chance beside, intervals over subjects.
+
+    Returns:
+        `text`: text-to-image and image-to-text R@k and MRR with chance; `cases`: for each relevance the
+        figures of visual, textual and joined queries with the paired differences.
+    """
+    cases = {name: _cases(folds, name, text_share) for name in _RELEVANCE}
+    return {
+        "folds": len(folds),
+        "text_share": text_share,
+        "text": _texts(folds),
+        "cases": {name: figures for name, figures in cases.items() if figures},
+    }
+
+
+def write_figures(figures: Mapping[str, object], folder: Path) -> None:
+    """Write figures.json into the folder of the folds."""
+    (folder / FIGURES_NAME).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _texts(folds: Sequence[FoldVectors]) -> dict[str, dict[str, float]]:
+    rows: list[dict[str, float]] = []
+    for fold in folds:
+        captions, vectors = fold.vectors.caption, fold.vectors.caption_vector
+        if vectors is None or not captions:
+            continue
+        own = [image.caption for image in fold.benchmark.images]
+        found = text_retrieval(unit_vectors(fold.vectors.vector), own, captions, vectors)
+        row = {"captions": float(len(found.caption)), "images": float(len(found.image))}
+        for way, ahead, chance in (
+            ("text to image", found.text_to_image, found.chance_text_to_image),
+            ("image to text", found.image_to_text, found.chance_image_to_text),
+        ):
+            values = recall_and_rank(ahead)
+            row |= {f"{way} {name}": float(values[name].mean()) for name in _TEXT_FIGURES}
+            row |= {f"{way} {name} chance": chance[name] for name in _TEXT_FIGURES}
+        rows.append(row)
+    return {
+        name: {"mean": float(np.mean(v)), "lowest": float(np.min(v)), "highest": float(np.max(v))}
+        for name in (rows[0] if rows else ())
+        for v in [[row[name] for row in rows]]
+    }
+
+
+def _cases(folds: Sequence[FoldVectors], name: str, text_share: float) -> dict[str, object]:
+    """All folds' queries together, each against its own fold's gallery."""
+    values: dict[str, list[Mapping[str, NDArray[np.float64]]]] = {VISUAL: [], TEXTUAL: [], BOTH: []}
+    subjects: list[str] = []
+    for fold in folds:
+        asked = _queries(fold, name)
+        if asked is None:
+            continue
+        for kind, found in asked.measure(text_share).items():
+            values[kind].append(found)
+        subjects += asked.subject.tolist()
+    if not subjects:
+        return {}
+    joined = {
+        kind: {f: np.concatenate([v[f] for v in found]) for f in (*_CASE_FIGURES, "chance")}
+        for kind, found in values.items()
+    }
+    figures: dict[str, object] = {"queries": len(subjects), "chance": float(joined[BOTH]["chance"].mean())}
+    for kind, found in joined.items():
+        figures[kind] = {f: _numbers(interval_over_subjects(found[f], subjects)) for f in _CASE_FIGURES}
+    for kind in (VISUAL, TEXTUAL):
+        figures[f"{BOTH} above {kind}"] = {
+            f: _numbers(paired_difference(joined[BOTH][f], joined[kind][f], subjects)) for f in _CASE_FIGURES
+        }
+    return figures
+
+
+def _queries(fold: FoldVectors, name: str) -> CaseQueries | None:
+    """The images that have a text, and a label that another subject has too."""
+    labels = np.array([image.label(name) for image in fold.benchmark.images])
+    subjects = np.array([f"{image.dataset}/{image.subject}" for image in fold.benchmark.images])
+    owners: dict[str, set[str]] = {}
+    for label, subject in zip(labels.tolist(), subjects.tolist(), strict=True):
+        owners.setdefault(label, set()).add(subject)
+    kept = (
+        np.array([bool(label) and len(owners[label]) > 1 for label in labels.tolist()], dtype=np.bool_)
+        & fold.has_text
+    )
+    if len(set(subjects[kept].tolist())) < 2:
+        return None
+    return CaseQueries(fold.vectors.vector[kept], fold.query_text[kept], labels[kept], subjects[kept])
+
+
+def _numbers(interval: Interval) -> dict[str, float]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
