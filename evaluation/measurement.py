@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,29 @@ from numpy.typing import NDArray
 from evaluation.bootstrap import Interval, interval_over_subjects, paired_difference
 from evaluation.errors import BenchmarkError
 
+LABELS: Final = "labels"
+RELEVANCE: Final = "relevance"
+TEXT: Final = "text"
+CONCEPTS: Final = "concepts"
+IDENTITY: Final = "identity"
+CONSISTENCY: Final = "consistency"
+FAMILIES: Final = (LABELS, RELEVANCE, TEXT, CONCEPTS, IDENTITY, CONSISTENCY)
+HEADLINES: Final = {
+    LABELS: ("P@10",),
+    RELEVANCE: ("nDCG@10",),
+    TEXT: ("t2i_R@10", "i2t_R@10"),
+    CONCEPTS: ("CUI@5",),
+    IDENTITY: ("P@1",),
+    CONSISTENCY: ("cosine", "overlap@10", "P@10 change"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """The values of a measure.
 
     Attributes:
+        family: what kind of task it is, one of FAMILIES.
         task: what is asked: a data set with a label, or with a relevance.
         measure: P@10, nDCG@10, …
         values: float64 (n,), one a query; their mean is the figure.
@@ -24,6 +42,7 @@ class Measurement:
         chance: what a random ranking is expected to get; None where that has no meaning.
     """
 
+    family: str
     task: str
     measure: str
     values: NDArray[np.float64]
@@ -46,6 +65,7 @@ class Comparison:
     """One figure of an encoder, beside chance and the same figure of others.
 
     Attributes:
+        family: see Measurement.
         task: see Measurement.
         measure: see Measurement.
         queries: how many.
@@ -56,6 +76,7 @@ class Comparison:
         gains: how far the encoder is above each of them, paired by query.
     """
 
+    family: str
     task: str
     measure: str
     queries: int
@@ -64,6 +85,11 @@ class Comparison:
     encoder: Interval
     baselines: Mapping[str, Interval]
     gains: Mapping[str, Interval]
+
+    @property
+    def is_headline(self) -> bool:
+        """Whether it is the measure of its family that is quoted first."""
+        return self.measure in HEADLINES[self.family]
 
 
 def compare(
@@ -87,6 +113,7 @@ def _comparison(own: Measurement, tables: Mapping[str, Mapping[tuple[str, str], 
         if other.subjects != own.subjects:
             raise BenchmarkError(f"{name} and the encoder measured {own.task} on other queries.")
     return Comparison(
+        family=own.family,
         task=own.task,
         measure=own.measure,
         queries=len(own.values),

@@ -14,7 +14,7 @@ from evaluation.concepts import Concepts, concept_overlap
 from evaluation.errors import BenchmarkError
 from evaluation.fourier_descriptor import ShapeSimilarity
 from evaluation.identity import identify
-from evaluation.measurement import Measurement
+from evaluation.measurement import CONCEPTS, IDENTITY, LABELS, RELEVANCE, TEXT, Measurement
 from evaluation.ranking import CHANCE, Labelled, Names, retrieval_by_label, unit_vectors
 from evaluation.relevance import GreyHistograms, MaskOverlap, Relevance, ndcg
 from evaluation.tasks import LabelTask, datasets, identity_datasets, label_tasks, lesion_datasets, of_dataset
@@ -73,7 +73,7 @@ class Scorer:
             chance = float(values.pop(CHANCE).mean())
             for name, column in values.items():
                 expected = chance if name.startswith("P@") else None
-                yield Measurement(task.name, name, column, self._subjects(task.index), expected)
+                yield Measurement(LABELS, task.name, name, column, self._subjects(task.index), expected)
 
     def _by_lesion(self, vector: Vector) -> Iterator[Measurement]:
         for dataset, index in lesion_datasets(self.benchmark):
@@ -101,7 +101,7 @@ class Scorer:
         for name, column in values.items():
             if name.startswith("nDCG"):
                 chance = float(values[name.replace("nDCG", CHANCE)].mean())
-                yield Measurement(task, name, column, self._subjects(index[kept]), chance)
+                yield Measurement(RELEVANCE, task, name, column, self._subjects(index[kept]), chance)
 
     def _by_caption(self, vector: Vector, vectors: ImageVectors) -> Iterator[Measurement]:
         if vectors.caption_vector is None:
@@ -120,7 +120,7 @@ class Scorer:
                 for name, column in recall_and_rank(ahead).items():
                     task = f"{dataset} image<->caption"
                     who = self._subjects(subjects)
-                    yield Measurement(task, f"{direction}_{name}", column, who, chance[name])
+                    yield Measurement(TEXT, task, f"{direction}_{name}", column, who, chance[name])
 
     def _by_concepts(self, vector: Vector) -> Iterator[Measurement]:
         for dataset in datasets(self.benchmark):
@@ -134,15 +134,17 @@ class Scorer:
             values = concept_overlap(vector[index], known, subject)
             chance = float(values.pop(CHANCE).mean())
             for name, column in values.items():
-                yield Measurement(f"{dataset} concepts", name, column, self._subjects(index), chance)
+                yield Measurement(
+                    CONCEPTS, f"{dataset} concepts", name, column, self._subjects(index), chance
+                )
 
     def _by_identity(self, vector: Vector) -> Iterator[Measurement]:
         for dataset, index in identity_datasets(self.benchmark):
             series = np.array([self.benchmark.images[i].series for i in index])
             found = identify(vector[index], self._subject[index], series)
             who, task = self._subjects(index[found.query]), f"{dataset} same patient, other series"
-            yield Measurement(task, "P@1", found.precision_at_1, who, float(found.chance.mean()))
-            yield Measurement(task, "mAP@R", found.average_precision_at_r, who)
+            yield Measurement(IDENTITY, task, "P@1", found.precision_at_1, who, float(found.chance.mean()))
+            yield Measurement(IDENTITY, task, "mAP@R", found.average_precision_at_r, who)
 
     @cached_property
     def _relevances(self) -> dict[str, dict[str, Relevance]]:
