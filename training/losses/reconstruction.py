@@ -25,5 +25,5 @@ def reconstruction(drawn: Tensor, pictures: Tensor) -> Tensor:
         a > b for a, b in zip(drawn.shape[2:], pictures.shape[2:], strict=True)
     ):
         raise TrainingError(f"{tuple(drawn.shape)} was drawn of pictures {tuple(pictures.shape)}.")
-    wanted = functional.adaptive_avg_pool2d(pictures.float(), drawn.shape[2:])
+    wanted = functional.adaptive_avg_pool2d(pictures.float(), (drawn.shape[2], drawn.shape[3]))
     return functional.mse_loss(drawn.float(), wanted)
