@@ -10,7 +10,7 @@ from training.losses.dirichlet import dirichlet_prior, disagreement, mean_assign
 
 def test_the_prior_is_the_dirichlet_density_up_to_a_factor_and_a_constant() -> None:
     shares = Dirichlet(torch.ones(5)).sample((2,))
-    exact = Dirichlet(torch.full((5,), 3.0)).log_prob(shares)
+    exact = Dirichlet(torch.full((5,), 3.0)).log_prob(shares)  # type: ignore[no-untyped-call]
     ours = torch.stack([dirichlet_prior(share, 3.0) for share in shares])
     torch.testing.assert_close((exact[0] - exact[1]) / -5, ours[0] - ours[1], rtol=1e-3, atol=1e-5)
 

@@ -98,7 +98,8 @@ def _drawn(organ: str, rng: np.random.Generator) -> NDArray[np.float64]:
         "gallbladder": (np.maximum(abs(y - a), abs(x - b)) > 0.3) * 0.9,
         "bladder": (np.sin((x + a) * 40) > 0) * 0.8,
     }[organ]
-    return np.clip(drawn * rng.uniform(0.8, 1.0) + rng.normal(0, 0.04, drawn.shape), 0, 1)
+    noisy = np.clip(drawn * rng.uniform(0.8, 1.0) + rng.normal(0, 0.04, drawn.shape), 0, 1)
+    return np.asarray(noisy, dtype=np.float64)
 
 
 def _image(picture: NDArray[np.float64], study: str, series: str, patient: str, number: int) -> Dataset:
