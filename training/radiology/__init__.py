@@ -1,0 +1,1 @@
+"""The recipe of the default encoder: a frozen trunk, a distilled general branch, a branch for findings."""
