@@ -194,6 +194,8 @@ def learn_clusters(images: Tensor, settings: ClusterSettings, run: RunFolder) ->
         TrainingError: too few images, another configuration in the folder, or the weights cannot be read.
     """
     run.open(settings)
+    if run.model.exists():
+        return probabilities(load_network(run), images, settings.fit.device)
     method = ClusterMethod(settings, images)
     fit(method, run, settings.fit, title="clusters")
     return probabilities(method.network, images, settings.fit.device)
