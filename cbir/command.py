@@ -31,6 +31,7 @@ from cbir.inference_process import work
 from cbir.patient_key import rotate_patient_key
 from cbir.serve import serve
 from cbir.tables import encoders_as_json, print_encoders, print_matches, print_series, print_status
+from cbir.train import app as training
 from indexer.errors import CbirError, Rejected
 from inference.encoder import check_runtime
 from inference.worker import now_utc
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 
 app.add_typer(encoders, name="encoders")
+app.add_typer(training, name="train")
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 

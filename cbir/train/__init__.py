@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Train an encoder; a run that was cut off goes on.")
+from cbir.train.image_text import image_text
+from cbir.train.joint_sequences import joint_sequences
+from cbir.train.noisy_labels import noisy_labels
+from cbir.train.pairs import pairs
+from cbir.train.radiology_small import radiology_small
+from cbir.train.sequences import sequences
 
-from cbir.train.noisy_labels import noisy_labels  # noqa: E402
-from cbir.train.pairs import pairs  # noqa: E402 - the application comes first
-
-app.command("noisy-labels")(noisy_labels)
-app.command("pairs")(pairs)
-
-from cbir.train.joint_sequences import joint_sequences  # noqa: E402 - the application comes first
-from cbir.train.sequences import sequences  # noqa: E402 - the application comes first
-
+app = typer.Typer(help="Train an encoder; a run that was cut off goes on.", no_args_is_help=True)
+app.command("radiology-small")(radiology_small)
+app.command("image-text")(image_text)
 app.command("sequences")(sequences)
 app.command("joint-sequences")(joint_sequences)
+app.command("pairs")(pairs)
+app.command("noisy-labels")(noisy_labels)
