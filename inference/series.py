@@ -206,7 +206,9 @@ def _refused(stored: StoredSeries, holdings: str, refused: Rejected) -> Skipped 
     """Another encoder may judge otherwise, so what is skipped names the one that skipped it."""
     listed = stored.listed
     if not isinstance(refused, Unsupported):
-        return Failed(refused.reason, str(refused), listed.reference, listed.modality, listed.revision)
+        return Failed(
+            refused.reason, str(refused), listed.reference, listed.modality, listed.revision, forgotten=True
+        )
     return _skipped(stored, holdings, refused)
 
 

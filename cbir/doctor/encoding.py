@@ -13,11 +13,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from cbir.doctor.finding import Finding, ok, problem, warning
 from cbir.settings import Settings
 from indexer.errors import CbirError
-from inference.card import load_card
 from inference.decoders import Decoders
 from inference.encoder import OnnxEncoder, check_runtime
 from inference.frames import render
 from inference.limits import Limits
+from inference.registry import Registry
 
 GPU_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"))
 GPU_PROVIDERS = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider"})
@@ -32,17 +32,18 @@ def examine_encoding(settings: Settings) -> Iterator[Finding]:
     except CbirError as error:
         yield problem("runtime", "ONNX Runtime cannot be used.", str(error))
         return
-    yield from _examine_encoder(settings)
+    for name in settings.encoder_names:
+        yield from _examine_encoder(settings, name)
     yield _examine_decoders(settings)
 
 
-def _examine_encoder(settings: Settings) -> Iterator[Finding]:
-    folder = settings.encoders_dir / settings.encoder
+def _examine_encoder(settings: Settings, name: str) -> Iterator[Finding]:
+    registry = Registry(settings.encoders_dir, settings.non_commercial_encoders)
     try:
-        card = load_card(folder)
-        encoder = OnnxEncoder(folder, settings.providers, settings.threads)
+        card = registry.card(name)
+        encoder = OnnxEncoder(settings.encoders_dir / name, settings.providers, settings.threads)
     except CbirError as error:
-        yield problem("encoder", f"The encoder {settings.encoder} cannot be used.", str(error))
+        yield problem("encoder", f"The encoder {name} cannot be used.", str(error))
         return
     yield ok("encoder", f"{card.encoder_version}: its card, its file and its parity vector agree.")
     used = encoder.providers[0] if encoder.providers else "none"

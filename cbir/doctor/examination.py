@@ -13,7 +13,13 @@ from cbir.doctor.encoding import examine_encoding
 from cbir.doctor.finding import Finding, Level, ok, problem
 from cbir.doctor.orthanc import examine_orthanc
 from cbir.doctor.service import examine_service, is_serving
-from cbir.doctor.storage import DiskLimits, examine_data_directory, examine_ledger, examine_vectors
+from cbir.doctor.storage import (
+    DiskLimits,
+    examine_data_directory,
+    examine_ledger,
+    examine_line_ups,
+    examine_vectors,
+)
 from cbir.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,6 +43,7 @@ def examine(settings: Settings, limits: DiskLimits | None = None) -> Iterator[Fi
         ("encoder", lambda: examine_encoding(settings)),
         ("data_directory", lambda: examine_data_directory(settings, limits or DiskLimits())),
         ("ledger", lambda: [examine_ledger(settings)]),
+        ("line_up", lambda: examine_line_ups(settings)),
         ("vector_index", lambda: examine_vectors(settings)),
     )
     for name, check in checks:

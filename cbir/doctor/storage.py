@@ -12,13 +12,16 @@ from pathlib import Path
 import httpx
 from sqlalchemy import make_url
 
-from cbir.doctor.finding import Finding, ok, problem, warning
+from cbir.doctor.finding import Finding, Level, ok, problem, warning
 from cbir.engine_process import Endpoint, vector_endpoint
 from cbir.settings import Settings
 from indexer.adapters.qdrant.index import collection_of
+from indexer.domain import EncoderVersion
 from indexer.errors import CbirError
+from indexer.ledger import Ledger, RememberedLineUps
 from indexer.ledger.migration import Schema, schema_at
-from inference.card import load_card
+from indexer.line_up import LineUps
+from inference.registry import Registry
 
 WAIT_S = 10.0
 GIB = 2**30
@@ -64,6 +67,35 @@ def examine_ledger(settings: Settings) -> Finding:
     except CbirError as error:
         return problem("ledger", "The ledger cannot be used.", str(error))
     return _schema(schema)
+
+
+def examine_line_ups(settings: Settings) -> Iterator[Finding]:
+    """Whether every encoder whose vectors are searched, or filled, is at hand."""
+    line_ups = remembered_line_ups(settings)
+    if line_ups is None:
+        return
+    registry = Registry(settings.encoders_dir, settings.non_commercial_encoders)
+    for version in line_ups.versions:
+        beside = version in line_ups.only_beside
+        try:
+            registry.folder_of(version)
+        except CbirError as error:
+            said = f"{version} is {'filled beside' if beside else 'searched'} and cannot be used."
+            yield warning("line_up", said, str(error)) if beside else problem("line_up", said, str(error))
+        else:
+            yield ok("line_up", f"{version} is {'filled beside' if beside else 'searched'}.")
+
+
+def remembered_line_ups(settings: Settings) -> LineUps | None:
+    """The line-ups of a ledger that is there and up to date; nothing is changed."""
+    if examine_ledger(settings).level is not Level.OK:
+        return None
+    with Ledger.open(settings.resolved_database_url) as ledger:
+        return RememberedLineUps(ledger, _none_to_begin_with).peek()
+
+
+def _none_to_begin_with() -> LineUps:
+    raise AssertionError("who only looks begins nothing")
 
 
 def examine_vectors(settings: Settings) -> Iterator[Finding]:
@@ -145,7 +177,7 @@ def _vectors(settings: Settings, endpoint: Endpoint) -> Iterator[Finding]:
     ) as client:
         root = client.get("/").raise_for_status().json()
         yield _index_version(str(root.get("version", "")), embedded=not settings.qdrant_url)
-        yield _collection(client, settings)
+        yield from _collections(client, settings)
 
 
 def _index_version(version: str, *, embedded: bool) -> Finding:
@@ -159,11 +191,29 @@ def _index_version(version: str, *, embedded: bool) -> Finding:
     return ok("vector_index", f"{name} answers and speaks the protocol of Qdrant {version}.")
 
 
-def _collection(client: httpx.Client, settings: Settings) -> Finding:
+def _collections(client: httpx.Client, settings: Settings) -> Iterator[Finding]:
     try:
-        version = load_card(settings.encoders_dir / settings.encoder).encoder_version
+        versions = _in_use(settings)
     except CbirError:
-        return warning("vectors", "The encoder is broken: its vectors were not looked for.", "See `encoder`.")
+        yield warning("vectors", "The encoder is broken: its vectors were not looked for.", "See `encoder`.")
+        return
+    for version in versions:
+        yield _collection(client, version)
+
+
+def _in_use(settings: Settings) -> tuple[EncoderVersion, ...]:
+    """The encoders of the remembered line-ups; those of the settings where none are remembered."""
+    line_ups = remembered_line_ups(settings)
+    if line_ups is not None:
+        return line_ups.versions
+    return (
+        Registry(settings.encoders_dir, settings.non_commercial_encoders)
+        .line_up(settings.encoder_names)
+        .versions
+    )
+
+
+def _collection(client: httpx.Client, version: EncoderVersion) -> Finding:
     answer = client.get(f"/collections/{collection_of(version)}")
     if answer.status_code == httpx.codes.NOT_FOUND:
         return warning(

@@ -143,7 +143,11 @@ def _learned(outcome: Outcome) -> dict[str, Any]:
         case Gone():
             return {"revision": None, "fingerprint": None, "encoder": None}
         case Failed():
-            return _named(outcome.reference) | ({"modality": outcome.modality} if outcome.modality else {})
+            return {
+                **_named(outcome.reference),
+                **({"modality": outcome.modality} if outcome.modality else {}),
+                **({"encoder": None} if outcome.forgotten else {}),
+            }
         case TryAgain():
             return {}
 

@@ -159,7 +159,9 @@ class Ledger:
         modality: Sequence[str] = (),
         body_part_examined: Sequence[str] = (),
     ) -> Page[StudyRow]:
-        """Studies with an indexed series that passes the filters, newest first, unknown dates last.
+        """Studies with a series that passes the filters and can be found, newest first, unknown dates last.
+
+        A series that is looked at again, its vectors still there, can be found meanwhile.
 
         Raises Rejected for a bad cursor.
         """

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Select,
     and_,
     exists,
     func,
@@ -19,16 +20,18 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
 )
 
 from indexer.errors import Rejected
 from indexer.ledger.cursor import checked_limit, from_cursor, to_cursor
 from indexer.ledger.schema import MEMORY, SERIES, AnyRow
 from indexer.ledger.values import Holders, KnownSeries, Page, SeriesRow, State, StudyRow
-from indexer.line_up import Holdings
+from indexer.line_up import REFUSED, Holdings
 
 ROWS: Final = "rows"
 STUDIES: Final = "studies"
+_OPEN: Final = (State.WAITING, State.LEASED)
 _SHOWN: Final = tuple(SERIES.c[name] for name in SeriesRow.__dataclass_fields__)
 _KNOWN: Final = (SERIES.c.archive_id, SERIES.c.revision, SERIES.c.state, SERIES.c.encoder, SERIES.c.archive)
 
@@ -96,27 +99,40 @@ def page_of_studies(
     modality: Sequence[str],
     body_part_examined: Sequence[str],
 ) -> Page[StudyRow]:
-    """Studies that have indexed series which pass the filters, newest first.
+    """Studies that have searchable series which pass the filters, newest first.
 
-    The series of one study should agree on its date; where they do not, the latest counts.
+    The series of one study should agree on its date; where they do not, the latest counts. Each state
+    is read by itself, in the order of its index, and the first of each are merged.
     """
+    limit = checked_limit(limit)
+    first = [
+        select(_studies_in(state, limit + 1, cursor, modality, body_part_examined).subquery(state.value))
+        for state in (State.INDEXED, *_OPEN)
+    ]
+    merged = union(*first).subquery("merged")
+    wanted = select(merged).order_by(merged.c.study_date.desc(), merged.c.study_instance_uid)
+    found = connection.execute(wanted.limit(limit + 1)).all()
+    more = len(found) > limit
+    rows = tuple(_study_rows(connection, found[:limit]))
+    return Page(rows, _study_cursor(found[limit - 1]) if more else None)
+
+
+def _studies_in(
+    state: State, limit: int, cursor: str | None, modality: Sequence[str], body_part_examined: Sequence[str]
+) -> Select[Any]:
     listed = SERIES.alias("listed")
     wanted = (
         select(listed.c.study_date, listed.c.study_instance_uid)
         .distinct()
         .where(
+            listed.c.state == state,
             _passes(listed, modality, body_part_examined),
             not_(_has_later(listed, modality, body_part_examined)),
         )
         .order_by(listed.c.study_date.desc(), listed.c.study_instance_uid)
-        .limit(checked_limit(limit) + 1)
+        .limit(limit)
     )
-    if cursor is not None:
-        wanted = wanted.where(_after_study(listed, cursor))
-    found = connection.execute(wanted).all()
-    more = len(found) > limit
-    rows = tuple(_study_rows(connection, found[:limit]))
-    return Page(rows, _study_cursor(found[limit - 1]) if more else None)
+    return wanted if cursor is None else wanted.where(_after_study(listed, cursor))
 
 
 def known_after(connection: Connection, archive: str, after: str, limit: int) -> list[KnownSeries]:
@@ -164,10 +180,17 @@ def _series_row(row: AnyRow) -> SeriesRow:
     return SeriesRow(**row._mapping)
 
 
+def _is_searchable(series: FromClause) -> ColumnElement[bool]:
+    """Indexed, or looked at again while its vectors are still there: another encoder may be on its way."""
+    held = and_(series.c.encoder.is_not(None), series.c.encoder != "")
+    made = and_(held, not_(series.c.encoder.startswith(REFUSED, autoescape=True)))
+    return or_(series.c.state == State.INDEXED, and_(series.c.state.in_(_OPEN), made))
+
+
 def _passes(
     series: FromClause, modality: Sequence[str], body_part_examined: Sequence[str]
 ) -> ColumnElement[bool]:
-    passing = [series.c.state == State.INDEXED, series.c.study_instance_uid != ""]
+    passing = [_is_searchable(series), series.c.study_instance_uid != ""]
     if modality:
         passing.append(series.c.modality.in_(modality))
     if body_part_examined:
@@ -201,11 +224,11 @@ def _study_cursor(row: AnyRow) -> str:
 
 
 def _study_rows(connection: Connection, found: Sequence[AnyRow]) -> Iterator[StudyRow]:
-    """With all indexed series of each study, those that the filters left out as well."""
+    """With all searchable series of each study, those that the filters left out as well."""
     order = [row.study_instance_uid for row in found]
     series = connection.execute(
         select(*_SHOWN)
-        .where(SERIES.c.study_instance_uid.in_(order), SERIES.c.state == State.INDEXED)
+        .where(SERIES.c.study_instance_uid.in_(order), _is_searchable(SERIES))
         .order_by(SERIES.c.study_instance_uid, SERIES.c.archive_id)
     )
     grouped = {

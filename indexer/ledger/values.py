@@ -117,7 +117,8 @@ class Gone:
 class Failed:
     """Trying again cannot help; it stays so until the series changes or a person retries it.
 
-    `reference`, `modality` and `revision` are named where the archive told them.
+    `reference`, `modality` and `revision` are named where the archive told them; `forgotten` says that
+    no vectors of it are left.
     """
 
     reason: str
@@ -125,6 +126,7 @@ class Failed:
     reference: SeriesReference | None = None
     modality: str = ""
     revision: str | None = None
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)

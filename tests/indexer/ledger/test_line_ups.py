@@ -12,7 +12,7 @@ import pytest
 
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
 from indexer.errors import LedgerUnavailable, Rejected
-from indexer.ledger import Indexed, Ledger, Notice, Priority, RememberedLineUps, State
+from indexer.ledger import Failed, Indexed, Ledger, Notice, Priority, RememberedLineUps, State
 from indexer.ledger.line_ups import KNOWN_FOR_S
 from indexer.line_up import LineUp, LineUps, RoutedEncoder
 
@@ -144,3 +144,23 @@ def test_an_encoder_whose_vectors_are_deleted_is_forgotten_everywhere(ledger: Le
         "b": str(NEW),
         "c": str(NEW),
     }
+
+
+def test_a_study_that_waits_for_another_encoder_is_still_listed(ledger: Ledger) -> None:
+    finish(ledger, "a", str(OLD))
+    ledger.notice([Notice("a", "orthanc", Priority.BACKFILL)], NOW)
+    ledger.notice(
+        [Notice("new", "orthanc", Priority.CHANGED, reference=SeriesReference("2", "3", "new"))], NOW
+    )
+    assert [study.study_instance_uid for study in ledger.studies().rows] == ["1"]
+    ledger.lease("worker", 2, 60.0, NOW)
+    assert [study.archive_ids for study in ledger.studies().rows] == [("a",)]
+
+
+def test_a_study_whose_vectors_are_gone_is_not_listed_while_it_is_tried_again(ledger: Ledger) -> None:
+    finish(ledger, "a", str(OLD))
+    ledger.notice([Notice("a", "orthanc", Priority.CHANGED)], NOW)
+    (lease,) = ledger.lease("worker", 1, 60.0, NOW)
+    assert ledger.finish(lease, "worker", Failed("bad", "Bad.", forgotten=True), NOW)
+    ledger.retry(now=NOW)
+    assert ledger.studies().rows == ()

@@ -116,11 +116,14 @@ def test_filters_choose_studies_and_still_show_all_their_series(ledger: Ledger) 
     assert ledger.studies(modality=("US",)).rows == ()
 
 
-def test_only_indexed_series_are_listed_as_studies(ledger: Ledger) -> None:
+def test_only_series_that_can_be_found_are_listed_as_studies(ledger: Ledger) -> None:
+    """One that is looked at again has its vectors still; one that is looked at first has none yet."""
     index(ledger, "a", "1")
     index(ledger, "b", "2")
     ledger.notice([Notice("b", "orthanc", Priority.CHANGED)], NOW)
-    assert all_studies(ledger, 10) == ["1"]
+    first = Notice("c", "orthanc", Priority.CHANGED, reference=SeriesReference("3", "3.1", "c"))
+    ledger.notice([first], NOW)
+    assert all_studies(ledger, 10) == ["1", "2"]
 
 
 def test_pages_of_studies_stay_in_step_while_studies_come(ledger: Ledger) -> None:
