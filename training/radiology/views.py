@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -23,6 +24,8 @@ TRUNK_STRIDE: Final = 16
 _WHITE: Final = 255.0
 _BATCH: Final = 64
 _PREPARING: Final = 3
+_AHEAD: Final = 6
+"""Batches that may wait to be embedded: 40 MB each."""
 
 Image = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -57,16 +60,14 @@ def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> Image:
     Returns:
         float32 (side, side, 3) in [0, 1].
     """
-    moved = cv2.warpAffine(image, _placement(rng), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
-    pixels = np.asarray(moved, dtype=np.float32) / np.float32(_WHITE)
-    pixels = pixels ** np.float32(np.exp(rng.uniform(-0.35, 0.35)))
-    pixels = pixels * np.float32(rng.uniform(0.8, 1.2)) + np.float32(rng.uniform(-0.06, 0.06))
-    pixels = _degraded(pixels, rng)
+    planes = image if _is_coloured(image) else image[..., :1]
+    moved = cv2.warpAffine(planes, _placement(rng), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    pixels = _degraded(_brightness(rng)[moved].reshape(planes.shape), rng)
     if rng.random() < 0.25:
         rows, columns = rng.integers(20, 70, 2)
         top, left = rng.integers(0, SIDE - rows), rng.integers(0, SIDE - columns)
         pixels[top : top + rows, left : left + columns] = pixels.mean()
-    return np.asarray(np.clip(pixels, 0.0, 1.0), dtype=np.float32)
+    return np.broadcast_to(np.clip(pixels, 0.0, 1.0), image.shape)
 
 
 def trunk_views(
@@ -88,12 +89,14 @@ def trunk_views(
     out = torch.empty(1 + views, len(images), TRUNK_CHANNELS, side, side, dtype=torch.bfloat16)
     jobs = [(view, start) for view in range(1 + views) for start in range(0, len(images), _BATCH)]
 
-    def prepared(job: tuple[int, int]) -> Tensor:
-        view, start = job
+    def prepared(view: int, start: int) -> Tensor:
         return model_inputs(np.stack(list(_views(images, view, start, seed))))
 
     with ThreadPoolExecutor(_PREPARING) as pool, torch.inference_mode():
-        for (view, start), inputs in zip(jobs, pool.map(prepared, jobs), strict=True):
+        ahead = deque(pool.submit(prepared, *job) for job in jobs[:_AHEAD])
+        for number, (view, start) in enumerate(jobs):
+            inputs = ahead.popleft().result()
+            ahead.extend(pool.submit(prepared, *job) for job in jobs[number + _AHEAD : number + _AHEAD + 1])
             with torch.autocast("cpu", torch.bfloat16):
                 out[view, start : start + _BATCH] = trunk(inputs)
             progress(view * len(images) + start + len(inputs), (1 + views) * len(images))
@@ -125,15 +128,28 @@ def _placement(rng: np.random.Generator) -> NDArray[np.float64]:
     return matrix
 
 
+def _is_coloured(image: NDArray[np.uint8]) -> bool:
+    return bool((image[..., 0] != image[..., 1]).any() or (image[..., 1] != image[..., 2]).any())
+
+
+def _brightness(rng: np.random.Generator) -> Image:
+    """(256,) what each grey becomes: another gamma, gain and offset."""
+    greys = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.35, 0.35))
+    return np.asarray(greys * rng.uniform(0.8, 1.2) + rng.uniform(-0.06, 0.06), dtype=np.float32)
+
+
 def _degraded(pixels: Image, rng: np.random.Generator) -> Image:
+    """The same (side, side, channels), sometimes less sharp or noisy."""
     drawn = rng.random()
     if drawn < 0.2:
-        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.5, 1.8)), dtype=np.float32)
+        blurred = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.5, 1.8))
+        return np.asarray(blurred, dtype=np.float32).reshape(pixels.shape)
     if drawn < 0.5:
         small = int(rng.integers(56, 160))
         shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(shrunk, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+        grown = cv2.resize(shrunk, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(grown, dtype=np.float32).reshape(pixels.shape)
     if drawn < 0.65:
-        noise = rng.normal(0, rng.uniform(0.01, 0.05), (SIDE, SIDE, 1))
-        return np.asarray(pixels + noise.astype(np.float32))
+        noise = rng.standard_normal((SIDE, SIDE, 1), dtype=np.float32)
+        return pixels + np.float32(rng.uniform(0.01, 0.05)) * noise
     return pixels

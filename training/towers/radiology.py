@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from training.towers.mobilenet import MobileNetV2, load_weights
 
-TRUNK_BLOCKS: Final = 8
+TRUNK_BLOCKS: Final = 10
 TRUNK_CHANNELS: Final = 64
 GENERAL_DIMENSION: Final = 256
 FINDINGS_DIMENSION: Final = 128
@@ -20,7 +20,7 @@ _SMALLEST: Final = 1e-6
 
 
 class Trunk(nn.Sequential):
-    """The first half of MobileNetV2, frozen: (n, 3, h, w) to (n, 64, h / 16, w / 16)."""
+    """The first blocks of MobileNetV2, frozen: (n, 3, h, w) to (n, 64, h / 16, w / 16)."""
 
     def __init__(self, mobile: MobileNetV2) -> None:
         super().__init__(mobile.stem, mobile.blocks[:TRUNK_BLOCKS])
@@ -28,11 +28,11 @@ class Trunk(nn.Sequential):
 
 
 class GeneralBranch(nn.Module):
-    """The second half of MobileNetV2 and a linear map: what an image shows, whatever was found in it."""
+    """The last blocks of MobileNetV2 and a linear map: what an image shows, whatever was found in it."""
 
     def __init__(self, mobile: MobileNetV2) -> None:
         super().__init__()
-        self.layers = copy.deepcopy(nn.Sequential(*_second_half(mobile), mobile.head))
+        self.layers = copy.deepcopy(nn.Sequential(*_last_blocks(mobile), mobile.head))
         self.project = nn.Conv2d(MobileNetV2.dimension, GENERAL_DIMENSION, 1)
 
     def features(self, trunk: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class GeneralBranch(nn.Module):
 
 
 class FindingsBranch(nn.Module):
-    """The second half of MobileNetV2 without its widest layer, a linear map, and a gate.
+    """The last blocks of MobileNetV2 without its widest layer, a linear map, and a gate.
 
     The gate says whether an image is of a kind whose findings were learned; elsewhere this branch knows
     nothing, and should not be heard.
@@ -55,7 +55,7 @@ class FindingsBranch(nn.Module):
 
     def __init__(self, mobile: MobileNetV2) -> None:
         super().__init__()
-        self.layers = copy.deepcopy(nn.Sequential(*_second_half(mobile)))
+        self.layers = copy.deepcopy(nn.Sequential(*_last_blocks(mobile)))
         self.project = nn.Conv2d(_FINDINGS_CHANNELS, FINDINGS_DIMENSION, 1)
         self.gate = nn.Linear(_FINDINGS_CHANNELS, 1)
 
@@ -123,7 +123,7 @@ def freeze_statistics(module: nn.Module) -> None:
             part.eval()
 
 
-def _second_half(mobile: MobileNetV2) -> list[nn.Module]:
+def _last_blocks(mobile: MobileNetV2) -> list[nn.Module]:
     return list(mobile.blocks)[TRUNK_BLOCKS:]
 
 
