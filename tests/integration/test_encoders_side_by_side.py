@@ -148,12 +148,12 @@ class Asking:
     def _ask(self) -> None:
         while not self._stop.wait(0.05):
             try:
-                answer = self.ward.ask(self.study)
+                answer, listed = self.ward.ask(self.study), self.listed()
             except httpx.HTTPError as error:
                 self.faults.append(repr(error))
                 continue
             self.encoders.append(answer["encoder"]["name"])
-            if self.listed() < self.least:
+            if listed < self.least:
                 self.faults.append("a study is not listed while it can be found")
             if len(answer["matches"]) < self.least:
                 self.faults.append(f"{len(answer['matches'])} matches by {self.encoders[-1]}")

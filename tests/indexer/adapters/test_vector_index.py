@@ -472,3 +472,18 @@ def test_a_large_study_is_stored_in_several_requests(index: VectorIndex) -> None
         ]
     )
     assert len(list(index.archive_ids(wide))) == 10
+
+
+def test_a_dropped_encoder_leaves_the_others_and_can_be_begun_anew(kind: str, index: VectorIndex) -> None:
+    index.prepare(OTHER_ENCODER)
+    index.upsert([series("1"), series("2", encoder=OTHER_ENCODER)])
+    index.activate(OTHER_ENCODER)
+    index.activate(ENCODER)
+    index.drop(OTHER_ENCODER)
+    index.drop(OTHER_ENCODER)
+    assert list(index.archive_ids(ENCODER)) == [series("1").reference.archive_id]
+    if kind != "memory":  # which raises a bare ValueError, as above
+        with pytest.raises(VectorIndexUnavailable):
+            index.upsert([series("2", encoder=OTHER_ENCODER)])
+    index.prepare(OTHER_ENCODER)
+    assert list(index.archive_ids(OTHER_ENCODER)) == []

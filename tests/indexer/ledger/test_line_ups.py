@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -44,17 +42,6 @@ class SilentLedger(Ledger):
         return super().recall(key)
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-
-
-@pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    with Ledger.open(url) as ledger:
-        yield ledger
-
-
 def activated(line_ups: LineUps) -> LineUps:
     return line_ups.activated(SECOND, switch_when_filled=True)
 
@@ -68,19 +55,19 @@ def test_nothing_is_begun_by_who_only_looks(ledger: Ledger) -> None:
     assert RememberedLineUps(ledger, lambda: FIRST).peek() is None
 
 
-def test_another_process_sees_a_change_within_seconds(ledger: Ledger, url: str) -> None:
+def test_another_process_sees_a_change_within_seconds(ledger: Ledger, database_url: str) -> None:
     clock = Clock()
     here = RememberedLineUps(ledger, lambda: FIRST, clock)
     assert here().beside is None
-    with Ledger.open(url) as other:
+    with Ledger.open(database_url) as other:
         RememberedLineUps(other, lambda: FIRST).change(activated)
     clock.now_s = KNOWN_FOR_S + 0.1
     assert here().beside == SECOND
 
 
-def test_an_outage_of_the_ledger_leaves_the_last_line_ups_standing(url: str) -> None:
+def test_an_outage_of_the_ledger_leaves_the_last_line_ups_standing(database_url: str) -> None:
     clock = Clock()
-    with SilentLedger.open(url) as ledger:
+    with SilentLedger.open(database_url) as ledger:
         assert isinstance(ledger, SilentLedger)
         line_ups = RememberedLineUps(ledger, lambda: FIRST, clock)
         line_ups()
@@ -97,11 +84,11 @@ def test_a_refused_change_changes_nothing(ledger: Ledger) -> None:
     assert line_ups.read() == FIRST
 
 
-def test_of_many_who_change_at_once_none_is_lost(ledger: Ledger, url: str) -> None:
+def test_of_many_who_change_at_once_none_is_lost(ledger: Ledger, database_url: str) -> None:
     """Each puts one more encoder into the line-up that is searched."""
 
     def put(number: int) -> None:
-        with Ledger.open(url) as own:
+        with Ledger.open(database_url) as own:
             more = RoutedEncoder(EncoderVersion(f"n{number}", "5" * 64, 2))
             RememberedLineUps(own, lambda: FIRST).change(
                 lambda now: replace(now, serving=LineUp((*now.serving.encoders, more)))
