@@ -11,12 +11,19 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from cbir.deployment import Deployment
-from cbir.doctor.storage import DiskLimits, examine_data_directory, examine_ledger, examine_vectors
+from cbir.doctor.storage import (
+    DiskLimits,
+    examine_data_directory,
+    examine_ledger,
+    examine_line_ups,
+    examine_vectors,
+)
 from cbir.settings import Settings
 from demo.orthanc import free_port
 from indexer.ledger import Ledger
 from indexer.patients import load_key
 from tests.cbir.doctor.findings import by_check, levels
+from tests.fakes.encoders import write_encoder
 
 MODELS = Path(__file__).parents[3] / "models"
 SMALL = DiskLimits(little_bytes=2, too_little_bytes=1)
@@ -132,3 +139,18 @@ def _engine_answers(settings: Settings) -> bool:
     except httpx.HTTPError:
         return False
     return True
+
+
+def test_an_encoder_that_is_searched_and_not_at_hand_is_a_problem(tmp_path: Path) -> None:
+    encoders_dir = tmp_path / "models"
+    write_encoder(encoders_dir, "searched")
+    write_encoder(encoders_dir, "filled", side=24)
+    settings = Settings(data_dir=tmp_path / "data", encoders_dir=encoders_dir, encoder="searched")
+    assert list(examine_line_ups(settings)) == []
+    with Deployment(settings) as deployment:
+        beside = deployment.registry.line_up(["filled"])
+        deployment.line_ups.change(lambda now: now.activated(beside, switch_when_filled=True))
+    assert [finding.level for finding in examine_line_ups(settings)] == ["ok", "ok"]
+    for name in ("searched", "filled"):
+        (encoders_dir / name).rename(tmp_path / name)
+    assert [finding.level for finding in examine_line_ups(settings)] == ["problem", "warning"]
