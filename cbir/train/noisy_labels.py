@@ -13,8 +13,6 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from indexer.errors import Rejected
-
 if TYPE_CHECKING:
     from training.methods.noisy_label_folds import FoldFigures
     from training.methods.noisy_labels import NoisyLabelsConfiguration
@@ -56,6 +54,7 @@ def noisy_labels(
     batch_size: int = 24,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    bfloat16: Annotated[bool, typer.Option(help="Mixed precision; slower where only a head learns.")] = True,
     device: str = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="0 lets torch choose.")] = 0,
 ) -> None:
@@ -75,26 +74,26 @@ def noisy_labels(
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "fit": {"seed": seed, "device": device, "threads": threads},
+        "fit": {"seed": seed, "bfloat16": bfloat16, "device": device, "threads": threads},
     }
     grid = [
         {**shared, "loss": one, "noise": share}
         for one, share in itertools.product(loss or ["generalized"], noise or [0.0])
     ]
-    try:
-        _train(out, benchmark, grid)
-    except (Rejected, ValidationError) as error:
-        Console(stderr=True).print(f"Not trained: {error}", style="red", highlight=False, markup=False)
-        raise typer.Exit(2) from error
+    _train(out, benchmark, grid)
 
 
 def _train(out: Path, benchmark: Path, grid: list[dict[str, Any]]) -> None:
-    from evaluation.benchmark import Benchmark  # noqa: PLC0415
-    from training.fit import seed_everything  # noqa: PLC0415 - torch takes a second
-    from training.methods.labelled_pictures import LabelledPictures  # noqa: PLC0415
-    from training.methods.noisy_labels import NoisyLabelsConfiguration  # noqa: PLC0415
+    from evaluation.benchmark import Benchmark
+    from training.errors import TrainingError
+    from training.fit import seed_everything
+    from training.methods.labelled_pictures import LabelledPictures
+    from training.methods.noisy_labels import NoisyLabelsConfiguration
 
-    wanted = [NoisyLabelsConfiguration.model_validate(row) for row in grid]
+    try:
+        wanted = [NoisyLabelsConfiguration.model_validate(row) for row in grid]
+    except ValidationError as error:
+        raise TrainingError(f"These options do not go together: {error}") from error
     first = wanted[0]
     seed_everything(first.fit)
     rows = Benchmark.open(benchmark).dataset(first.dataset)
@@ -106,7 +105,7 @@ def _train(out: Path, benchmark: Path, grid: list[dict[str, Any]]) -> None:
 
 
 def _compare(out: Path, wanted: list[NoisyLabelsConfiguration], pictures: Any) -> None:  # noqa: ANN401 - torch
-    from training.methods.noisy_label_folds import NoisyLabelFolds, mean_figures  # noqa: PLC0415
+    from training.methods.noisy_label_folds import NoisyLabelFolds, mean_figures
 
     folds = NoisyLabelFolds(pictures, wanted[0])
     cells: Cells = []
@@ -124,11 +123,11 @@ def _compare(out: Path, wanted: list[NoisyLabelsConfiguration], pictures: Any) -
 
 
 def _learn_from_all(out: Path, wanted: list[NoisyLabelsConfiguration], pictures: Any) -> None:  # noqa: ANN401
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from training.fit import RunFolder  # noqa: PLC0415
-    from training.methods.noisy_label_folds import learn  # noqa: PLC0415
-    from training.methods.noisy_labels import frozen_features  # noqa: PLC0415
+    from training.fit import RunFolder
+    from training.methods.noisy_label_folds import learn
+    from training.methods.noisy_labels import frozen_features
 
     features = frozen_features(wanted[0], pictures.images)
     for row in wanted:
