@@ -87,7 +87,7 @@ class ImageText:
         self._rate = warm_cosine(wanted.steps, wanted.warm_up_steps)
         self._pixels: Tensor | None = None
         if wanted.tune_image_tower == "none":
-            _add_images(self._frozen, self.towers.image, benchmark, wanted)
+            add_images(self._frozen, self.towers.image, benchmark, wanted)
         else:
             self._pixels = read_images(benchmark, wanted.side)
         if not wanted.tune_text_tower:
@@ -220,9 +220,10 @@ def _model(wanted: ImageTextConfiguration, texts: Sequence[str]) -> ImageTextMod
     return model
 
 
-def _add_images(
+def add_images(
     frozen: FrozenVectors, image: ProjectedImages, benchmark: Benchmark, wanted: ImageTextConfiguration
 ) -> None:
+    """Ask a frozen image tower about images that are not known yet, and their augmented views."""
     missing = [i for i, row in enumerate(benchmark.images) if row.image not in frozen.images]
     if not missing:
         return

@@ -21,7 +21,7 @@ from evaluation.text_retrieval import recall_and_rank, text_retrieval
 from evaluation.vectors import ImageVectors
 from indexer.domain import Vector
 from inference.preprocess import preprocess
-from training.methods.image_text import FrozenVectors, train_image_text
+from training.methods.image_text import FrozenVectors, add_images, train_image_text
 from training.methods.image_text_configuration import ImageTextConfiguration
 from training.methods.image_text_model import ImageTextModel
 
@@ -57,15 +57,27 @@ def folds_over_cases(benchmark: Benchmark, folds: int, seed: int) -> tuple[Fold,
 
 
 def train_folds(
-    wanted: ImageTextConfiguration, benchmark: Benchmark, folder: Path, folds: int
+    wanted: ImageTextConfiguration,
+    benchmark: Benchmark,
+    folder: Path,
+    folds: int,
+    frozen: FrozenVectors | None = None,
 ) -> list[FoldVectors]:
     """A run a fold in `fold-0`, `fold-1` and so on, each with the vectors of its held-out part.
+
+    Args:
+        wanted: of every run.
+        benchmark: the images of all folds.
+        folder: made where it is missing.
+        folds: how many.
+        frozen: what frozen towers answered before, where they start alike; filled with what is missing.
 
     Raises:
         BenchmarkError: there are fewer subjects than folds.
         TrainingError: the data, the weights or a folder cannot be used.
     """
-    frozen, found = FrozenVectors(), []
+    frozen = FrozenVectors() if frozen is None else frozen
+    found = []
     for number, fold in enumerate(folds_over_cases(benchmark, folds, wanted.settings.seed)):
         training, held_out = benchmark.at(fold.training.tolist()), benchmark.at(fold.held_out.tolist())
         refuse_shared_subjects(training, held_out)
@@ -73,24 +85,24 @@ def train_folds(
         # A tokenizer learned in one fold must not be read with the vectors of another's.
         shared = FrozenVectors(frozen.images) if wanted.vocabulary_size else frozen
         model = train_image_text(wanted, training, run, shared, title=f"fold {number + 1} of {folds}")
-        found.append(held_out_vectors(model, wanted, held_out))
+        found.append(held_out_vectors(model, wanted, held_out, shared))
         found[-1].vectors.write(run / VECTORS_NAME)
     return found
 
 
 @torch.inference_mode()
 def held_out_vectors(
-    model: ImageTextModel, wanted: ImageTextConfiguration, benchmark: Benchmark
+    model: ImageTextModel,
+    wanted: ImageTextConfiguration,
+    benchmark: Benchmark,
+    frozen: FrozenVectors | None = None,
 ) -> FoldVectors:
-    """Embed images, their distinct captions, and each image's own text, in the joint space."""
+    """Embed images, their distinct captions, and each image's own text, in the joint space.
+
+    What frozen towers answer is taken from `frozen`, where it is there.
+    """
     device = wanted.settings.device
-    images = [preprocess(benchmark.pixels(i), wanted.preprocessing) for i in range(len(benchmark))]
-    vectors = torch.cat(
-        [
-            model.image(torch.from_numpy(np.stack(images[start : start + _CHUNK])).to(device)).float().cpu()
-            for start in range(0, len(images), _CHUNK)
-        ]
-    ).numpy()
+    vectors = _image_vectors(model, wanted, benchmark, frozen)
     captions = tuple(sorted({image.caption for image in benchmark.images if image.caption}))
     texts = [image.caption or image.report for image in benchmark.images]
     distinct = sorted({*captions, *(text for text in texts if text)})
@@ -128,6 +140,24 @@ def measure(folds: Sequence[FoldVectors], text_share: float = 0.5) -> dict[str, 
 def write_figures(figures: Mapping[str, object], folder: Path) -> None:
     """Write figures.json into the folder of the folds."""
     (folder / FIGURES_NAME).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _image_vectors(
+    model: ImageTextModel,
+    wanted: ImageTextConfiguration,
+    benchmark: Benchmark,
+    frozen: FrozenVectors | None,
+) -> Vector:
+    if wanted.tune_image_tower == "none" and frozen is not None:
+        add_images(frozen, model.image, benchmark, wanted)
+        features = torch.stack([frozen.images[image.image][0] for image in benchmark.images])
+        return np.asarray(model.image.head(features.to(wanted.settings.device)).float().cpu().numpy())
+    images = [preprocess(benchmark.pixels(i), wanted.preprocessing) for i in range(len(benchmark))]
+    batches = [
+        model.image(torch.from_numpy(np.stack(images[start : start + _CHUNK])).to(wanted.settings.device))
+        for start in range(0, len(images), _CHUNK)
+    ]
+    return np.asarray(torch.cat(batches).float().cpu().numpy())
 
 
 def _texts(folds: Sequence[FoldVectors]) -> dict[str, dict[str, float]]:
