@@ -30,9 +30,9 @@ def joint_sequences(
     threads: Annotated[int | None, typer.Option(min=1)] = None,
 ) -> None:
     """Learn a multimodal variational autoencoder (product of experts), fold by fold."""
-    from pydantic import ValidationError  # noqa: PLC0415 - `cbir status` need not load it
+    from pydantic import ValidationError
 
-    from training.methods.joint_runs import run_joint_sequences  # noqa: PLC0415 - torch
+    from training.methods.joint_runs import run_joint_sequences
 
     wanted = chosen(configuration, {"steps": steps, "folds": folds}, device, threads)
     wanted["fit"] = {"bfloat16": False, **wanted["fit"]}

@@ -39,10 +39,10 @@ def sequences(
     threads: Annotated[int | None, typer.Option(min=1)] = None,
 ) -> None:
     """Learn multi-sequence slices by supervised contrast, reconstruction or lesion maps, fold by fold."""
-    from pydantic import ValidationError  # noqa: PLC0415 - `cbir status` need not load it
+    from pydantic import ValidationError
 
-    from training.methods.sequence_runs import run_sequences  # noqa: PLC0415 - torch
-    from training.methods.sequences import SequencesConfiguration  # noqa: PLC0415 - torch
+    from training.methods.sequence_runs import run_sequences
+    from training.methods.sequences import SequencesConfiguration
 
     wanted = chosen(configuration, {"weights": weights, "steps": steps, "folds": folds}, device, threads)
     try:
@@ -56,7 +56,7 @@ def chosen(
     configuration: Path | None, options: Mapping[str, object], device: str | None, threads: int | None
 ) -> dict[str, Any]:
     """A configuration file's values, with the options that were given laid over them."""
-    import json  # noqa: PLC0415 - beside the use
+    import json
 
     wanted: dict[str, Any] = json.loads(configuration.read_text(encoding="utf-8")) if configuration else {}
     wanted |= {name: value for name, value in options.items() if value is not None}

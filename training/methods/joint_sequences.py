@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, warm_cosine
-from training.losses.product_of_experts import negative_elbo
+from training.losses.product_of_experts import negative_elbo, product_of_experts
 from training.methods.sequence_batches import batch_of
 from training.methods.sequence_slices import SequenceSlices
 from training.methods.sequences import MEAN, STD
@@ -96,29 +96,25 @@ class JointMethod:
 
         Source: Wu and Goodman, NeurIPS 2018, section 2.3 (sub-sampled training), equation 4.
         """
-        count = batch.present.shape[1]
-        joint = self._bound(batch, batch.present)
-        single = [
-            self._bound(
-                batch, batch.present & torch.eye(count, dtype=torch.bool, device=joint.device)[number]
-            )
-            for number in range(count)
-        ]
-        drawn = torch.rand(batch.present.shape, device=joint.device) < 0.5
-        subset = self._bound(batch, batch.present & drawn)
-        alone = torch.stack(single).mean()
+        experts = self.space.experts(batch.pictures)
+        joint = self._bound(batch, experts, batch.present)
+        only = torch.eye(batch.present.shape[1], dtype=torch.bool, device=batch.present.device)
+        alone = torch.stack([self._bound(batch, experts, batch.present & row) for row in only]).mean()
+        drawn = torch.rand(batch.present.shape, device=batch.present.device) < 0.5
+        subset = self._bound(batch, experts, batch.present & drawn)
         return {"loss": joint + alone + subset, "joint": joint, "alone": alone, "subset": subset}
 
-    def _bound(self, batch: JointBatch, present: Tensor) -> Tensor:
+    def _bound(self, batch: JointBatch, experts: tuple[Tensor, Tensor], present: Tensor) -> Tensor:
         """Nats a pixel; rows in which nothing is present are left out."""
         rows = present.any(1)
         if not bool(rows.any()):
-            return batch.pictures.sum() * 0.0
-        pictures, there = batch.pictures[rows], present[rows]
-        posterior = self.space.posterior(pictures, there)
+            return experts[0].sum() * 0.0
+        mean, log_variance = experts
+        there = present[rows]
+        posterior = product_of_experts(mean[rows], log_variance[rows], there)
         drawn = self.space.draw(posterior.sample())
         bound = negative_elbo(
-            drawn, pictures, there, posterior, beta=batch.beta, scale=self._configuration.scale
+            drawn, batch.pictures[rows], there, posterior, beta=batch.beta, scale=self._configuration.scale
         )
         return bound / (SIDE * SIDE)
 
