@@ -26,6 +26,7 @@ from cbir.doctor.finding import Level, problem
 from cbir.encoders import app as encoders
 from cbir.encoders.changing import filled_of
 from cbir.environment import settings_of_environment
+from cbir.evaluate import evaluate_command
 from cbir.folder_index import index_folder
 from cbir.inference_process import work
 from cbir.patient_key import rotate_patient_key
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 
 app.add_typer(encoders, name="encoders")
+app.command("evaluate")(evaluate_command)
 app.add_typer(training, name="train")
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]

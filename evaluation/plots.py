@@ -23,6 +23,8 @@ from indexer.domain import Vector
 INK: Final = "#171c22"
 MUTED: Final = "#5a6572"
 RULE: Final = "#dfe4e9"
+OTHER: Final = "#c3ccd6"
+LANE: Final = "#f6f8f9"
 ACCENT: Final = "#b3471d"
 GREYS: Final = ("#8794a3", "#3f6f9f", "#5b8a72", "#8a6fa8")
 # Okabe and Ito's palette, which the colour-blind can tell apart, and four more.
@@ -39,30 +41,18 @@ _COMPONENTS: Final = 50
 
 def dot_plot(comparisons: Sequence[Comparison], encoder: str) -> bytes:
     """Figures with their 95 % intervals, a line a task, beside chance and the baselines; a PNG."""
-    with _figure(8.4, 0.42 * len(comparisons) + 1.25) as (figure, png):
+    names = list(dict.fromkeys(name for c in comparisons for name in c.baselines))
+    with _figure(8.4, (0.3 + 0.07 * len(names)) * len(comparisons) + 1.1) as (figure, png):
         axes = figure.add_subplot()
-        names = list(dict.fromkeys(name for c in comparisons for name in c.baselines))
         for place, comparison in enumerate(comparisons):
-            axes.axhline(place, color=RULE, linewidth=0.8, zorder=0)
-            if comparison.chance is not None:
-                axes.plot(comparison.chance, place, "|", color=MUTED, markersize=11, markeredgewidth=1.6)
-            for number, name in enumerate(names):
-                if name in comparison.baselines:
-                    _dot(
-                        axes,
-                        comparison.baselines[name],
-                        place,
-                        GREYS[number % len(GREYS)],
-                        MARKS[1 + number % 3],
-                    )
-            _dot(axes, comparison.encoder, place, ACCENT, MARKS[0], size=7.5)
-        labels = [f"{c.task}  ·  {c.measure}" for c in comparisons]
+            _lane(axes, place, comparison, names)
+        labels = [f"{_readable(c.task)}  ·  {_readable(c.measure)}" for c in comparisons]
         axes.set_yticks(range(len(comparisons)), labels)
         axes.set_ylim(len(comparisons) - 0.4, -0.6)
         axes.set_xlim(0, 1.01)
         axes.set_xlabel("figure with 95 % interval over subjects", color=MUTED)
         axes.grid(axis="x", color=RULE, linewidth=0.8)
-        axes.tick_params(left=False)
+        axes.tick_params(length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
         _legend(figure, encoder, names)
     return png.getvalue()
@@ -84,21 +74,21 @@ def tsne_map(vector: Vector, label: Names, seed: int = 0) -> bytes:
     """
     place = _tsne(vector, seed)
     shown = _most_frequent(label, len(CLASSES) - 1)
-    with _figure(7.2, 5.2) as (figure, png):
+    with _figure(7.6, 5.4) as (figure, png):
         axes = figure.add_subplot()
         size = float(np.clip(9000 / len(place), 5, 34))
         rest = ~np.isin(label, shown)
-        if rest.any():
-            x, y = place[rest].T
-            axes.scatter(x, y, s=size, c=RULE, linewidths=0, label=f"{OTHERS} ({rest.sum()})")
         for number, name in enumerate(shown):
             own = label == name
             x, y = place[own].T
             named = f"{_short(name)} ({own.sum()})"
             axes.scatter(x, y, s=size, c=CLASSES[number], linewidths=0, alpha=0.75, label=named)
+        if rest.any():
+            x, y = place[rest].T
+            axes.scatter(x, y, s=size, c=OTHER, linewidths=0, zorder=0, label=f"{OTHERS} ({rest.sum()})")
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_aspect("equal")
         axes.spines[:].set_visible(False)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=1.6, fontsize=9)
     return png.getvalue()
@@ -160,10 +150,23 @@ def _figure(width: float, height: float) -> Iterator[tuple[Figure, io.BytesIO]]:
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure, png
-        figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.savefig(png, format="png", dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
 
 
-def _dot(axes: Any, figure: Interval, place: int, colour: str, mark: str, size: float = 5.5) -> None:  # noqa: ANN401
+def _lane(axes: Any, place: int, comparison: Comparison, names: Sequence[str]) -> None:  # noqa: ANN401
+    """Chance, the encoder in the middle of its lane, and the baselines a little below."""
+    axes.axhspan(place - 0.5, place + 0.5, color=LANE if place % 2 else "white", linewidth=0, zorder=0)
+    if comparison.chance is not None:
+        axes.plot([comparison.chance] * 2, [place - 0.36, place + 0.36], color=MUTED, linewidth=1.4, zorder=1)
+    step = 0.6 / (len(names) + 1)
+    for number, name in enumerate(names):
+        if name in comparison.baselines:
+            colour, mark = GREYS[number % len(GREYS)], MARKS[1 + number % 3]
+            _dot(axes, comparison.baselines[name], place - 0.1 + step * (number + 1), colour, mark, size=4.5)
+    _dot(axes, comparison.encoder, place - 0.1, ACCENT, MARKS[0], size=7)
+
+
+def _dot(axes: Any, figure: Interval, place: float, colour: str, mark: str, size: float) -> None:  # noqa: ANN401
     axes.plot([figure.low, figure.high], [place, place], color=colour, linewidth=1.8, alpha=0.55, zorder=2)
     axes.plot(
         figure.mean, place, mark, color=colour, markersize=size, zorder=3, markeredgecolor="white", mew=0.6
@@ -202,6 +205,10 @@ def _most_frequent(label: Names, count: int) -> list[str]:
     return [str(name) for name in names[np.argsort(-counts, kind="stable")][:count]]
 
 
+def _readable(name: str) -> str:
+    return name.replace("|", " ").replace("_", " ")
+
+
 def _short(name: str, longest: int = 28) -> str:
-    plain = name.replace("|", " ").replace("_", " ")
+    plain = _readable(name)
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
