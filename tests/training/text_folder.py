@@ -20,7 +20,7 @@ def write_text_folder(folder: Path, sentences: Sequence[str] = SENTENCES, width:
     folder.mkdir(parents=True, exist_ok=True)
     words = BertWordPieceTokenizer(lowercase=True)
     words.train_from_iterator(iter(sentences), vocab_size=200, min_frequency=1, show_progress=False)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=words._tokenizer,
         unk_token="[UNK]",
         sep_token="[SEP]",
