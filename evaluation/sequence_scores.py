@@ -13,8 +13,8 @@ from evaluation.benchmark import Benchmark
 from evaluation.bootstrap import DRAWS, SEED, Interval, interval_over_subjects
 from evaluation.errors import BenchmarkError
 from evaluation.fourier_descriptor import ShapeSimilarity
-from evaluation.ranking import unit_vectors
-from evaluation.relevance import GreyHistograms, MaskOverlap, Relevance, ndcg
+from evaluation.ranking import CHANCE, unit_vectors
+from evaluation.relevance import CUTOFFS, GreyHistograms, MaskOverlap, Relevance
 from indexer.domain import Vector
 
 BAR: Final = "mask IoU, other sequence, nDCG@10"
@@ -32,17 +32,6 @@ class SequenceFigure:
     def interval(self) -> Interval:
         """The mean with its 95 % interval over subjects."""
         return interval_over_subjects(self.values, self.subjects)
-
-
-@dataclass(frozen=True, slots=True)
-class _Grades:
-    """Every pair's relevance, reckoned once for all encoders."""
-
-    matrix: NDArray[np.float32]
-
-    def of(self, query: int, others: NDArray[np.intp]) -> NDArray[np.float32]:
-        grades: NDArray[np.float32] = self.matrix[query, others]
-        return grades
 
 
 class SequenceScorer:
@@ -72,32 +61,30 @@ class SequenceScorer:
             raise BenchmarkError("No image has a lesion mask: nDCG by lesion has no figure.")
         self._best = _largest(overlap.masks.sum(axis=1), self._subject, self._sequence)
         pixels = [benchmark.pixels(index) for index in range(len(benchmark))]
-        kinds: dict[str, Relevance] = {
-            "mask IoU": overlap,
-            "grey histogram": GreyHistograms.of_images(pixels),
-            "Fourier descriptor": ShapeSimilarity.of_masks(masks),
-        }
-        everybody = np.arange(len(benchmark))
         self._grades = {
-            name: _Grades(np.stack([kind.of(query, everybody) for query in range(len(benchmark))]))
-            for name, kind in kinds.items()
+            "mask IoU": _overlaps(overlap.masks),
+            "grey histogram": _every_pair(GreyHistograms.of_images(pixels), len(benchmark)),
+            "Fourier descriptor": _every_pair(ShapeSimilarity.of_masks(masks), len(benchmark)),
         }
 
     def score(self, vectors: Vector) -> dict[str, SequenceFigure]:
         """All figures of vectors (n, d), by name; BAR is one of them."""
         unit = unit_vectors(vectors)
+        similarity = unit @ unit.T
         figures: dict[str, SequenceFigure] = {}
         for name, grades in self._grades.items():
             for where in ("same", "other"):
-                kept, values = ndcg(unit, grades, self._queries, self._allowed(where))
+                kept, values = _gains(similarity, grades, self._queries, self._allowed(where))
                 for measure, column in values.items():
                     figures[f"{name}, {where} sequence, {measure}"] = self._figure(column, kept)
         best = np.intersect1d(self._best, self._queries)
-        kept, values = ndcg(unit, self._grades["mask IoU"], best, self._allowed("other", self._best))
+        kept, values = _gains(similarity, self._grades["mask IoU"], best, self._allowed("other", self._best))
         figures["mask IoU, best slices, other sequence, nDCG@10"] = self._figure(values["nDCG@10"], kept)
-        figures["same patient, other sequence, P@1"] = self._found_again(unit)
+        figures["same patient, other sequence, P@1"] = self._found_again(similarity)
         volumes, first = _volumes(unit, self._subject, self._sequence, self._parts)
-        figures["same patient, other sequence, whole volumes, P@1"] = self._found_again(volumes, first)
+        figures["same patient, other sequence, whole volumes, P@1"] = self._found_again(
+            volumes @ volumes.T, first
+        )
         return figures
 
     def _allowed(
@@ -114,14 +101,14 @@ class SequenceScorer:
 
         return allowed
 
-    def _found_again(self, unit: Vector, rows: NDArray[np.intp] | None = None) -> SequenceFigure:
-        rows = np.arange(len(unit)) if rows is None else rows
+    def _found_again(self, similarity: Vector, rows: NDArray[np.intp] | None = None) -> SequenceFigure:
+        rows = np.arange(len(similarity)) if rows is None else rows
         subject, sequence, part = self._subject[rows], self._sequence[rows], self._parts[rows]
         kept, found = [], []
         for query in range(len(rows)):
             others = np.flatnonzero((sequence != sequence[query]) & (part == part[query]))
             if (subject[others] == subject[query]).any():
-                nearest = others[int(np.argmax(unit[others] @ unit[query]))]
+                nearest = others[int(np.argmax(similarity[query, others]))]
                 kept.append(rows[query])
                 found.append(float(subject[nearest] == subject[query]))
         if not kept:
@@ -149,6 +136,45 @@ def ratio_to_best(own: SequenceFigure, others: Mapping[str, SequenceFigure]) -> 
     ratios = mine[drawn].sum(axis=1) / np.maximum(theirs[drawn].sum(axis=1), 1e-12)
     low, high = np.quantile(ratios, [0.025, 0.975])
     return name, Interval(float(mine.sum() / max(theirs.sum(), 1e-12)), float(low), float(high))
+
+
+def _gains(
+    similarity: NDArray[np.float32],
+    grades: NDArray[np.float32],
+    queries: NDArray[np.intp],
+    allowed: Callable[[int], NDArray[np.intp]],
+) -> tuple[NDArray[np.intp], dict[str, NDArray[np.float64]]]:
+    """What `evaluation.relevance.ndcg` reckons, from similarities and grades of all pairs, (n, n) each."""
+    discount = 1 / np.log2(np.arange(2, max(CUTOFFS) + 2))
+    kept: list[int] = []
+    values: dict[str, list[float]] = {f"{name}@{n}": [] for n in CUTOFFS for name in ("nDCG", CHANCE)}
+    for query in map(int, queries):
+        others = allowed(query)
+        given = grades[query, others]
+        best = np.sort(given)[::-1]
+        if len(best) == 0 or best[0] <= 0:
+            continue
+        kept.append(query)
+        ranked = given[np.argsort(-similarity[query, others], kind="stable")]
+        for n in CUTOFFS:
+            weights = discount[: min(n, len(best))]
+            ideal = float((best[:n] * weights).sum())
+            values[f"nDCG@{n}"].append(float((ranked[:n] * weights).sum()) / ideal)
+            values[f"{CHANCE}@{n}"].append(float(given.mean() * weights.sum()) / ideal)
+    if not kept:
+        raise BenchmarkError("nDCG has no figure: nothing is relevant to any query.")
+    return np.array(kept, dtype=np.intp), {name: np.array(column) for name, column in values.items()}
+
+
+def _overlaps(masks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Jaccard indices (n, n) of masks (n, cells) of 0 and 1."""
+    shared, area = masks @ masks.T, masks.sum(axis=1)
+    return np.asarray(shared / np.maximum(area[:, None] + area[None] - shared, 1), dtype=np.float32)
+
+
+def _every_pair(relevance: Relevance, count: int) -> NDArray[np.float32]:
+    everybody = np.arange(count)
+    return np.stack([relevance.of(query, everybody) for query in range(count)])
 
 
 def _largest(

@@ -79,7 +79,7 @@ def baseline_vectors(
     """Vectors (n, d) by name: the pixels, the ImageNet tower where weights are given, and the files."""
     vectors = {"pixel": pixel_embedding([benchmark.pixels(index) for index in range(len(benchmark))])}
     if weights is not None:
-        vectors["ImageNet MobileNetV2"] = _imagenet(benchmark, weights, out.parent / "imagenet.npz")
+        vectors["ImageNet MobileNetV2"] = _imagenet(benchmark, weights, out / "imagenet.npz")
     for name, file in files.items():
         vectors[name] = _aligned(benchmark, file)
     return vectors
