@@ -65,7 +65,14 @@ class LabelledImage:
         return self.licence_class.startswith(PERMISSIVE)
 
     def label(self, name: str) -> str:
-        """A label, or several joined: `modality+body_part`; empty where one of them is."""
+        """A label, or several joined: `modality+body_part`; empty where one of them is.
+
+        Raises:
+            BenchmarkError: there is no such column.
+        """
+        unknown = [part for part in name.split("+") if part not in _COLUMNS]
+        if unknown:
+            raise BenchmarkError(f"There is no column {unknown[0]!r}: take one of {', '.join(_COLUMNS)}.")
         parts = [str(getattr(self, part)) for part in name.split("+")]
         return "|".join(parts) if all(parts) else ""
 
@@ -85,15 +92,17 @@ class Benchmark:
         """Read labels.csv and see that every image it names is there.
 
         Raises:
-            BenchmarkError: there is no table, it is empty, a column or an image is missing, an image is
-                named twice or has no subject.
+            BenchmarkError: there is no table, it cannot be read or is empty, a column or an image is missing,
+                an image is named twice or has no subject.
         """
         path = folder / LABELS_NAME
         try:
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark in front
                 images = tuple(_rows(csv.DictReader(file), path))
         except FileNotFoundError as error:
             raise BenchmarkError(f"{path} is missing: a benchmark is a folder with that table.") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise BenchmarkError(f"{path} is not a table in UTF-8: {error}") from error
         if not images:
             raise BenchmarkError(f"{path} names no image.")
         _refuse_missing(folder, images)

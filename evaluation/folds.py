@@ -15,6 +15,7 @@ from evaluation.errors import BenchmarkError
 NEAR_DUPLICATE_COSINE = 0.97
 _SIDE = 32
 _CHUNK = 1024
+_FLAT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,10 @@ def grouped_folds(groups: NDArray[np.intp], strata: Sequence[str], folds: int, s
         seed: of the shuffle among groups of one size.
 
     Raises:
-        BenchmarkError: there are fewer groups than folds.
+        BenchmarkError: there are fewer than two folds, or fewer groups than folds.
     """
+    if folds < 2:
+        raise BenchmarkError(f"Into {folds} folds nothing can be cut: take 2 or more.")
     if len(set(groups.tolist())) < folds:
         raise BenchmarkError(f"{len(set(groups.tolist()))} subjects cannot be cut into {folds} folds.")
     names, stratum = np.unique(np.asarray(strata), return_inverse=True)
@@ -118,7 +121,9 @@ def _thumbnail(benchmark: Benchmark, index: int) -> NDArray[np.float32]:
         cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), dtype=np.float32
     ).ravel()
     centred = small - small.mean()
-    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
+    norm = float(np.linalg.norm(centred))
+    flat = norm < _FLAT  # what is left of a flat image is rounding, and alike in all of them
+    return np.zeros_like(centred) if flat else np.asarray(centred / norm, dtype=np.float32)
 
 
 def _numbered(names: Sequence[str]) -> NDArray[np.intp]:

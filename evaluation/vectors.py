@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.errors import BenchmarkError
 from indexer.domain import Vector
+
+# A lone .npy is an array, no archive: it has no names, and is no context manager.
+_UNREADABLE: Final = (OSError, EOFError, KeyError, TypeError, AttributeError, ValueError, BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +45,14 @@ class ImageVectors:
         arrays = {"image": np.array(self.image), "vector": self.vector}
         if self.caption_vector is not None:
             arrays |= {"caption": np.array(self.caption), "caption_vector": self.caption_vector}
-        np.savez_compressed(path, allow_pickle=False, **arrays)
+        with path.open("wb") as file:  # by its name, numpy would add an ending
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @classmethod
     def read(cls, path: Path) -> ImageVectors:
         """Read what `write` wrote. Raises BenchmarkError when it is something else."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 captioned = "caption" in arrays
                 return cls(
                     image=tuple(map(str, arrays["image"])),
@@ -54,7 +60,7 @@ class ImageVectors:
                     caption=tuple(map(str, arrays["caption"])) if captioned else (),
                     caption_vector=arrays["caption_vector"].astype(np.float32) if captioned else None,
                 )
-        except (OSError, KeyError, ValueError) as error:
+        except _UNREADABLE as error:
             raise BenchmarkError(f"{path} does not hold the arrays image and vector: {error}") from error
 
 

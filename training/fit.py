@@ -81,11 +81,14 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         wanted = json.loads(configuration.model_dump_json())
         file = self.path / CONFIGURATION_NAME
-        if file.exists() and json.loads(file.read_text(encoding="utf-8")) != wanted:
+        if not file.exists():
+            beside = file.with_suffix(".part")
+            beside.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+            beside.replace(file)
+        elif _read_json(file) != wanted:
             raise TrainingError(
                 f"{self.path} holds a run with another configuration: take another folder, or delete it."
             )
-        file.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
     @property
     def model(self) -> Path:
@@ -131,10 +134,11 @@ def fit(method: Method[Batch], run: RunFolder, settings: FitSettings, *, title: 
     Raises:
         TrainingError: the loss is no longer finite.
     """
+    method.model.to(settings.device)
     if run.model.exists():
         method.model.load_state_dict(torch.load(run.model, map_location=settings.device, weights_only=True))
         return run.model
-    method.model.to(settings.device).train()
+    method.model.train()
     first = _resume(method, run, settings)
     peaks = [group["lr"] for group in method.optimizer.param_groups] if not first else _peaks(method)
     with _progress() as progress, _Losses(run.losses, first) as losses:
@@ -146,6 +150,7 @@ def fit(method: Method[Batch], run: RunFolder, settings: FitSettings, *, title: 
             losses.write(step, values)
             progress.update(bar, advance=1, loss=values["loss"])
             if (step + 1) % settings.save_every == 0:
+                losses.flush()
                 _save(run.checkpoint, _state(method, step + 1))
     _save(run.model, method.model.state_dict())
     run.checkpoint.unlink(missing_ok=True)
@@ -187,6 +192,13 @@ def _resume(method: Method[Any], run: RunFolder, settings: FitSettings) -> int:
     return int(state["step"])
 
 
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever stands there
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{path} is not JSON: take another folder, or delete this one.") from error
+
+
 def _save(path: Path, state: Any) -> None:  # noqa: ANN401 - whatever torch can save
     beside = path.with_suffix(".part")
     torch.save(state, beside)
@@ -218,6 +230,10 @@ class _Losses:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def flush(self) -> None:
+        """Have on the disk what the checkpoint that follows will count on."""
+        self._file.flush()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         if not self._named:

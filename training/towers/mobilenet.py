@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -79,11 +80,11 @@ def load_weights(tower: nn.Module, path: Path) -> None:
     """Take a tower's weights from a .safetensors file; float16 becomes float32.
 
     Raises:
-        TrainingError: the file is missing, or its tensors are not this tower's.
+        TrainingError: the file is missing or broken, or its tensors are not this tower's.
     """
     try:
         tower.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     except FileNotFoundError as error:
         raise TrainingError(f"{path} is missing: name the file with the initial weights.") from error
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise TrainingError(f"{path} does not hold the weights of {type(tower).__name__}: {error}") from error
