@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, warm_cosine
@@ -74,7 +75,7 @@ class JointMethod:
         self.model: nn.Module = self.space
         self.steps = configuration.steps
         self._rate = warm_cosine(configuration.steps, configuration.warm_up)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), configuration.learning_rate)
+        self.optimizer: Optimizer = torch.optim.Adam(self.model.parameters(), configuration.learning_rate)
 
     def batch(self, step: int) -> JointBatch:
         """Slices drawn by seed and step alone."""

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from evaluation.folds import Fold
 from training.errors import TrainingError
@@ -101,7 +102,7 @@ class SequencesMethod:
         self.steps = configuration.steps
         self._rate = warm_cosine(configuration.steps, configuration.warm_up)
         learned = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer: Optimizer = torch.optim.AdamW(
             learned, configuration.learning_rate, weight_decay=configuration.weight_decay
         )
 

@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Normal
 
 from training.errors import TrainingError
 from training.losses.product_of_experts import (
@@ -21,6 +20,10 @@ MEANS = (1.0, -2.0, 0.5)
 VARIANCES = (0.5, 2.0, 0.25)
 
 
+def _logarithm(x: torch.Tensor, mean: float, variance: float) -> torch.Tensor:
+    return -0.5 * (math.log(2 * math.pi * variance) + (x - mean) ** 2 / variance)
+
+
 @pytest.mark.parametrize("present", list(itertools.product([False, True], repeat=3)))
 def test_the_posterior_is_the_normalised_product_of_the_densities(present: tuple[bool, ...]) -> None:
     mean = torch.tensor(MEANS).view(1, 3, 1)
@@ -29,10 +32,10 @@ def test_the_posterior_is_the_normalised_product_of_the_densities(present: tuple
     mean = torch.where(torch.tensor(present).view(1, 3, 1), mean, torch.nan)
     posterior = product_of_experts(mean, variance.log(), torch.tensor([present]))
     x = torch.linspace(-12, 12, 20001, dtype=torch.float64)
-    logarithm = Normal(0.0, 1.0).log_prob(x)
+    logarithm = _logarithm(x, 0.0, 1.0)
     for there, m, v in zip(present, MEANS, VARIANCES, strict=True):
         if there:
-            logarithm = logarithm + Normal(m, math.sqrt(v)).log_prob(x)
+            logarithm = logarithm + _logarithm(x, m, v)
     density = logarithm.softmax(0)
     expected = float((density * x).sum())
     assert float(posterior.mean) == pytest.approx(expected, abs=1e-4)
@@ -51,10 +54,9 @@ def test_no_sequence_at_all_leaves_the_prior() -> None:
 
 def test_gradients_do_not_come_from_what_is_missing() -> None:
     mean = torch.ones(1, 2, 3, requires_grad=True)
-    product_of_experts(mean, torch.zeros(1, 2, 3), torch.tensor([[True, False]])).mean.sum().backward()
-    assert mean.grad is not None
-    assert mean.grad[0, 0].tolist() == [0.5, 0.5, 0.5]
-    assert mean.grad[0, 1].tolist() == [0.0, 0.0, 0.0]
+    posterior = product_of_experts(mean, torch.zeros(1, 2, 3), torch.tensor([[True, False]]))
+    (gradient,) = torch.autograd.grad(posterior.mean.sum(), mean)
+    assert gradient[0].tolist() == [[0.5, 0.5, 0.5], [0.0, 0.0, 0.0]]
 
 
 def test_the_bound_is_squared_error_of_what_is_present_plus_divergence() -> None:

@@ -47,6 +47,6 @@ def test_late_interaction_is_the_mean_of_the_best_cosines() -> None:
 
 def test_gradients_stay_finite() -> None:
     vectors = torch.randn(6, 4, requires_grad=True)
-    sup_con(vectors, torch.tensor([0, 0, 1, 1, 2, 3])).backward()
-    assert vectors.grad is not None
-    assert bool(vectors.grad.isfinite().all())
+    (gradient,) = torch.autograd.grad(sup_con(vectors, torch.tensor([0, 0, 1, 1, 2, 3])), vectors)
+    assert bool(gradient.isfinite().all())
+    assert bool(gradient.any())
