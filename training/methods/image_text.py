@@ -208,7 +208,7 @@ def _model(wanted: ImageTextConfiguration, texts: Sequence[str]) -> ImageTextMod
         return model
     assert wanted.start_run is not None  # noqa: S101 - the configuration saw to it
     former, earlier = load_model(wanted.start_run)
-    alike = ("trunks", "pooling", "dimension", "hidden")
+    alike = ("trunks", "image_pooling", "pooling", "dimension", "hidden")
     unlike = [name for name in alike if getattr(former, name) != getattr(wanted, name)]
     if unlike:
         raise TrainingError(

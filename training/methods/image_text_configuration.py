@@ -49,6 +49,9 @@ class ImageTextConfiguration(BaseModel):
     pooling: Pooling = "mean"
     max_tokens: int = Field(default=128, ge=4, le=512)
     vocabulary_size: int = Field(default=0, ge=0, description="Retrain the tokenizer to this; 0: keep it.")
+    image_pooling: Literal["mean", "gem"] = Field(
+        default="mean", description="gem: the generalized mean of power 3, for trunks that end in a ReLU."
+    )
     dimension: int = Field(default=256, ge=2, le=4096)
     hidden: int = Field(default=0, ge=0, description="Of the projections; 0 makes them linear.")
     image_dropout: float = Field(default=0.0, ge=0, lt=1)

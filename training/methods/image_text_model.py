@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import Tensor, nn
 
 from training.errors import TrainingError
@@ -19,6 +20,38 @@ IMAGE_FOLDER: Final = "image"
 TEXT_FOLDER: Final = "text"
 # "last_blocks": of each trunk's parameter tensors, in the order they are defined, this share is tuned.
 _LAST_SHARE: Final = 1 / 3
+_GEM_POWER: Final = 3.0
+_LEAST: Final = 1e-6
+
+
+class PooledTower(nn.Module):
+    """An image tower whose map is pooled by the generalized mean: (n, 3, h, w) to (n, dimension).
+
+    Between the average (power 1) and the maximum (infinity): a small finding weighs more. Each of several
+    trunks is pooled on its own grid. What is below zero counts as zero.
+
+    Source:
+        Radenovic, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", IEEE TPAMI
+        41(7), 2019, equation 3.
+    """
+
+    def __init__(self, tower: nn.Module, power: float) -> None:
+        super().__init__()
+        self.tower, self.power = tower, power
+        self.dimension = int(tower.dimension)  # type: ignore[arg-type]  # an ImageTower
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) to (n, dimension, rows, columns)."""
+        mapped: Tensor = self.tower.feature_map(images)  # type: ignore[operator]  # an ImageTower
+        return mapped
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) to (n, dimension)."""
+        pooled = []
+        for trunk in self.tower.towers if isinstance(self.tower, Trunks) else (self.tower,):
+            mapped: Tensor = trunk.feature_map(images)  # type: ignore[operator]  # an ImageTower
+            pooled.append(mapped.float().clamp(min=_LEAST).pow(self.power).mean((2, 3)).pow(1.0 / self.power))
+        return torch.cat(pooled, dim=1)
 
 
 class ProjectedImages(nn.Module):
@@ -133,6 +166,8 @@ def save_architecture(model: ImageTextModel, run: Path) -> None:
 
 def assembled(wanted: ImageTextConfiguration, tower: nn.Module, text: TextTower) -> ImageTextModel:
     """Towers with projections whose weights are drawn."""
+    if wanted.image_pooling == "gem":
+        tower = PooledTower(tower, _GEM_POWER)
     width = int(tower.dimension)  # type: ignore[arg-type]  # an ImageTower
     image = ProjectedImages(tower, width, _head(width, wanted, wanted.image_dropout), wanted.dimension)
     projected = ProjectedTexts(text, _head(text.dimension, wanted, wanted.text_dropout), wanted.dimension)
@@ -169,7 +204,8 @@ def _freeze(tower: nn.Module, tuned: Tuned) -> None:
     tower.requires_grad_(tuned == "all")
     if tuned != "last_blocks":
         return
-    for trunk in tower.towers if isinstance(tower, Trunks) else (tower,):
+    inner = tower.tower if isinstance(tower, PooledTower) else tower
+    for trunk in inner.towers if isinstance(inner, Trunks) else (inner,):
         tensors = list(trunk.parameters())
         if not tensors:
             raise TrainingError(f"{type(trunk).__name__} has no weights to tune.")

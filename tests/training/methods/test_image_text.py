@@ -25,7 +25,9 @@ from training.methods.image_text import (
 )
 from training.methods.image_text_configuration import RATE, RATE_OF_CLIP, ImageTextConfiguration
 from training.methods.image_text_folds import folds_over_cases, measure, train_folds
+from training.methods.image_text_model import PooledTower
 from training.methods.image_text_pairs import ImageTextPairs
+from training.towers.resnet import ResNet18
 
 
 @pytest.fixture
@@ -205,6 +207,16 @@ def test_a_configuration_says_what_it_starts_from() -> None:
     ):
         with pytest.raises(ValidationError, match=why):
             ImageTextConfiguration.model_validate(broken)
+
+
+def test_the_generalized_mean_weighs_what_is_bright_more() -> None:
+    tower = PooledTower(ResNet18(), 3.0).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        mapped, pooled = tower.feature_map(images), tower(images)
+    torch.testing.assert_close(pooled, mapped.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3))
+    assert bool((pooled >= mapped.mean((2, 3)) - 1e-5).all())
+    assert bool((pooled <= mapped.amax((2, 3)) + 1e-5).all())
 
 
 def test_clip_is_tuned_at_a_tenth_of_the_rate(tmp_path: Path) -> None:
