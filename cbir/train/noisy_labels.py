@@ -52,7 +52,8 @@ def noisy_labels(
     folds: Annotated[int, typer.Option(help="Grouped by subject; 0: learn from all, measure nothing.")] = 5,
     steps: int = 300,
     batch_size: int = 24,
-    learning_rate: float = 1e-3,
+    learning_rate: Annotated[float, typer.Option(help="Of the class head.")] = 1e-3,
+    tower_rate: Annotated[float, typer.Option(help="The tower's rate over the head's, in (0, 1].")] = 0.1,
     seed: int = 0,
     bfloat16: Annotated[bool, typer.Option(help="Mixed precision; slower where only a head learns.")] = True,
     device: str = "cpu",
@@ -74,6 +75,7 @@ def noisy_labels(
         "steps": steps,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "tower_rate": tower_rate,
         "fit": {"seed": seed, "bfloat16": bfloat16, "device": device, "threads": threads},
     }
     grid = [

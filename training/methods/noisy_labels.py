@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -60,7 +60,10 @@ class NoisyLabelsConfiguration(BaseModel):
         default=True,
         description="Classes equally often; it makes wrong labels of a rare class more frequent.",
     )
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, description="Of the class head and the projection.")
+    tower_rate: float = Field(
+        default=0.1, gt=0, le=1, description="The tower's rate over that; at 1 it falls apart in a few steps."
+    )
     weight_decay: float = Field(default=1e-2, ge=0)
     steps: int = Field(default=300, ge=1)
     warm_up: int = Field(default=20, ge=1)
@@ -180,9 +183,8 @@ class NoisyLabelsMethod:
         self.model: nn.Module = self._model
         self.steps = configuration.steps
         self.rate = warm_cosine(configuration.steps, configuration.warm_up)
-        learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            learned, configuration.learning_rate, weight_decay=configuration.weight_decay
+            _rates(self._model, configuration), weight_decay=configuration.weight_decay
         )
 
     def batch(self, step: int) -> LabelledBatch:
@@ -216,6 +218,14 @@ class NoisyLabelsMethod:
         if wanted.loss == "truncated" and batch.truncates:
             return truncated_generalized_cross_entropy(logits, batch.target, wanted.q, wanted.k)
         return generalized_cross_entropy(logits, batch.target, wanted.q)
+
+
+def _rates(model: NoisyLabelModel, configuration: NoisyLabelsConfiguration) -> list[dict[str, Any]]:
+    rate, trunk = configuration.learning_rate, model.tower.trunk
+    new = [*model.classes.parameters(), *model.tower.projection.parameters()]
+    tuned = [p for p in trunk.parameters() if p.requires_grad]
+    groups = [{"params": new, "lr": rate}]
+    return [*groups, {"params": tuned, "lr": rate * configuration.tower_rate}] if tuned else groups
 
 
 def start_from(trunk: MobileNetV2, start: Path | None) -> None:
