@@ -12,8 +12,8 @@ from evaluation.collapse import Spread, spread_of
 from evaluation.errors import BenchmarkError
 from evaluation.hubness import Hubness, hubness_of
 from evaluation.identity import identify
-from evaluation.measurement import IDENTITY, LABELS, Measurement
-from evaluation.ranking import CHANCE, Labelled, Names, retrieval_by_label, unit_vectors
+from evaluation.measurement import IDENTITY, LABELS, Measurement, measurements
+from evaluation.ranking import Labelled, Names, retrieval_by_label, unit_vectors
 from indexer.domain import (
     EncoderVersion,
     FrameReference,
@@ -133,11 +133,8 @@ def _agreement(indexed: IndexedVectors) -> Iterator[Measurement]:
         if len(known) < FEWEST_SERIES or len(set(label[known])) < 2 or len(set(subject)) < 2:
             continue
         labelled = Labelled(indexed.vector[known], label[known], subject)
-        values = dict(retrieval_by_label(labelled, labelled))
-        chance = float(values.pop(CHANCE).mean())
-        for measure, figures in values.items():
-            expected = chance if measure.startswith("P@") else None
-            yield Measurement(LABELS, f"archive {name}", measure, figures, tuple(subject.tolist()), expected)
+        values = retrieval_by_label(labelled, labelled)
+        yield from measurements(LABELS, f"archive {name}", values, tuple(subject.tolist()))
 
 
 def _identity(indexed: IndexedVectors) -> Iterator[Measurement]:
@@ -152,7 +149,8 @@ def _identity(indexed: IndexedVectors) -> Iterator[Measurement]:
     who = tuple(patient[found.query].tolist())
     task = "archive same patient, other study"
     yield Measurement(IDENTITY, task, "P@1", found.precision_at_1, who, float(found.chance.mean()))
-    yield Measurement(IDENTITY, task, "mAP@R", found.average_precision_at_r, who)
+    at_r = float(found.chance_at_r.mean())
+    yield Measurement(IDENTITY, task, "mAP@R", found.average_precision_at_r, who, at_r)
 
 
 def _twins(indexed: IndexedVectors) -> tuple[tuple[Twins, ...], int]:

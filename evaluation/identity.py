@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.chance import expected_precision_at_r
 from evaluation.errors import BenchmarkError
 from evaluation.ranking import Names, rankings
 from indexer.domain import Vector
@@ -22,12 +23,14 @@ class Identification:
         average_precision_at_r: mAP@R: precision summed over the right ones among the first R, over R, the
             number of right ones there are.
         chance: expected P@1 of a random ranking.
+        chance_at_r: expected mAP@R of a random ranking.
     """
 
     query: NDArray[np.intp]
     precision_at_1: NDArray[np.float64]
     average_precision_at_r: NDArray[np.float64]
     chance: NDArray[np.float64]
+    chance_at_r: NDArray[np.float64]
 
 
 def identify(vector: Vector, patient: Names, own: Names) -> Identification:
@@ -49,7 +52,7 @@ def identify(vector: Vector, patient: Names, own: Names) -> Identification:
         The warning: Packhaeuser et al., "Deep learning-based patient re-identification is able to
         exploit the biometric nature of medical chest X-ray data", Scientific Reports 12, 2022.
     """
-    kept, first, at_r, chance = list[int](), list[float](), list[float](), list[float]()
+    kept, rows = list[int](), list[tuple[float, float, float, float]]()
     most = int(np.unique(patient, return_counts=True)[1].max()) if len(patient) else 0
     for index, ranking in enumerate(rankings(vector, vector, own, own, max(most, 1))):
         right = int((patient[ranking.allowed] == patient[index]).sum())
@@ -57,10 +60,10 @@ def identify(vector: Vector, patient: Names, own: Names) -> Identification:
             continue
         good = patient[ranking.nearest] == patient[index]
         precision = np.cumsum(good[:right]) / np.arange(1, right + 1)
+        allowed = int(ranking.allowed.sum())
+        at_r = float((precision * good[:right]).sum() / right)
         kept.append(index)
-        first.append(float(good[0]))
-        at_r.append(float((precision * good[:right]).sum() / right))
-        chance.append(right / int(ranking.allowed.sum()))
+        rows.append((float(good[0]), at_r, right / allowed, expected_precision_at_r(right, allowed)))
     if not kept:
         raise BenchmarkError("Nobody can be found again: no patient has two series.")
-    return Identification(np.array(kept, dtype=np.intp), np.array(first), np.array(at_r), np.array(chance))
+    return Identification(np.array(kept, dtype=np.intp), *np.array(rows).T)

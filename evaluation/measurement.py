@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evaluation.bootstrap import Interval, interval_over_subjects, paired_difference
 from evaluation.errors import BenchmarkError
+from evaluation.ranking import CHANCE
 
 LABELS: Final = "labels"
 RELEVANCE: Final = "relevance"
@@ -90,6 +91,17 @@ class Comparison:
     def is_headline(self) -> bool:
         """Whether it is the measure of its family that is quoted first."""
         return self.measure in HEADLINES[self.family]
+
+
+def measurements(
+    family: str, task: str, values: Mapping[str, NDArray[np.float64]], subjects: tuple[str, ...]
+) -> Iterator[Measurement]:
+    """One a measure of `values`; what is called `chance P@10` there is the chance of P@10."""
+    for name, column in values.items():
+        if not name.startswith(CHANCE):
+            chance = values.get(f"{CHANCE} {name}")
+            expected = None if chance is None else float(chance.mean())
+            yield Measurement(family, task, name, column, subjects, expected)
 
 
 def compare(

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.chance import expected_by_chance
 from evaluation.errors import BenchmarkError
 from indexer.domain import Vector
 
@@ -81,12 +82,12 @@ def rankings(
 def retrieval_by_label(
     query: Labelled, gallery: Labelled, cutoffs: Sequence[int] = CUTOFFS
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Per query: P@k, mAP@k (k > 1) and R@k for each k, and `chance`.
+    """Per query: P@k, mAP@k (k > 1) and R@k for each k, and the same by chance: `chance P@k`, …
 
     P@k is the share of the first k neighbours that bear the query's label (of fewer, where the gallery
     has fewer). mAP@k is the mean precision at the places, among the first k, of those that do; 0
-    without one. R@k is 1 where at least one of the first k does. Chance is the expected P@k of a
-    random ranking: the label's share of the allowed gallery.
+    without one. R@k is 1 where at least one of the first k does. Chance is the expectation over random
+    rankings of what is allowed; `chance` alone is that of P@k, which is the same for every k.
 
     Returns:
         float64 (n,) each, in [0, 1].
@@ -100,7 +101,8 @@ def retrieval_by_label(
         feature embedding", CVPR 2016, section 5.
     """
     names = [f"P@{k}" for k in cutoffs] + [f"mAP@{k}" for k in cutoffs if k > 1]
-    values = {name: np.zeros(len(query.label)) for name in (*names, *(f"R@{k}" for k in cutoffs), CHANCE)}
+    values = {name: np.zeros(len(query.label)) for name in (*names, *(f"R@{k}" for k in cutoffs))}
+    right, allowed = (np.zeros(len(query.label), dtype=np.intp) for _ in range(2))
     ranked = rankings(query.vector, gallery.vector, query.subject, gallery.subject, max(cutoffs))
     for index, ranking in enumerate(ranked):
         if len(ranking.nearest) == 0:
@@ -114,8 +116,11 @@ def retrieval_by_label(
             values[f"R@{k}"][index] = good[:k].any()
             if k > 1:
                 values[f"mAP@{k}"][index] = average_precision(good[:k])
-        values[CHANCE][index] = (gallery.label[ranking.allowed] == query.label[index]).mean()
-    return values
+        right[index] = (gallery.label[ranking.allowed] == query.label[index]).sum()
+        allowed[index] = ranking.allowed.sum()
+    chance = expected_by_chance(right, allowed, cutoffs)
+    named = {f"{CHANCE} {name}": column for name, column in chance.items()}
+    return values | named | {CHANCE: right / allowed}
 
 
 def average_precision(good: NDArray[np.bool_]) -> float:

@@ -14,7 +14,7 @@ from evaluation.concepts import Concepts, concept_overlap
 from evaluation.errors import BenchmarkError
 from evaluation.fourier_descriptor import ShapeSimilarity
 from evaluation.identity import identify
-from evaluation.measurement import CONCEPTS, IDENTITY, LABELS, RELEVANCE, TEXT, Measurement
+from evaluation.measurement import CONCEPTS, IDENTITY, LABELS, RELEVANCE, TEXT, Measurement, measurements
 from evaluation.ranking import CHANCE, Labelled, Names, retrieval_by_label, unit_vectors
 from evaluation.relevance import GreyHistograms, MaskOverlap, Relevance, ndcg
 from evaluation.tasks import LabelTask, datasets, identity_datasets, label_tasks, lesion_datasets, of_dataset
@@ -69,11 +69,8 @@ class Scorer:
     def _by_label(self, vector: Vector) -> Iterator[Measurement]:
         for task in self.tasks:
             labelled = self.labelled(task, vector)
-            values = dict(retrieval_by_label(labelled, labelled))
-            chance = float(values.pop(CHANCE).mean())
-            for name, column in values.items():
-                expected = chance if name.startswith("P@") else None
-                yield Measurement(LABELS, task.name, name, column, self._subjects(task.index), expected)
+            values = retrieval_by_label(labelled, labelled)
+            yield from measurements(LABELS, task.name, values, self._subjects(task.index))
 
     def _by_lesion(self, vector: Vector) -> Iterator[Measurement]:
         for dataset, index in lesion_datasets(self.benchmark):
@@ -144,7 +141,8 @@ class Scorer:
             found = identify(vector[index], self._subject[index], series)
             who, task = self._subjects(index[found.query]), f"{dataset} same patient, other series"
             yield Measurement(IDENTITY, task, "P@1", found.precision_at_1, who, float(found.chance.mean()))
-            yield Measurement(IDENTITY, task, "mAP@R", found.average_precision_at_r, who)
+            at_r = float(found.chance_at_r.mean())
+            yield Measurement(IDENTITY, task, "mAP@R", found.average_precision_at_r, who, at_r)
 
     @cached_property
     def _relevances(self) -> dict[str, dict[str, Relevance]]:

@@ -35,7 +35,7 @@ def test_precision_average_precision_recall_and_chance_by_hand() -> None:
     assert values["mAP@3"][0] == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert values["R@1"].tolist() == [0, 0, 0, 1, 0]
     assert values["R@3"][0] == 1
-    assert values["chance"][0] == pytest.approx(2 / 4)
+    assert values["chance P@3"][0] == pytest.approx(2 / 4)
     assert "mAP@1" not in values
 
 
