@@ -27,6 +27,7 @@ from cbir.encoders import app as encoders
 from cbir.encoders.changing import filled_of
 from cbir.environment import settings_of_environment
 from cbir.evaluate import evaluate_command
+from cbir.export import export_command
 from cbir.folder_index import index_folder
 from cbir.inference_process import work
 from cbir.patient_key import rotate_patient_key
@@ -199,6 +200,9 @@ def doctor(as_json: AsJson = False) -> None:
 def configuration() -> None:
     """Print every option as a Markdown table."""
     typer.echo(markdown_table())
+
+
+app.command("export")(export_command)
 
 
 def main() -> NoReturn:

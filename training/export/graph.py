@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import onnx
+import onnx_ir
 import torch
+from onnx_ir.passes.common import (
+    CommonSubexpressionEliminationPass,
+    DeduplicateHashedInitializersPass,
+    RemoveUnusedNodesPass,
+)
 from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
 from torch import Tensor, nn
@@ -21,6 +27,8 @@ OPSET: Final = 20
 EMBEDDING: Final = "embedding"
 POOLED: Final = "pooled"
 FEATURE_MAP: Final = "feature_map"
+_TALKATIVE: Final = ("torch.onnx", "torch.__trace", "onnxscript")
+_OUTPUT: Final = "output__"
 FRAME_OUTPUTS: Final = (EMBEDDING, POOLED, FEATURE_MAP)
 
 
@@ -57,14 +65,14 @@ def frame_graph(tower: nn.Module, wanted: Input) -> onnx.ModelProto:
     """
     images = torch.rand(2, wanted.channels, wanted.height, wanted.width)
     module = FrameOutputs(tower)
-    return export_graph(module, {wanted.name: images}, FRAME_OUTPUTS, {"images": {0: "n"}})
+    return export_graph(module, {wanted.name: images}, FRAME_OUTPUTS, {"images": {0: torch.export.Dim("n")}})
 
 
 def export_graph(
     module: nn.Module,
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str],
-    dynamic: Mapping[str, Mapping[int, str]],
+    dynamic: Mapping[str, Mapping[int, Any]],
 ) -> onnx.ModelProto:
     """Export a module.
 
@@ -72,12 +80,11 @@ def export_graph(
         module: left as it was found.
         inputs: example inputs in the order of forward's arguments, by the name the graph gives them.
         outputs: names.
-        dynamic: free dimensions by forward's argument.
+        dynamic: free dimensions, of torch.export.Dim, by forward's argument.
 
     Raises:
         EncoderError: torch cannot express the module as ONNX.
     """
-    free = {argument: {d: torch.export.Dim(n) for d, n in dims.items()} for argument, dims in dynamic.items()}
     was_training = module.training
     try:
         with _quiet():
@@ -87,8 +94,8 @@ def export_graph(
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(inputs),
-                output_names=list(outputs),
-                dynamic_shapes=free,
+                output_names=[f"{_OUTPUT}{name}" for name in outputs],
+                dynamic_shapes={argument: dict(dims) for argument, dims in dynamic.items()},
                 external_data=False,
                 verbose=False,
             )
@@ -101,7 +108,23 @@ def export_graph(
         module.train(was_training)
     if program is None:
         raise EncoderError(f"torch gave no ONNX program for {type(module).__name__}.")
-    return _clean(rewrite(program.model_proto, pattern_rewrite_rules=[fuse_batchnorm_into_conv_rule]))
+    folded: onnx_ir.Model = rewrite(program.model, pattern_rewrite_rules=[fuse_batchnorm_into_conv_rule])
+    # Weights that were transposed twice are one again, and so is what was computed with them.
+    for once in (DeduplicateHashedInitializersPass(), CommonSubexpressionEliminationPass()):
+        once(folded)
+    RemoveUnusedNodesPass()(folded)
+    _name_outputs(folded.graph, outputs)
+    return _clean(onnx_ir.to_proto(folded))
+
+
+def _name_outputs(graph: onnx_ir.Graph, names: Sequence[str]) -> None:
+    """Give the outputs their names, which the exporter may have used for values of its own."""
+    inner = [output for node in graph for output in node.outputs]
+    for value in [*graph.initializers.values(), *inner]:
+        if value.name in names:
+            value.name = f"inner_{value.name}"
+    for value, name in zip(graph.outputs, names, strict=True):
+        value.name = name
 
 
 def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -122,12 +145,14 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter speaks of packages that it does not need, and of its own deprecated calls."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from indexer.domain import Vector
@@ -126,6 +127,6 @@ def cpu_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
         raise EncoderError(f"ONNX Runtime cannot load {path}: {error}") from error
 
 
-def _unit(vectors: Vector) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _unit(vectors: Vector) -> NDArray[np.float64]:
     wide = vectors.astype(np.float64)
-    return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), _TINY)
+    return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), _TINY))

@@ -1,0 +1,82 @@
+"""The image tower, and the text tower, of a finished run of ours."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from inference.card import Input
+from training.errors import TrainingError
+from training.export.source import Source
+from training.export.text import TextSource
+from training.fit import CONFIGURATION_NAME, RunFolder
+
+# Every method's module has `load_tower(run)`.
+METHODS: Final = {
+    "clusters": "training.methods.clusters",
+    "image-text": "training.methods.image_text",
+    "joint-sequences": "training.methods.joint_sequences",
+    "noisy-labels": "training.methods.noisy_labels",
+    "sequences": "training.methods.sequences",
+}
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run left its configuration there."""
+    return (folder / CONFIGURATION_NAME).is_file()
+
+
+def open_run(folder: Path, sequence: str = "", languages: tuple[str, ...] = ("en",)) -> Source:
+    """Build the towers again from the configuration, with the learned weights.
+
+    Args:
+        folder: of the run.
+        sequence: of joint-sequences, which has an encoder a sequence.
+        languages: of the text tower, if there is one.
+
+    Raises:
+        TrainingError: the run has not ended, or its method is not known.
+    """
+    given = _configuration(folder)
+    name = given.get("method")
+    if name not in METHODS:
+        raise TrainingError(
+            f"{folder / CONFIGURATION_NAME} names the method {name}: known are {', '.join(METHODS)}."
+        )
+    if not RunFolder(folder).model.is_file():
+        raise TrainingError(f"{folder} holds no finished run: let the training go on to its last step.")
+    module = importlib.import_module(METHODS[name])
+    load: Callable[..., Any] = module.load_tower
+    if name == "clusters":
+        tower = load(RunFolder(folder))
+    else:
+        tower = load(folder, sequence) if name == "joint-sequences" else load(folder)
+    text = _text(module.load_text_tower(folder), languages) if name == "image-text" else None
+    return Source(tower.eval(), _input(int(given.get("side", 64))), text)
+
+
+def _input(side: int) -> Input:
+    """As all our methods read images: letterboxed, three channels, with ImageNet's mean and deviation."""
+    return Input(name="frames", channels=3, height=side, width=side, resize="letterbox", mean=MEAN, std=STD)
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIGURATION_NAME
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}") from error
+    if not isinstance(given, dict):
+        raise TrainingError(f"{path} is no configuration: it holds no names.")
+    return given
+
+
+def _text(tower: Any, languages: tuple[str, ...]) -> TextSource:  # noqa: ANN401 - transformers' tokenizer
+    return TextSource(
+        tower.eval(), tower.tokenizer.backend_tokenizer.to_str(), int(tower.max_tokens), languages
+    )
