@@ -82,7 +82,7 @@ def rankings(
 def retrieval_by_label(
     query: Labelled, gallery: Labelled, cutoffs: Sequence[int] = CUTOFFS
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Per query: P@k, mAP@k (k > 1) and R@k for each k, and the same by chance: `chance P@k`, …
+    """Per query: P@k, mAP@k (k > 1) and R@k for each k, and the same by chance: `chance P@k`, ….
 
     P@k is the share of the first k neighbours that bear the query's label (of fewer, where the gallery
     has fewer). mAP@k is the mean precision at the places, among the first k, of those that do; 0
