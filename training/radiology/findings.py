@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.fit import warm_cosine
 from training.losses.norm_softmax import norm_softmax
@@ -33,7 +32,6 @@ class FindingsSettings(BaseModel):
     scale: float = Field(default=12.0, gt=0, description="Of the cosines in the softmax.")
     smoothing: float = Field(default=0.05, ge=0, lt=1)
     mixing: float = Field(default=0.3, ge=0, description="Beta distribution of mixed pairs; 0 mixes none.")
-    gate_weight: float = Field(default=0.2, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +62,13 @@ class FindingsModel(nn.Module):
             [torch.randn(len(task.classes), FINDINGS_DIMENSION) for task in tasks]
         )
 
-    def forward(self, trunk: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 64, r, c) to findings vectors (n, 128) and the gate's logits (n,)."""
+    def forward(self, trunk: Tensor) -> Tensor:
+        """(n, 64, r, c) to findings vectors (n, 128)."""
         pooled = self.branch.features(trunk).mean((2, 3))
         with torch.autocast(pooled.device.type, enabled=False):
-            kept = self.dropout(pooled.float())
-            vectors = self.branch.project(kept[:, :, None, None])[:, :, 0, 0]
-            gate = self.branch.gate(kept.detach())[:, 0]
-        return vectors, gate
+            kept = self.dropout(pooled.float())[:, :, None, None]
+            vectors: Tensor = self.branch.project(kept)[:, :, 0, 0]
+        return vectors
 
     def train(self, mode: bool = True) -> FindingsModel:
         """Batch statistics stay as they are."""
@@ -92,7 +89,6 @@ class FindingsMethod:
         branch: FindingsBranch,
         views: Tensor,
         tasks: Sequence[Task],
-        known_kind: Tensor,
         datasets: Sequence[str],
         shares: NDArray[np.float64],
         settings: FindingsSettings,
@@ -104,7 +100,6 @@ class FindingsMethod:
             branch: is trained in place.
             views: bfloat16 (views, n, 64, r, c), the first as they are.
             tasks: of n targets each.
-            known_kind: (n,) what the gate shall say.
             datasets: (n,) names; images are mixed inside one.
             shares: (n,) how often each is drawn.
             settings: how.
@@ -113,10 +108,10 @@ class FindingsMethod:
         torch.manual_seed(seed)
         self._learner = FindingsModel(branch, tasks, settings.dropout)
         self.model: nn.Module = self._learner
-        self._views, self._tasks, self._known_kind = views, tasks, known_kind
+        self._views, self._tasks = views, tasks
         self._dataset = np.unique(np.array(datasets), return_inverse=True)[1]
         self._shares, self._settings, self._seed = shares, settings, seed
-        new = [self._learner.proxies, branch.project, branch.gate]
+        new = [self._learner.proxies, branch.project]
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
             [
                 {"params": list(branch.layers.parameters()), "lr": settings.tuned_rate},
@@ -151,18 +146,14 @@ class FindingsMethod:
         )
 
     def losses(self, batch: FindingsBatch) -> Mapping[str, Tensor]:
-        """The weighted sum over tasks and the gate; a task counts for the images that have its label."""
-        vectors, gate = self._learner(batch.trunk)
+        """The weighted sum over tasks; a task counts for the images that have its label."""
+        vectors = self._learner(batch.trunk)
         parts = {
             task.name: self._task_loss(task, proxies, vectors, batch)
             for task, proxies in zip(self._tasks, self._learner.proxies, strict=True)
         }
-        known = (
-            batch.share * self._known_kind[batch.index] + (1 - batch.share) * self._known_kind[batch.partner]
-        )
-        parts["gate"] = functional.binary_cross_entropy_with_logits(gate, known)
-        weights = {task.name: task.weight for task in self._tasks} | {"gate": self._settings.gate_weight}
-        return {"loss": torch.stack([weights[name] * part for name, part in parts.items()]).sum(), **parts}
+        total = torch.stack([task.weight * parts[task.name] for task in self._tasks]).sum()
+        return {"loss": total, **parts}
 
     def _task_loss(self, task: Task, proxies: Tensor, vectors: Tensor, batch: FindingsBatch) -> Tensor:
         total = vectors.new_zeros(())

@@ -44,12 +44,6 @@ def tasks_of(benchmark: Benchmark) -> tuple[Task, ...]:
     return tuple(task for task in made if len(task.classes) > 1)
 
 
-def has_findings(benchmark: Benchmark) -> Tensor:
-    """(n,) float32: 1 for images of the data sets whose findings are learned, else 0."""
-    known = [1.0 if image.dataset in FINDING_DATASETS else 0.0 for image in benchmark.images]
-    return torch.tensor(known)
-
-
 def shares_of(benchmark: Benchmark) -> NDArray[np.float64]:
     """(n,) how often each image is drawn; they add up to one."""
     datasets = np.array([image.dataset for image in benchmark.images])

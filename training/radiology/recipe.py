@@ -27,12 +27,14 @@ from training.radiology.general import (
     unit_rows,
     whitened,
 )
-from training.radiology.labels import FINDING_DATASETS, has_findings, shares_of, tasks_of
+from training.radiology.kinds import prototypes_of, threshold_of
+from training.radiology.labels import FINDING_DATASETS, shares_of, tasks_of
 from training.radiology.views import Progress, letterboxed, trunk_views
 from training.towers.mobilenet import MobileNetV2, load_weights
-from training.towers.radiology import GENERAL_DIMENSION, RadiologyTower, Trunk
+from training.towers.radiology import GENERAL_DIMENSION, KindGate, RadiologyTower, Trunk
 from training.towers.resnet import ResNet50V2Trunk
 
+_GATE_BATCH: Final = 64
 _PEAKS: Final = 3.0
 """Power of the generalised mean over the larger teacher's maps."""
 
@@ -52,7 +54,7 @@ class RadiologyConfiguration(BaseModel):
     teacher_share: float = Field(
         default=0.7, gt=0, description="Of MobileNetV2 beside ResNet-50 as teachers."
     )
-    findings_weight: float = Field(default=1.0, gt=0, description="Of findings beside everything else.")
+    findings_weight: float = Field(default=3.0, gt=0, description="Of findings beside everything else.")
     findings: FindingsSettings = FindingsSettings()
     general: GeneralSettings = GeneralSettings()
     fit: FitSettings = FitSettings()
@@ -77,6 +79,7 @@ def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progr
     images = letterboxed(benchmark)
     views = _views(tower.trunk, images, configuration, run, progress)
     _learn_general(tower, images, views, benchmark, configuration, run)
+    _set_gate(tower, views, benchmark, configuration.fit.seed)
     _learn_findings(tower, views, benchmark, configuration, run)
     torch.save(tower.state_dict(), run.model)
     _views_file(run).unlink(missing_ok=True)
@@ -91,7 +94,7 @@ def load_tower(run: RunFolder) -> RadiologyTower:
         state = torch.load(run.model, map_location="cpu", weights_only=True)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{run.path} does not hold a run that has ended: {error}") from error
-    tower = RadiologyTower(configuration.findings_weight)
+    tower = RadiologyTower(configuration.findings_weight, len(state["gate.prototypes"]))
     tower.load_state_dict(state)
     return tower.eval()
 
@@ -171,6 +174,21 @@ def _learn_general(
     fit(method, stage, configuration.fit, title="general branch")
 
 
+@torch.no_grad()
+def _set_gate(tower: RadiologyTower, views: Tensor, benchmark: Benchmark, seed: int) -> None:
+    """Put the gate's prototypes among the images whose findings are learned, as they are."""
+    places = [place for place, image in enumerate(benchmark.images) if image.dataset in FINDING_DATASETS]
+    known = benchmark.at(places)
+    branch = tower.general.eval()
+    parts = [branch(views[0, some].float()).mean((2, 3)) for some in torch.tensor(places).split(_GATE_BATCH)]
+    vectors = unit_rows(torch.cat(parts).numpy())
+    kinds = [image.dataset for image in known.images]
+    prototypes = prototypes_of(vectors, kinds, seed)
+    tower.gate = KindGate(len(prototypes))
+    tower.gate.prototypes.copy_(torch.from_numpy(prototypes))
+    tower.gate.threshold.fill_(threshold_of(vectors, kinds, near_duplicate_groups(known), seed))
+
+
 def _learn_findings(
     tower: RadiologyTower,
     views: Tensor,
@@ -184,7 +202,6 @@ def _learn_findings(
         tower.findings,
         views,
         tasks_of(benchmark),
-        has_findings(benchmark),
         [image.dataset for image in benchmark.images],
         shares_of(benchmark),
         configuration.findings,

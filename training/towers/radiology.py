@@ -15,6 +15,7 @@ TRUNK_BLOCKS: Final = 10
 TRUNK_CHANNELS: Final = 64
 GENERAL_DIMENSION: Final = 256
 FINDINGS_DIMENSION: Final = 128
+GATE_SHARPNESS: Final = 20.0
 _FINDINGS_CHANNELS: Final = 320
 _SMALLEST: Final = 1e-6
 
@@ -47,22 +48,38 @@ class GeneralBranch(nn.Module):
 
 
 class FindingsBranch(nn.Module):
-    """The last blocks of MobileNetV2 without its widest layer, a linear map, and a gate.
-
-    The gate says whether an image is of a kind whose findings were learned; elsewhere this branch knows
-    nothing, and should not be heard.
-    """
+    """The last blocks of MobileNetV2 without its widest layer, and a linear map: what was found."""
 
     def __init__(self, mobile: MobileNetV2) -> None:
         super().__init__()
         self.layers = copy.deepcopy(nn.Sequential(*_last_blocks(mobile)))
         self.project = nn.Conv2d(_FINDINGS_CHANNELS, FINDINGS_DIMENSION, 1)
-        self.gate = nn.Linear(_FINDINGS_CHANNELS, 1)
 
     def features(self, trunk: Tensor) -> Tensor:
         """(n, 64, r, c) to (n, 320, r / 2, c / 2)."""
         mapped: Tensor = self.layers(trunk)
         return mapped
+
+
+class KindGate(nn.Module):
+    """Whether an image is of a kind whose findings were learned.
+
+    Elsewhere the findings branch knows nothing, and should not be heard: the gate opens as the image's
+    general vector comes near to one of the prototypes of the kinds that it does know.
+    """
+
+    prototypes: Tensor
+    threshold: Tensor
+
+    def __init__(self, prototypes: int) -> None:
+        super().__init__()
+        self.register_buffer("prototypes", torch.zeros(prototypes, GENERAL_DIMENSION))
+        self.register_buffer("threshold", torch.zeros(()))
+
+    def forward(self, general: Tensor) -> Tensor:
+        """Unit vectors (n, 256) to (n,) in [0, 1]; one half at the threshold."""
+        nearest = (general @ self.prototypes.T).amax(1)
+        return torch.sigmoid(GATE_SHARPNESS * (nearest - self.threshold))
 
 
 class RadiologyTower(nn.Module):
@@ -75,12 +92,13 @@ class RadiologyTower(nn.Module):
 
     dimension = FINDINGS_DIMENSION + GENERAL_DIMENSION
 
-    def __init__(self, findings_weight: float = 1.0) -> None:
+    def __init__(self, findings_weight: float = 1.0, prototypes: int = 1) -> None:
         super().__init__()
         mobile = MobileNetV2()
         self.trunk = Trunk(mobile)
         self.general = GeneralBranch(mobile)
         self.findings = FindingsBranch(mobile)
+        self.gate = KindGate(prototypes)
         self.findings_weight = findings_weight
         freeze_statistics(self)
 
@@ -99,11 +117,10 @@ class RadiologyTower(nn.Module):
     def feature_map(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) to (n, 384, h / 32, w / 32)."""
         trunk = self.trunk(images)
-        general = self.general(trunk)
-        features = self.findings.features(trunk)
-        findings = self.findings.project(features)
-        gate = torch.sigmoid(self.findings.gate(features.mean((2, 3))))[:, :, None, None]
-        return torch.cat([gate * self.findings_weight * _shortened(findings), _shortened(general)], dim=1)
+        general = _shortened(self.general(trunk))
+        findings = _shortened(self.findings.project(self.findings.features(trunk)))
+        heard = self.findings_weight * self.gate(general.mean((2, 3)))
+        return torch.cat([heard[:, None, None, None] * findings, general], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, 3, h, w) to (n, 384): the map's average."""

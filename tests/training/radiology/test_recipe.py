@@ -84,7 +84,9 @@ def test_a_run_leaves_its_configuration_its_losses_and_a_tower(tmp_path: Path) -
     assert vectors.shape == (2, tower.dimension)
     assert torch.isfinite(vectors).all()
     columns = (run.path / "findings" / "losses.csv").read_text().splitlines()[0].split(",")
-    assert {"brain tumour", "breast", "region", "gate"} < set(columns)
+    assert {"brain tumour", "breast", "region"} < set(columns)
+    assert tower.gate.prototypes.norm(dim=1).allclose(torch.ones(len(tower.gate.prototypes)))
+    assert -1.001 < float(tower.gate.threshold) < 1.001
     assert not (run.path / "views.pt").exists()
 
 

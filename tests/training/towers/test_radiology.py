@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from training.towers.radiology import FINDINGS_DIMENSION, RadiologyTower
+from training.towers.radiology import FINDINGS_DIMENSION, GENERAL_DIMENSION, KindGate, RadiologyTower
 
 
 def a_tower(findings_weight: float = 1.0) -> RadiologyTower:
@@ -29,17 +28,25 @@ def test_the_general_vector_has_length_one_and_the_findings_vector_the_gates() -
     tower = a_tower(findings_weight=2.0)
     with torch.inference_mode():
         vectors = tower(pictures())
-        pooled = tower.findings.features(tower.trunk(pictures())).mean((2, 3))
-        gate = torch.sigmoid(tower.findings.gate(pooled))[:, 0]
+        gate = tower.gate(vectors[:, FINDINGS_DIMENSION:])
     torch.testing.assert_close(vectors[:, FINDINGS_DIMENSION:].norm(dim=1), torch.ones(3))
     torch.testing.assert_close(vectors[:, :FINDINGS_DIMENSION].norm(dim=1), 2.0 * gate)
 
 
+def test_the_gate_is_half_open_at_its_threshold_and_opens_towards_a_prototype() -> None:
+    gate = KindGate(2)
+    prototypes = torch.nn.functional.normalize(torch.rand(2, GENERAL_DIMENSION), dim=1)
+    gate.prototypes.copy_(prototypes)
+    gate.threshold.fill_(1.0)
+    opened = gate(torch.stack([prototypes[1], -prototypes[1]]))
+    torch.testing.assert_close(opened[0], torch.tensor(0.5), rtol=1e-4, atol=1e-4)
+    assert opened[1] < 1e-6
+
+
 def test_a_closed_gate_leaves_the_general_vector_alone() -> None:
     tower = a_tower()
-    with torch.no_grad():
-        nn.init.zeros_(tower.findings.gate.weight)
-        nn.init.constant_(tower.findings.gate.bias, -40.0)
+    tower.gate.threshold.fill_(9.0)
+    with torch.inference_mode():
         vectors = tower(pictures())
     assert vectors[:, :FINDINGS_DIMENSION].abs().max() < 1e-12
 
