@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch import Tensor
 
 from evaluation.folds import Fold, grouped_folds, near_duplicate_groups, refuse_shared_subjects
-from evaluation.ranking import Labelled, retrieval_by_label, unit_vectors
+from evaluation.ranking import CHANCE, Labelled, retrieval_by_label, unit_vectors
 from evaluation.vectors import ImageVectors
 from indexer.domain import Vector
 from training.errors import TrainingError
@@ -196,4 +196,4 @@ def _precision(pictures: LabelledPictures, vectors: Vector) -> tuple[float, floa
     names = np.array(pictures.classes)[pictures.target]
     labelled = Labelled(unit_vectors(vectors), names, subjects)
     values = retrieval_by_label(labelled, labelled, cutoffs=(10,))
-    return float(values["P@10"].mean()), float(values["chance"].mean())
+    return float(values["P@10"].mean()), float(values[CHANCE].mean())
