@@ -29,8 +29,8 @@ def export_command(
     source: Annotated[
         str,
         typer.Argument(
-            help="Folder of a run of `cbir train`, folder or owner/name of a Hugging Face model, or "
-            "open_clip:NAME."
+            help="Folder of a run of `cbir train`, ImageNet weights (.safetensors), folder or name of a "
+            "Hugging Face model, or open_clip:NAME."
         ),
     ],
     out: Annotated[Path, typer.Argument(file_okay=False, help="Folder for the encoder.")],

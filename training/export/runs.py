@@ -20,8 +20,12 @@ METHODS: Final = {
     "image-text": "training.methods.image_text",
     "joint-sequences": "training.methods.joint_sequences",
     "noisy-labels": "training.methods.noisy_labels",
+    "radiology-small": "training.radiology.recipe",
     "sequences": "training.methods.sequences",
 }
+_OF_RUN_FOLDERS: Final = ("clusters", "radiology-small")
+_SIDES: Final = {"radiology-small": 224}
+_SIDE: Final = 64
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 
@@ -52,15 +56,15 @@ def open_run(folder: Path, sequence: str = "", languages: tuple[str, ...] = ("en
         raise TrainingError(f"{folder} holds no finished run: let the training go on to its last step.")
     module = importlib.import_module(METHODS[name])
     load: Callable[..., Any] = module.load_tower
-    if name == "clusters":
+    if name in _OF_RUN_FOLDERS:
         tower = load(RunFolder(folder))
     else:
         tower = load(folder, sequence) if name == "joint-sequences" else load(folder)
     text = _text(module.load_text_tower(folder), languages) if name == "image-text" else None
-    return Source(tower.eval(), _input(int(given.get("side", 64))), text)
+    return Source(tower.eval(), input_of(int(given.get("side", _SIDES.get(name, _SIDE)))), text)
 
 
-def _input(side: int) -> Input:
+def input_of(side: int) -> Input:
     """As all our methods read images: letterboxed, three channels, with ImageNet's mean and deviation."""
     return Input(name="frames", channels=3, height=side, width=side, resize="letterbox", mean=MEAN, std=STD)
 

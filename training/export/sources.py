@@ -1,4 +1,4 @@
-"""Whatever is exported, by what it is called: a run, a Hugging Face folder or model, an open_clip model."""
+"""Whatever is exported, by what it is called: a run, ImageNet weights, a Hugging Face or open_clip model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from training.export.huggingface import open_huggingface
 from training.export.open_clip import PREFIX, open_open_clip
 from training.export.runs import is_run, open_run
 from training.export.source import Source
+from training.export.weights import SUFFIX, open_weights
 
 _HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -19,8 +20,8 @@ def open_source(name: str, *, sequence: str = "", languages: tuple[str, ...] = (
     """Read a model in torch.
 
     Args:
-        name: a run's folder, a folder with a Hugging Face config.json, owner/name of a hub, or open_clip:
-            and the name of one of its models.
+        name: a run's folder, a .safetensors file with weights of a network defined here, a folder with a
+            Hugging Face config.json, owner/name of a hub, or open_clip: and the name of one of its models.
         sequence: of a run of joint-sequences.
         languages: ISO 639-1, of the text tower if there is one.
 
@@ -31,6 +32,8 @@ def open_source(name: str, *, sequence: str = "", languages: tuple[str, ...] = (
     if name.startswith(PREFIX):
         return open_open_clip(name.removeprefix(PREFIX), languages)
     folder = Path(name)
+    if folder.suffix == SUFFIX:
+        return open_weights(folder)
     if folder.is_dir():
         if is_run(folder):
             return open_run(folder, sequence, languages)
