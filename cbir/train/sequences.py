@@ -58,7 +58,10 @@ def chosen(
     """A configuration file's values, with the options that were given laid over them."""
     import json
 
-    wanted: dict[str, Any] = json.loads(configuration.read_text(encoding="utf-8")) if configuration else {}
+    try:
+        wanted = dict(json.loads(configuration.read_text(encoding="utf-8"))) if configuration else {}
+    except (json.JSONDecodeError, TypeError, ValueError) as error:
+        raise Rejected(f"{configuration} does not hold a JSON object: {error}") from error
     wanted |= {name: value for name, value in options.items() if value is not None}
     fit = {name: value for name, value in (("device", device), ("threads", threads)) if value is not None}
     return {**wanted, "fit": {**wanted.get("fit", {}), **fit}}
@@ -76,7 +79,9 @@ def named(baselines: list[str]) -> dict[str, Path]:
 
 
 def show(tables: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
-    """Print the figures, a row an encoder."""
+    """Print the figures, a row an encoder; nothing where nothing was compared."""
+    if not tables:
+        return
     columns = [
         *(f"mask IoU, {where} sequence, nDCG@{n}" for where in SHOWN for n in (5, 10, 20)),
         "same patient, other sequence, P@1",

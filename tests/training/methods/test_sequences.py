@@ -45,7 +45,7 @@ def test_the_lesions_place_is_learned_and_found_in_other_sequences(tmp_path: Pat
     wanted = TINY.model_copy(
         update={
             "lesion_weight": 1.0, "contrastive_weight": 0.1, "embedding": "map", "steps": 12, "folds": 2,
-            "map_side": 16, "groups": 4, "warm_up": 2,
+            "map_side": 16, "warm_up": 2, "fit": FIT.model_copy(update={"save_every": 100}),
         }
     )  # fmt: skip
     tables = run_sequences(tmp_path / "bench", "made", tmp_path / "out", wanted, {})
