@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
 import onnx
 import onnx_ir
 import torch
@@ -109,12 +110,23 @@ def export_graph(
     if program is None:
         raise EncoderError(f"torch gave no ONNX program for {type(module).__name__}.")
     folded: onnx_ir.Model = rewrite(program.model, pattern_rewrite_rules=[fuse_batchnorm_into_conv_rule])
-    # Weights that were transposed twice are one again, and so is what was computed with them.
-    for once in (DeduplicateHashedInitializersPass(), CommonSubexpressionEliminationPass()):
-        once(folded)
-    RemoveUnusedNodesPass()(folded)
+    _compute_once(folded)
     _name_outputs(folded.graph, outputs)
     return _clean(onnx_ir.to_proto(folded))
+
+
+def _compute_once(model: onnx_ir.Model) -> None:
+    """Weights that were transposed twice are one again, and so is what was computed with them."""
+    for value in model.graph.initializers.values():
+        # The pass hashes memory, which must be in order for that.
+        if value.const_value is not None:
+            array = np.ascontiguousarray(value.const_value.numpy())
+            value.const_value = onnx_ir.tensor(
+                array.reshape(value.const_value.shape.numpy()), name=value.name
+            )
+    DeduplicateHashedInitializersPass()(model)
+    CommonSubexpressionEliminationPass()(model)
+    RemoveUnusedNodesPass()(model)
 
 
 def _name_outputs(graph: onnx_ir.Graph, names: Sequence[str]) -> None:

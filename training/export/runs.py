@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inference.card import Input
+from inference.preprocess import Resize
 from training.errors import TrainingError
 from training.export.source import Source
 from training.export.text import TextSource
@@ -26,6 +27,8 @@ METHODS: Final = {
 _OF_RUN_FOLDERS: Final = ("clusters", "radiology-small")
 _SIDES: Final = {"radiology-small": 224}
 _SIDE: Final = 64
+# These read slices squeezed into a square; the others letterbox.
+_SQUEEZED: Final = frozenset({"joint-sequences", "sequences"})
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 
@@ -61,12 +64,21 @@ def open_run(folder: Path, sequence: str = "", languages: tuple[str, ...] = ("en
     else:
         tower = load(folder, sequence) if name == "joint-sequences" else load(folder)
     text = _text(module.load_text_tower(folder), languages) if name == "image-text" else None
-    return Source(tower.eval(), input_of(int(given.get("side", _SIDES.get(name, _SIDE)))), text)
+    side = int(given.get("side", _SIDES.get(name, _SIDE)))
+    return Source(tower.eval(), input_of(side, "stretch" if name in _SQUEEZED else "letterbox"), text)
 
 
-def input_of(side: int) -> Input:
-    """As all our methods read images: letterboxed, three channels, with ImageNet's mean and deviation."""
-    return Input(name="frames", channels=3, height=side, width=side, resize="letterbox", mean=MEAN, std=STD)
+def input_of(side: int, resize: Resize = "letterbox") -> Input:
+    """As our methods read images: three channels, with ImageNet's mean and deviation."""
+    return Input(
+        name="frames",
+        channels=3,
+        height=side,
+        width=side,
+        resize=resize,
+        mean=MEAN,
+        std=STD,
+    )
 
 
 def _configuration(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 
+from indexer.domain import Vector
 from inference.card import EncoderError
 from inference.encoder import OnnxEncoder, unit_rows
 from inference.text import TextEncoder
@@ -48,23 +51,23 @@ def test_both_sides_of_an_image_text_model_are_what_transformers_answers(
     inputs = inputs_of(pictures(2, seed=9), source.input.preprocessing)
     with torch.no_grad():
         images = model.get_image_features(pixel_values=torch.from_numpy(inputs)).pooler_output.numpy()
-        texts = np.stack([_text_features(model, text) for text in TEXTS])
+        texts = np.stack([_text_features(model, tmp_path / "model", text) for text in TEXTS])
     np.testing.assert_allclose(OnnxEncoder(out, threads=1).encode(inputs), unit_rows(images), atol=1e-5)
     encoder = TextEncoder(out, threads=1)
     np.testing.assert_allclose(encoder.encode(TEXTS), unit_rows(texts), atol=1e-5)
     np.testing.assert_allclose(encoder.encode(TEXTS[1:2]), unit_rows(texts[1:2]), atol=1e-5)
 
 
-def _text_features(model: object, text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def _text_features(model: Any, folder: Path, text: str) -> Vector:  # noqa: ANN401 - transformers has no types
     """As transformers documents it: each alone, padded to full length, the mask as the model wants it."""
-    tokenizer = vit_folder.tokenizer()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(16)
     tokenizer.enable_padding(pad_id=1, pad_token="[PAD]", length=16)
     encoded = tokenizer.encode(text)
     given = {"input_ids": torch.tensor([encoded.ids])}
-    if model.config.model_type == "clip":  # type: ignore[attr-defined]
+    if model.config.model_type == "clip":
         given["attention_mask"] = torch.tensor([encoded.attention_mask])
-    vector = model.get_text_features(**given).pooler_output[0].numpy()  # type: ignore[attr-defined]
+    vector = model.get_text_features(**given).pooler_output[0].numpy()
     return np.asarray(vector, dtype=np.float32)
 
 
