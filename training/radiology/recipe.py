@@ -27,6 +27,7 @@ from training.radiology.general import (
     unit_rows,
     whitened,
 )
+from training.radiology.held_out import VECTORS_NAME, left_out, vectors_of
 from training.radiology.kinds import prototypes_of, threshold_of
 from training.radiology.labels import FINDING_DATASETS, shares_of, tasks_of
 from training.radiology.views import Progress, letterboxed, trunk_views
@@ -63,6 +64,8 @@ class RadiologyConfiguration(BaseModel):
 def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progress: Progress) -> Path:
     """Run the recipe, going on where it was cut off.
 
+    With a fold held out, vectors.npz beside the model holds the vectors of all that was not learned from.
+
     Returns:
         The file with the tower's state dict.
 
@@ -81,6 +84,9 @@ def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progr
     _learn_general(tower, images, views, benchmark, configuration, run)
     _set_gate(tower, views, benchmark, configuration.fit.seed)
     _learn_findings(tower, views, benchmark, configuration, run)
+    if configuration.fold is not None:
+        whole = Benchmark.open(configuration.benchmark)
+        vectors_of(tower.eval(), left_out(whole, benchmark)).write(run.path / VECTORS_NAME)
     torch.save(tower.state_dict(), run.model)
     _views_file(run).unlink(missing_ok=True)
     return run.model

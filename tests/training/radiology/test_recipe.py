@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from evaluation.benchmark import LabelledImage
 from evaluation.errors import BenchmarkError
+from evaluation.vectors import ImageVectors
 from indexer.errors import Rejected
 from tests.fakes.benchmark import row, shape, write_benchmark
 from training.errors import TrainingError
@@ -97,6 +98,17 @@ def test_a_fold_is_held_out_of_training(tmp_path: Path) -> None:
     names = {image.image for image in training_part(wanted).images}
     assert held_out
     assert names.isdisjoint(permissive.images[index].image for index in held_out)
+
+
+def test_what_was_not_learned_from_is_embedded_to_be_scored(tmp_path: Path) -> None:
+    rows = findings()
+    rows[0] = replace(rows[0], licence_class="nc")
+    wanted = configuration(tmp_path, rows, fold=1)
+    train_radiology(wanted, RunFolder(tmp_path / "run"), lambda *_: None)
+    scored = ImageVectors.read(tmp_path / "run" / "vectors.npz")
+    learned = {image.image for image in training_part(wanted).images}
+    assert set(scored.image) == {image.image for image in rows} - learned
+    assert rows[0].image in scored.image
 
 
 def test_images_that_may_not_be_shipped_with_are_not_learned_from(tmp_path: Path) -> None:
