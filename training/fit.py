@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.errors import TrainingError
+from training.learned_from import LearnedFrom
 
 CONFIGURATION_NAME: Final = "configuration.json"
 CHECKPOINT_NAME: Final = "checkpoint.pt"
@@ -72,11 +73,11 @@ class RunFolder:
 
     path: Path
 
-    def open(self, configuration: BaseModel) -> None:
-        """Make the folder and write the configuration.
+    def open(self, configuration: BaseModel, learned_from: LearnedFrom | None = None) -> None:
+        """Make the folder and write the configuration, and what is learned from into a file of its own.
 
         Raises:
-            TrainingError: the folder holds a run with another configuration.
+            TrainingError: the folder holds a run with another configuration, or of other images.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         wanted = json.loads(configuration.model_dump_json())
@@ -89,6 +90,8 @@ class RunFolder:
             raise TrainingError(
                 f"{self.path} holds a run with another configuration: take another folder, or delete it."
             )
+        if learned_from is not None:
+            learned_from.keep(self.path, begun=self.model.exists() or self.checkpoint.exists())
 
     @property
     def model(self) -> Path:

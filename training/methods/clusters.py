@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from torch.optim import AdamW, Optimizer
 
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, fit, seed_everything, warm_cosine
+from training.learned_from import LearnedFrom
 from training.losses.dirichlet import dirichlet_prior, disagreement, mean_assignment
 from training.methods.cluster_views import Augmentation, features_of_views, nearest, normalised
 from training.towers.mobilenet import BLOCKS, MobileNetV2, load_weights
@@ -179,21 +180,25 @@ class ClusterMethod:
         return seen[0], seen[1]
 
 
-def learn_clusters(images: Tensor, settings: ClusterSettings, run: RunFolder) -> NDArray[np.float32]:
+def learn_clusters(
+    images: Tensor, settings: ClusterSettings, run: RunFolder, names: Sequence[str] = ()
+) -> NDArray[np.float32]:
     """Learn the clusters of images, or take those of a finished run over the same images.
 
     Args:
         images: uint8 (n, 3, side, side).
         settings: of the run.
         run: its folder; a run that was cut off goes on.
+        names: (n,) of the images, kept with the run; without them it is not known what it has seen.
 
     Returns:
         (n, clusters) probabilities, of the images without augmentation.
 
     Raises:
-        TrainingError: too few images, another configuration in the folder, or the weights cannot be read.
+        TrainingError: too few images, another configuration or other images in the folder, or the weights
+            cannot be read.
     """
-    run.open(settings)
+    run.open(settings, LearnedFrom(images=tuple(names)) if names else None)
     if run.model.exists():
         return probabilities(load_network(run), images, settings.fit.device)
     method = ClusterMethod(settings, images)

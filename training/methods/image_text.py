@@ -15,6 +15,7 @@ from torch.optim import AdamW, Optimizer
 from evaluation.benchmark import Benchmark
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, RunFolder, fit, seed_everything, warm_cosine
+from training.learned_from import LearnedFrom, seen_by
 from training.methods.cluster_views import Augmentation, features_of_views, normalised, read_images
 from training.methods.image_text_configuration import ImageTextConfiguration
 from training.methods.image_text_model import (
@@ -144,9 +145,16 @@ def train_image_text(
     benchmark: Benchmark,
     run: Path,
     frozen: FrozenVectors | None = None,
-    title: str = "",
+    fold: tuple[int, int] | None = None,
 ) -> ImageTextModel:
     """Learn into a run's folder; a run that was cut off goes on, one that has ended is read.
+
+    Args:
+        wanted: the configuration.
+        benchmark: the images to learn from.
+        run: the folder; it says which images those were.
+        frozen: filled with what is missing.
+        fold: the number of the fold that is held out, and how many there are.
 
     Returns:
         The model, in evaluation mode.
@@ -155,10 +163,13 @@ def train_image_text(
         TrainingError: the data, the weights or the folder cannot be used.
     """
     folder = RunFolder(run)
-    folder.open(wanted)
+    number, folds = fold or (None, None)
+    names = tuple(image.image for image in benchmark.images)
+    earlier = seen_by(wanted.start)
+    folder.open(wanted, LearnedFrom(images=names, fold=number, folds=folds, earlier=earlier))
     method = ImageText(wanted, benchmark, frozen)
     save_architecture(method.towers, run)
-    fit(method, folder, wanted.settings, title=title)
+    fit(method, folder, wanted.settings, title="" if number is None else f"fold {number + 1} of {folds}")
     return method.towers.eval()
 
 

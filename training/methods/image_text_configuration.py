@@ -91,6 +91,11 @@ class ImageTextConfiguration(BaseModel):
         return self
 
     @property
+    def start(self) -> Path | None:
+        """The folder of the earlier run that is started from, if one is."""
+        return self.start_run if self.initialisation == "captions" else None
+
+    @property
     def rate_of_towers(self) -> float:
         """As given, else the papers'."""
         if self.tower_rate is not None:

@@ -21,6 +21,7 @@ from evaluation.text_retrieval import recall_and_rank, text_retrieval
 from evaluation.vectors import ImageVectors
 from indexer.domain import Vector
 from inference.preprocess import preprocess
+from training.learned_from import refuse_seen
 from training.methods.image_text import FrozenVectors, add_images, train_image_text
 from training.methods.image_text_configuration import ImageTextConfiguration
 from training.methods.image_text_model import ImageTextModel
@@ -74,17 +75,20 @@ def train_folds(
 
     Raises:
         BenchmarkError: there are fewer subjects than folds.
-        TrainingError: the data, the weights or a folder cannot be used.
+        TrainingError: the data, the weights or a folder cannot be used, a folder holds another fold, or the
+            run that is started from has seen what is held out.
     """
     frozen = FrozenVectors() if frozen is None else frozen
     found = []
     for number, fold in enumerate(folds_over_cases(benchmark, folds, wanted.settings.seed)):
         training, held_out = benchmark.at(fold.training.tolist()), benchmark.at(fold.held_out.tolist())
         refuse_shared_subjects(training, held_out)
+        names = [image.image for image in benchmark.images]
+        refuse_seen(wanted.start, names, subject_groups(benchmark), fold.held_out)
         run = folder / f"fold-{number}"
         # A tokenizer learned in one fold must not be read with the vectors of another's.
         shared = FrozenVectors(frozen.images) if wanted.vocabulary_size else frozen
-        model = train_image_text(wanted, training, run, shared, title=f"fold {number + 1} of {folds}")
+        model = train_image_text(wanted, training, run, shared, (number, folds))
         found.append(held_out_vectors(model, wanted, held_out, shared))
         found[-1].vectors.write(run / VECTORS_NAME)
     return found

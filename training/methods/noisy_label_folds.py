@@ -19,6 +19,7 @@ from evaluation.vectors import ImageVectors
 from indexer.domain import Vector
 from training.errors import TrainingError
 from training.fit import RunFolder, fit, seed_everything
+from training.learned_from import LearnedFrom, refuse_seen, seen_by
 from training.methods.label_noise import corrupted
 from training.methods.labelled_pictures import LabelledPictures
 from training.methods.noisy_labels import (
@@ -72,8 +73,8 @@ class NoisyLabelFolds:
         self._start = configuration
         self._before = frozen_features(configuration, pictures.images)
         names = [pictures.classes[number] for number in pictures.target]
-        groups = near_duplicate_groups(pictures.benchmark)
-        self._folds = grouped_folds(groups, names, configuration.folds, configuration.fit.seed)
+        self._groups = near_duplicate_groups(pictures.benchmark)
+        self._folds = grouped_folds(self._groups, names, configuration.folds, configuration.fit.seed)
 
     def __len__(self) -> int:
         """How many folds."""
@@ -83,7 +84,8 @@ class NoisyLabelFolds:
         """Learn one fold, or go on with it, and measure it; writes held_out.npz and figures.json.
 
         Raises:
-            TrainingError: the configuration is of other rows, or a held-out class was never learned.
+            TrainingError: the configuration is of other rows, a held-out class was never learned, or the
+                start has seen what is held out.
         """
         same = {"dataset", "label", "start", "side", "folds"}
         if configuration.model_dump(include=same) != self._start.model_dump(include=same):
@@ -105,6 +107,8 @@ class NoisyLabelFolds:
             self._pictures.benchmark.at(fold.training.tolist()),
             self._pictures.benchmark.at(fold.held_out.tolist()),
         )
+        images = [image.image for image in self._pictures.benchmark.images]
+        refuse_seen(self._start.start, images, self._groups, fold.held_out)
         target = self._pictures.target
         unseen = sorted(set(target[fold.held_out].tolist()) - set(target[fold.training].tolist()))
         if unseen:
@@ -131,9 +135,13 @@ def learn(
         run: gone on with where it was cut off.
 
     Raises:
-        TrainingError: the run's folder holds another configuration, or the loss is no longer finite.
+        TrainingError: the run's folder holds another configuration or other rows, or the loss is no longer
+            finite.
     """
-    run.open(configuration)
+    names = tuple(pictures.benchmark.images[row].image for row in rows)
+    fold, folds = (configuration.fold, configuration.folds) if configuration.folds else (None, None)
+    earlier = seen_by(configuration.start)
+    run.open(configuration, LearnedFrom(images=names, fold=fold, folds=folds, earlier=earlier))
     seed_everything(configuration.fit)
     classes = len(pictures.classes)
     target = corrupted(

@@ -72,7 +72,8 @@ def mine_pairs(
     private_folder(out)
     tagged = tagged_studies(examinations, tagger)
     images = read_images(examinations, settings.side)
-    chances = learn_clusters(images, settings, RunFolder(out / CLUSTERS))
+    names = [image.image for image in examinations.images]
+    chances = learn_clusters(images, settings, RunFolder(out / CLUSTERS), names)
     clusters = np.asarray(chances.argmax(1), dtype=np.intp)
     _picture_clusters(examinations, chances, out / CLUSTERS)
     if by_hand is None:

@@ -15,6 +15,7 @@ from evaluation.folds import refuse_shared_subjects
 from tests.training.methods.captioned import PLACES, SHAPES, small, write_captioned
 from training.errors import TrainingError
 from training.fit import RunFolder, fit
+from training.learned_from import LearnedFrom
 from training.methods.image_text import (
     ImageText,
     ImageTextBatch,
@@ -74,6 +75,28 @@ def test_it_learns_to_find_drawings_of_other_cases_by_their_captions(
         assert (tmp_path / "runs" / f"fold-{fold}" / "vectors.npz").is_file()
 
 
+def test_a_folder_of_other_folds_is_refused(drawn: Benchmark, tmp_path: Path) -> None:
+    wanted = small(tmp_path, steps=1)
+    train_folds(wanted, drawn, tmp_path / "runs", folds=3)
+    with pytest.raises(TrainingError, match="another fold of them"):
+        train_folds(wanted, drawn, tmp_path / "runs", folds=2)
+    assert len(train_folds(wanted, drawn, tmp_path / "runs", folds=3)) == 3
+
+
+def test_a_run_that_has_seen_what_is_held_out_is_no_start_of_a_fold(drawn: Benchmark, tmp_path: Path) -> None:
+    train_image_text(small(tmp_path, steps=1), drawn.at(range(7)), tmp_path / "earlier")
+    wanted = small(tmp_path, steps=1, initialisation="captions", start_run=tmp_path / "earlier")
+    with pytest.raises(TrainingError, match=r"learned from subjects of \d images that are held out"):
+        train_folds(wanted, drawn, tmp_path / "runs", folds=2)
+    assert len(train_folds(wanted, drawn.at(range(7, 48)), tmp_path / "others", folds=2)) == 2
+    again = wanted.model_copy(update={"start_run": tmp_path / "others" / "fold-0"})
+    with pytest.raises(TrainingError, match="are held out"):
+        train_folds(again, drawn.at(range(7)), tmp_path / "third", folds=2)
+    (tmp_path / "earlier" / "learned_from.json").unlink()
+    with pytest.raises(TrainingError, match="does not say which images"):
+        train_folds(wanted, drawn, tmp_path / "runs", folds=2)
+
+
 def test_a_head_on_frozen_towers_learns_too(drawn: Benchmark, tmp_path: Path) -> None:
     wanted = small(
         tmp_path,
@@ -113,7 +136,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(drawn: Benchmark, tmp
     train_image_text(wanted, drawn, tmp_path / "whole")
 
     folder = RunFolder(tmp_path / "cut")
-    folder.open(wanted)
+    folder.open(wanted, LearnedFrom(images=tuple(image.image for image in drawn.images)))
     with pytest.raises(CutOff):
         fit(Interrupted(wanted, drawn), folder, wanted.settings)
     assert folder.checkpoint.exists()

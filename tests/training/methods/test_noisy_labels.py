@@ -19,6 +19,7 @@ from evaluation.vectors import ImageVectors
 from tests.training.methods.pictured import KINDS, SIDE, write_benchmark, write_weights
 from training.errors import TrainingError
 from training.fit import LOSSES_NAME, FitSettings, RunFolder, fit, seed_everything
+from training.learned_from import LearnedFrom
 from training.methods.label_noise import corrupted
 from training.methods.labelled_pictures import LabelledPictures, balanced
 from training.methods.noisy_label_folds import FIGURES_NAME, VECTORS_NAME, NoisyLabelFolds, learn
@@ -112,7 +113,8 @@ def test_a_run_that_was_cut_off_ends_like_one_that_was_not(
 
     whole = learn(wanted, pictures, rows, features, RunFolder(tmp_path / "whole")).state_dict()
     cut = RunFolder(tmp_path / "cut")
-    cut.open(wanted)
+    names = tuple(image.image for image in pictures.benchmark.images)
+    cut.open(wanted, LearnedFrom(images=names, fold=0, folds=2))
     seed_everything(wanted.fit)
     target = corrupted(pictures.target, 3, wanted.noise, wanted.noise_kind, wanted.fit.seed)
     with pytest.raises(KeyboardInterrupt):
@@ -171,6 +173,17 @@ def test_another_run_s_tower_can_be_the_start(
     assert all(
         torch.equal(a, b) for a, b in zip(trunk.parameters(), model.tower.trunk.parameters(), strict=True)
     )
+
+
+def test_a_start_that_has_seen_what_is_held_out_is_refused(
+    weights: Path, pictures: LabelledPictures, tmp_path: Path
+) -> None:
+    rows = np.arange(len(pictures), dtype=np.intp)
+    whole = configured(weights, folds=0, steps=1)
+    learn(whole, pictures, rows, torch.empty(0), RunFolder(tmp_path / "whole"))
+    wanted = configured(tmp_path / "whole", tuned="head", steps=1)
+    with pytest.raises(TrainingError, match="learned from subjects of 15 images that are held out"):
+        NoisyLabelFolds(pictures, wanted).run(wanted, tmp_path / "run")
 
 
 def test_a_start_that_holds_no_tower_is_refused(tmp_path: Path) -> None:
