@@ -38,7 +38,7 @@ class Comparison:
         gone: in the ledger and no longer in the archive.
         orphaned: vectors of series that the ledger does not know; deleted.
         rehashed: vectors whose patient was hashed with another key than the one in use.
-        bare: indexed, as the ledger says, but without vectors.
+        bare: the ledger says that they have vectors, and they have none; those that wait are counted too.
         complete: False when it was stopped half-way.
         took_s: how long it took.
     """
@@ -192,7 +192,7 @@ class Reconciler:
         self, there: IdSet, comparison: Comparison, now: datetime, stopped: threading.Event
     ) -> None:
         """The worker looks, finds a series gone, and deletes its vectors; or finds it, if it came late."""
-        for ids in self._settled(lambda _row: True, stopped):
+        for ids in self._settled(stopped):
             gone = there.absent(ids)
             comparison.gone += len(gone)
             self._ledger.notice(self._again(gone, Priority.CHANGED), now)
@@ -236,31 +236,35 @@ class Reconciler:
         now: datetime,
         stopped: threading.Event,
     ) -> None:
-        """A series may have been indexed since the vectors were listed: ask for its vectors by name."""
-        for ids in self._settled(lambda row: _has_vectors(row, encoder), stopped):
-            for suspects in _pieces(stored.absent(ids), VERIFIED_AT_ONCE, stopped):
+        """A series may have been indexed since the vectors were listed: ask for its vectors by name.
+
+        One that is looked at anyway is counted too, for its row claims vectors that are not there.
+        """
+        for rows in _pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
+            claimed = {row.archive_id: row for row in rows if _claims_vectors(row, encoder)}
+            for suspects in _pieces(stored.absent(list(claimed)), VERIFIED_AT_ONCE, stopped):
                 found = self._index.indexed(encoder, suspects)
                 bare = [archive_id for archive_id in suspects if archive_id not in found]
                 comparison.bare += len(bare)
-                self._ledger.notice(self._again(bare, Priority.BACKFILL), now)
+                settled = [archive_id for archive_id in bare if _is_settled(claimed[archive_id])]
+                self._ledger.notice(self._again(settled, Priority.BACKFILL), now)
 
     def _is_ours(self, row: KnownSeries) -> bool:
         """The vectors of every archive lie together; another archive's series are its own follower's."""
         return row.archive == self._archive.name
 
-    def _settled(
-        self, wanted: Callable[[KnownSeries], bool], stopped: threading.Event
-    ) -> Iterator[list[str]]:
+    def _settled(self, stopped: threading.Event) -> Iterator[list[str]]:
         """The ids of settled rows; nobody needs to be told of those that are looked at anyway."""
         for rows in _pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
-            yield [row.archive_id for row in rows if _is_settled(row) and wanted(row)]
+            yield [row.archive_id for row in rows if _is_settled(row)]
 
     def _again(self, archive_ids: Iterable[str], priority: Priority) -> list[Notice]:
         return [Notice(archive_id, self._archive.name, priority) for archive_id in archive_ids]
 
 
-def _has_vectors(row: KnownSeries, encoder: EncoderVersion) -> bool:
-    return row.state is State.INDEXED and str(encoder) in Holdings.of(row.encoder).made
+def _claims_vectors(row: KnownSeries, encoder: EncoderVersion) -> bool:
+    could_have = row.state is State.INDEXED or row.state in OPEN_STATES
+    return could_have and str(encoder) in Holdings.of(row.encoder).made
 
 
 def _is_outdated(row: KnownSeries, wanted: Sequence[EncoderVersion]) -> bool:

@@ -30,13 +30,12 @@ def filling(holders: Iterable[Holders], line_ups: LineUps) -> Filling | None:
     """
     if line_ups.beside is None:
         return None
-    labels = {str(version) for version in line_ups.beside.versions}
     filled = total = 0
     for group in holders:
         if not _counts(group, line_ups.beside):
             continue
         total += group.number
-        if group.state is State.FAILED or _is_done(group, labels):
+        if group.state is State.FAILED or _is_done(group, line_ups.beside):
             filled += group.number
     return Filling(filled, total)
 
@@ -46,8 +45,11 @@ def _counts(group: Holders, beside: LineUp) -> bool:
     return beside.route(group.modality) is not None and (settled or bool(Holdings.of(group.encoder).looked))
 
 
-def _is_done(group: Holders, labels: set[str]) -> bool:
-    """What no other encoder could judge otherwise was skipped by nobody in particular."""
+def _is_done(group: Holders, beside: LineUp) -> bool:
+    """Whether the one encoder of the line-up that takes them has looked; another one does not count.
+
+    What no other encoder could judge otherwise was skipped by nobody in particular.
+    """
     if group.state is State.SKIPPED and group.encoder is None:
         return True
-    return not labels.isdisjoint(Holdings.of(group.encoder).looked)
+    return str(beside.route(group.modality)) in Holdings.of(group.encoder).looked

@@ -140,6 +140,33 @@ def test_what_the_ledger_believes_and_the_index_does_not_hold_holds_up_the_switc
     assert lost in hall.house.vectors(OTHER_ENCODER)
 
 
+def test_what_an_encoder_of_both_line_ups_holds_is_not_what_the_new_one_was_to_make(hall: Hall) -> None:
+    """The old encoder is in the new line-up too, and holds series there that another one takes."""
+    both = LineUp((RoutedEncoder(OTHER_ENCODER, ("CT",)), RoutedEncoder(ENCODER)))
+    hall.line_ups.change(lambda now: now.activated(both, switch_when_filled=True))
+    hall.compare()
+    hall.compare()
+    assert hall.serving == (ENCODER,)
+    assert hall.house.vectors(OTHER_ENCODER) == set()
+    hall.work()
+    hall.compare()
+    assert hall.serving == both.versions
+    assert hall.house.vectors(OTHER_ENCODER) == hall.house.indexed()
+
+
+def test_lost_vectors_hold_up_the_switch_while_their_series_wait_to_be_embedded_again(hall: Hall) -> None:
+    hall.activate()
+    hall.compare()
+    hall.work()
+    hall.house.index.delete(OTHER_ENCODER, hall.house.indexed())
+    for _ in range(3):
+        hall.compare()
+    assert hall.serving == (ENCODER,)
+    hall.work()
+    hall.compare()
+    assert hall.serving == (OTHER_ENCODER,)
+
+
 def test_a_series_that_is_looked_at_again_half_way_does_not_lose_its_place(hall: Hall) -> None:
     """Waiting anew, it still has the vectors of both: the switch needs no moment of rest."""
     hall.activate()
