@@ -40,13 +40,15 @@ class ImageVectors:
             _refuse_bad("caption", self.caption, self.caption_vector)
 
     def write(self, path: Path) -> None:
-        """Write the .npz with the arrays image, vector and, of a joint space, caption, caption_vector."""
+        """Write an .npz, whole or not at all: image, vector and, of a joint space, caption and its vector."""
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {"image": np.array(self.image), "vector": self.vector}
         if self.caption_vector is not None:
             arrays |= {"caption": np.array(self.caption), "caption_vector": self.caption_vector}
-        with path.open("wb") as file:  # by its name, numpy would add an ending
+        beside = path.with_name(f"{path.name}.part")
+        with beside.open("wb") as file:  # by its name, numpy would add an ending
             np.savez_compressed(file, allow_pickle=False, **arrays)
+        beside.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> ImageVectors:

@@ -21,6 +21,17 @@ def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(read.caption_vector, VECTOR[:1])
 
 
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "v.npz"
+    ImageVectors(("a.png", "b.png"), VECTOR).write(path)
+    of_objects = np.array([["no", "number"]], dtype=object)
+    vectors = ImageVectors(("a.png",), VECTOR[:1])
+    object.__setattr__(vectors, "vector", of_objects)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        vectors.write(path)
+    assert ImageVectors.read(path).image == ("a.png", "b.png")
+
+
 def test_the_file_has_the_arrays_that_scores_are_read_from_and_no_pickle(tmp_path: Path) -> None:
     ImageVectors(("a.png", "b.png"), VECTOR).write(tmp_path / "v.npz")
     with np.load(tmp_path / "v.npz", allow_pickle=False) as arrays:

@@ -43,16 +43,16 @@ def run_joint_sequences(
     slices = SequenceSlices.read(benchmark, SIDE)
     configuration = JointConfiguration.model_validate({**wanted, "sequences": slices.sequences})
 
-    def learn(number: int, training: SequenceSlices, held_out: SequenceSlices, run: Path) -> Vector:
-        own = configuration.model_copy(update={"fold": number})
+    def learn(
+        own: JointConfiguration, training: SequenceSlices, held_out: SequenceSlices, run: RunFolder
+    ) -> Vector:
         seed_everything(own.fit)
-        method, place = JointMethod(own, training), RunFolder(run)
-        place.open(own)
-        fit(method, place, own.fit, title=f"fold {number}")
+        method = JointMethod(own, training)
+        fit(method, run, own.fit, title=f"fold {own.fold}")
         return embed_alone(method.space.cpu().eval(), held_out)
 
     folds = patient_folds(benchmark, configuration.folds)
-    learned = cross_validate(benchmark, slices, folds, out, learn)
+    learned = cross_validate(benchmark, slices, folds, out, configuration, learn)
     errors = [
         drawing_errors(load_space(out / f"fold-{number}")[1], slices.at(fold.held_out))
         for number, fold in enumerate(folds)

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from evaluation.benchmark import Benchmark
 from evaluation.folds import Fold, grouped_folds, refuse_shared_subjects, subject_groups
@@ -17,14 +18,18 @@ from evaluation.sequence_scores import BAR, SequenceScorer, ratio_to_best
 from evaluation.vectors import ImageVectors
 from indexer.domain import Vector
 from training.errors import TrainingError
+from training.fit import RunFolder
+from training.learned_from import LearnedFrom
 from training.methods.sequence_slices import SequenceSlices
 
 HELD_OUT_NAME: Final = "held_out.npz"
 POOLED_NAME: Final = "vectors.npz"
 FIGURES_NAME: Final = "figures.json"
 
-Learn = Callable[[int, SequenceSlices, SequenceSlices, Path], Vector]
-"""Fold number, training part, held-out part, the run's folder; the held-out images' vectors (n, d)."""
+Configuration = TypeVar("Configuration", bound=BaseModel)
+
+Learn = Callable[[Configuration, SequenceSlices, SequenceSlices, RunFolder], Vector]
+"""The fold's configuration, training part, held-out part, the opened run; held-out images' vectors (n, d)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +47,27 @@ def patient_folds(benchmark: Benchmark, folds: int, seed: int = 0) -> tuple[Fold
 
 
 def learn_fold(
-    benchmark: Benchmark, slices: SequenceSlices, fold: Fold, number: int, folder: Path, learn: Learn
+    benchmark: Benchmark,
+    slices: SequenceSlices,
+    fold: Fold,
+    folder: Path,
+    configuration: Configuration,
+    learn: Learn[Configuration],
 ) -> Vector:
-    """Learn one fold, and write the vectors of those held out beside its run.
+    """Learn the fold that the configuration names, and write the vectors of those held out beside its run.
 
     A fold whose vectors are there already is not learned again.
 
     Raises:
-        TrainingError: the vectors that lie in the fold's folder are of other images.
+        TrainingError: what lies in the fold's folder is of another configuration, or of other images.
     """
     refuse_shared_subjects(benchmark.at(fold.training.tolist()), benchmark.at(fold.held_out.tolist()))
-    run = folder / f"fold-{number}"
-    held_out, file = slices.at(fold.held_out), run / HELD_OUT_NAME
+    values = configuration.model_dump(include={"fold", "folds"})
+    run = RunFolder(folder / f"fold-{values['fold']}")
+    training, held_out, file = slices.at(fold.training), slices.at(fold.held_out), run.path / HELD_OUT_NAME
+    run.open(configuration, LearnedFrom(images=training.names, **values))
     if not file.exists():
-        ImageVectors(held_out.names, learn(number, slices.at(fold.training), held_out, run)).write(file)
+        ImageVectors(held_out.names, learn(configuration, training, held_out, run)).write(file)
     read = ImageVectors.read(file)
     if read.image != held_out.names:
         raise TrainingError(f"{file} is of other images: take another folder, or delete it.")
@@ -63,14 +75,20 @@ def learn_fold(
 
 
 def cross_validate(
-    benchmark: Benchmark, slices: SequenceSlices, folds: tuple[Fold, ...], folder: Path, learn: Learn
+    benchmark: Benchmark,
+    slices: SequenceSlices,
+    folds: tuple[Fold, ...],
+    folder: Path,
+    configuration: Configuration,
+    learn: Learn[Configuration],
 ) -> CrossValidated:
     """Learn each fold, and write all the vectors together. Raises as `learn_fold` does."""
     fold_of = np.zeros(len(benchmark), dtype=np.intp)
     parts: list[Vector] = []
     for number, fold in enumerate(folds):
         fold_of[fold.held_out] = number
-        parts.append(learn_fold(benchmark, slices, fold, number, folder, learn))
+        own = configuration.model_copy(update={"fold": number})
+        parts.append(learn_fold(benchmark, slices, fold, folder, own, learn))
     vectors = np.zeros((len(benchmark), parts[0].shape[1]), dtype=np.float32)
     for fold, part in zip(folds, parts, strict=True):
         vectors[fold.held_out] = part

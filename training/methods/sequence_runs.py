@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,29 +47,29 @@ def run_sequences(
         only: learn this fold and no more, so that several processes share the work; nothing is compared.
 
     Raises:
-        TrainingError: the images are not of several sequences, there is no such fold, or a baseline lacks an
-            image.
+        TrainingError: the images are not of several sequences, there is no such fold, `out` holds folds of
+            another configuration, or a baseline lacks an image.
         BenchmarkError: the benchmark cannot be used.
     """
     benchmark = Benchmark.open(folder).dataset(dataset)
     slices = SequenceSlices.read(benchmark, configuration.side)
     folds = patient_folds(benchmark, configuration.folds)
 
-    def learn(number: int, training: SequenceSlices, held_out: SequenceSlices, run: Path) -> Vector:
-        own = configuration.model_copy(update={"fold": number})
+    def learn(
+        own: SequencesConfiguration, training: SequenceSlices, held_out: SequenceSlices, run: RunFolder
+    ) -> Vector:
         seed_everything(own.fit)
         method = SequencesMethod(own, training)
-        place = RunFolder(run)
-        place.open(own)
-        fit(method, place, own.fit, title=f"fold {number}")
+        fit(method, run, own.fit, title=f"fold {own.fold}")
         return np.asarray(embed(method.tower, held_out, own.fit).numpy())
 
     if only is not None:
         if only >= len(folds):
             raise TrainingError(f"There is no fold {only} of {len(folds)}: they are numbered from 0.")
-        learn_fold(benchmark, slices, folds[only], only, out, learn)
+        own = configuration.model_copy(update={"fold": only})
+        learn_fold(benchmark, slices, folds[only], out, own, learn)
         return {}
-    learned = cross_validate(benchmark, slices, folds, out, learn)
+    learned = cross_validate(benchmark, slices, folds, out, configuration, learn)
     weights = configuration.weights if configuration.backbone == "mobilenetv2" else None
     return compare(benchmark, learned, baseline_vectors(benchmark, baselines, weights, out), out)
 
@@ -79,14 +80,15 @@ def baseline_vectors(
     """Vectors (n, d) by name: the pixels, the ImageNet tower where weights are given, and the files."""
     vectors = {"pixel": pixel_embedding([benchmark.pixels(index) for index in range(len(benchmark))])}
     if weights is not None:
-        vectors["ImageNet MobileNetV2"] = _imagenet(benchmark, weights, out / "imagenet.npz")
+        vectors["ImageNet MobileNetV2"] = _imagenet(benchmark, weights, out)
     for name, file in files.items():
         vectors[name] = _aligned(benchmark, file)
     return vectors
 
 
-def _imagenet(benchmark: Benchmark, weights: Path, kept: Path) -> Vector:
-    """MobileNetV2 as it comes, at 224 pixels; kept in a file, as every experiment compares with it."""
+def _imagenet(benchmark: Benchmark, weights: Path, out: Path) -> Vector:
+    """MobileNetV2 as it comes, at 224 pixels; kept in a file that is named after the weights."""
+    kept = out / f"imagenet-{hashlib.sha256(weights.read_bytes()).hexdigest()[:12]}.npz"
     if not kept.exists():
         tower = MobileNetV2()
         load_weights(tower, weights)

@@ -17,7 +17,7 @@ from training.errors import TrainingError
 from training.fit import FitSettings, RunFolder, fit
 from training.methods.sequence_batches import SequenceBatch
 from training.methods.sequence_folds import patient_folds
-from training.methods.sequence_runs import run_sequences
+from training.methods.sequence_runs import baseline_vectors, run_sequences
 from training.methods.sequence_slices import SequenceSlices
 from training.methods.sequences import SequencesConfiguration, SequencesMethod, as_input, load_tower
 from training.towers.sequences import MapShape, map_vector
@@ -62,6 +62,31 @@ def test_the_lesions_place_is_learned_and_found_in_other_sequences(tmp_path: Pat
     assert np.array_equal(pooled.vector[place], held_out.vector[0])
     # The same command again learns nothing anew, and says the same.
     assert run_sequences(tmp_path / "bench", "made", tmp_path / "out", wanted, {}) == tables
+
+
+def test_vectors_of_another_configuration_are_not_taken_for_new_ones(tmp_path: Path) -> None:
+    brains(tmp_path / "bench", 4)
+    wanted = TINY.model_copy(update={"steps": 1, "folds": 2, "groups": 2})
+    run_sequences(tmp_path / "bench", "made", tmp_path / "out", wanted, {}, only=0)
+    for changes in ({"steps": 2}, {"temperature": 0.2}, {"folds": 4}):
+        other = wanted.model_copy(update=changes)
+        with pytest.raises(TrainingError, match="another configuration"):
+            run_sequences(tmp_path / "bench", "made", tmp_path / "out", other, {}, only=0)
+
+
+def test_a_baseline_of_other_weights_is_reckoned_anew(tmp_path: Path) -> None:
+    from safetensors.torch import save_file  # noqa: PLC0415 - beside its use
+
+    from training.towers.mobilenet import MobileNetV2  # noqa: PLC0415
+
+    benchmark = brains(tmp_path / "bench", 2)
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_file(MobileNetV2().state_dict(), tmp_path / "weights.safetensors")
+        found.append(baseline_vectors(benchmark, {}, tmp_path / "weights.safetensors", tmp_path / "out"))
+    first, second = (vectors["ImageNet MobileNetV2"] for vectors in found)
+    assert not np.allclose(first, second)
 
 
 def test_no_patient_is_learned_from_and_held_out(tmp_path: Path) -> None:
