@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Where everything this system keeps is kept.")
     encoders_dir: Path = Field(Path("models"), description="Folder of encoders, a folder each.")
     encoder: str = Field(
-        "grey32",
+        "radiology-small",
         min_length=1,
         description="The encoder that is used: a folder of CBIR_ENCODERS_DIR; of several, comma separated, "
         "the first that serves a modality takes it.",

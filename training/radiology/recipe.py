@@ -16,21 +16,22 @@ from torch import Tensor
 from evaluation.benchmark import Benchmark
 from evaluation.errors import BenchmarkError
 from evaluation.folds import Fold, grouped_folds, near_duplicate_groups
+from evaluation.ranking import unit_vectors
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, fit, seed_everything
+from training.images import letterboxed
 from training.radiology.findings import FindingsMethod, FindingsSettings
 from training.radiology.general import (
     GeneralMethod,
     GeneralSettings,
     pooled_features,
     start_by_least_squares,
-    unit_rows,
     whitened,
 )
 from training.radiology.held_out import VECTORS_NAME, left_out, vectors_of
 from training.radiology.kinds import prototypes_of, threshold_of
 from training.radiology.labels import FINDING_DATASETS, shares_of, tasks_of
-from training.radiology.views import Progress, letterboxed, trunk_views
+from training.radiology.views import SIDE, Progress, trunk_views
 from training.towers.mobilenet import MobileNetV2, load_weights
 from training.towers.radiology import GENERAL_DIMENSION, KindGate, RadiologyTower, Trunk
 from training.towers.resnet import ResNet50V2Trunk
@@ -55,7 +56,7 @@ class RadiologyConfiguration(BaseModel):
     teacher_share: float = Field(
         default=0.7, gt=0, description="Of MobileNetV2 beside ResNet-50 as teachers."
     )
-    findings_weight: float = Field(default=3.0, gt=0, description="Of findings beside everything else.")
+    findings_weight: float = Field(default=1.7, gt=0, description="Of findings beside everything else.")
     findings: FindingsSettings = FindingsSettings()
     general: GeneralSettings = GeneralSettings()
     fit: FitSettings = FitSettings()
@@ -79,7 +80,7 @@ def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progr
     seed_everything(configuration.fit)
     benchmark = training_part(configuration)
     tower = RadiologyTower.pretrained(configuration.weights, configuration.findings_weight).eval()
-    images = letterboxed(benchmark)
+    images = letterboxed(benchmark, SIDE)
     views = _views(tower.trunk, images, configuration, run, progress)
     _learn_general(tower, images, views, benchmark, configuration, run)
     _set_gate(tower, views, benchmark, configuration.fit.seed)
@@ -187,7 +188,7 @@ def _set_gate(tower: RadiologyTower, views: Tensor, benchmark: Benchmark, seed: 
     known = benchmark.at(places)
     branch = tower.general.eval()
     parts = [branch(views[0, some].float()).mean((2, 3)) for some in torch.tensor(places).split(_GATE_BATCH)]
-    vectors = unit_rows(torch.cat(parts).numpy())
+    vectors = unit_vectors(torch.cat(parts).numpy())
     kinds = [image.dataset for image in known.images]
     prototypes = prototypes_of(vectors, kinds, seed)
     tower.gate = KindGate(len(prototypes))
@@ -228,7 +229,7 @@ def _teacher(
     both = np.concatenate(
         [large, configuration.teacher_share * whitened(small, shares, GENERAL_DIMENSION, 0.25)], axis=1
     )
-    return small, whitened(unit_rows(both), shares, GENERAL_DIMENSION, 0.0)
+    return small, whitened(unit_vectors(both), shares, GENERAL_DIMENSION, 0.0)
 
 
 def _flat_shares(datasets: Sequence[str]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.towers.mobilenet import MobileNetV2, load_weights
 
@@ -17,7 +18,7 @@ GENERAL_DIMENSION: Final = 256
 FINDINGS_DIMENSION: Final = 128
 GATE_SHARPNESS: Final = 20.0
 _FINDINGS_CHANNELS: Final = 320
-_SMALLEST: Final = 1e-6
+_SMALLEST: Final = 1e-12
 
 
 class Trunk(nn.Sequential):
@@ -29,7 +30,10 @@ class Trunk(nn.Sequential):
 
 
 class GeneralBranch(nn.Module):
-    """The last blocks of MobileNetV2 and a linear map: what an image shows, whatever was found in it."""
+    """The last blocks of MobileNetV2: what an image shows, whatever was found in it.
+
+    The linear map goes into the space of the teachers that it learned from; the gate looks there.
+    """
 
     def __init__(self, mobile: MobileNetV2) -> None:
         super().__init__()
@@ -85,12 +89,12 @@ class KindGate(nn.Module):
 class RadiologyTower(nn.Module):
     """Both branches as one embedding, of which the feature map's average is exactly the embedding.
 
-    With g the general vector and z the findings vector, each of length one, and p in [0, 1] the gate, the
-    embedding is (p * weight * z, g). Two images of known kinds are compared by findings first, two others
-    by g alone.
+    With g the general features and z the findings vector, each of length one, and p in [0, 1] the gate,
+    the embedding is (p * weight * z, g). Two images of known kinds are compared by findings first, two
+    others by g alone.
     """
 
-    dimension = FINDINGS_DIMENSION + GENERAL_DIMENSION
+    dimension = FINDINGS_DIMENSION + MobileNetV2.dimension
 
     def __init__(self, findings_weight: float = 1.0, prototypes: int = 1) -> None:
         super().__init__()
@@ -115,15 +119,16 @@ class RadiologyTower(nn.Module):
         return tower
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """(n, 3, h, w) to (n, 384, h / 32, w / 32)."""
+        """(n, 3, h, w) to (n, 1408, h / 32, w / 32)."""
         trunk = self.trunk(images)
-        general = _shortened(self.general(trunk))
+        features = self.general.features(trunk)
+        kind = functional.normalize(self.general.project(features).mean((2, 3)), dim=1)
+        heard = self.findings_weight * self.gate(kind)
         findings = _shortened(self.findings.project(self.findings.features(trunk)))
-        heard = self.findings_weight * self.gate(general.mean((2, 3)))
-        return torch.cat([heard[:, None, None, None] * findings, general], dim=1)
+        return torch.cat([heard[:, None, None, None] * findings, _shortened(features)], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(n, 3, h, w) to (n, 384): the map's average."""
+        """(n, 3, h, w) to (n, 1408): the map's average."""
         return self.feature_map(images).mean((2, 3))
 
     def train(self, mode: bool = True) -> RadiologyTower:

@@ -28,7 +28,8 @@ def test_the_general_vector_has_length_one_and_the_findings_vector_the_gates() -
     tower = a_tower(findings_weight=2.0)
     with torch.inference_mode():
         vectors = tower(pictures())
-        gate = tower.gate(vectors[:, FINDINGS_DIMENSION:])
+        kind = tower.general(tower.trunk(pictures())).mean((2, 3))
+        gate = tower.gate(torch.nn.functional.normalize(kind, dim=1))
     torch.testing.assert_close(vectors[:, FINDINGS_DIMENSION:].norm(dim=1), torch.ones(3))
     torch.testing.assert_close(vectors[:, :FINDINGS_DIMENSION].norm(dim=1), 2.0 * gate)
 
