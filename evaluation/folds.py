@@ -28,7 +28,7 @@ class Fold:
 
 def subject_groups(benchmark: Benchmark) -> NDArray[np.intp]:
     """(n,) a group number an image: its data set's subject."""
-    return _numbered([f"{image.dataset}/{image.subject}" for image in benchmark.images])
+    return numbered([f"{image.dataset}/{image.subject}" for image in benchmark.images])
 
 
 def near_duplicate_groups(benchmark: Benchmark, cosine: float = NEAR_DUPLICATE_COSINE) -> NDArray[np.intp]:
@@ -126,5 +126,6 @@ def _thumbnail(benchmark: Benchmark, index: int) -> NDArray[np.float32]:
     return np.zeros_like(centred) if flat else np.asarray(centred / norm, dtype=np.float32)
 
 
-def _numbered(names: Sequence[str]) -> NDArray[np.intp]:
+def numbered(names: Sequence[str]) -> NDArray[np.intp]:
+    """(n,) the same number, from zero, for the same name."""
     return np.asarray(np.unique(np.array(names), return_inverse=True)[1], dtype=np.intp)

@@ -51,9 +51,12 @@ class Labelled:
             )
 
 
-def unit_vectors(vectors: Vector) -> Vector:
-    """Rows of unit length, float32; a row of zeros stays one and is as near to everything."""
-    given = vectors.astype(np.float32)
+def unit_vectors(vectors: NDArray[np.floating]) -> Vector:
+    """Rows of unit length, float32; a row of zeros stays one and is as near to everything.
+
+    A value that is not finite stays so, unlike in the product's own `inference.encoder.unit_rows`.
+    """
+    given = vectors.astype(np.result_type(vectors, np.float32), copy=False)
     norms = np.linalg.norm(given, axis=1, keepdims=True)
     return np.asarray(given / np.maximum(norms, _SMALLEST_NORM), dtype=np.float32)
 

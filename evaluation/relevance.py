@@ -21,6 +21,9 @@ HISTOGRAM_BINS: Final = 64
 _WHITE: Final = 255
 _BACKGROUND: Final = 0.02
 
+OfPairs = Callable[[int, NDArray[np.intp]], NDArray[np.float32]]
+"""A value in [0, 1] or a cosine for each of the others, given a query's index and theirs."""
+
 
 class Relevance(Protocol):
     """How relevant images are to a query, in [0, 1]."""
@@ -111,22 +114,35 @@ def ndcg(
         Jaervelin and Kekaelaeinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20(4),
         2002, with the discount of Burges et al., "Learning to rank using gradient descent", ICML 2005.
     """
+    return graded_ndcg(
+        lambda query, others: vector[others] @ vector[query], relevance.of, queries, allowed, cutoffs
+    )
+
+
+def graded_ndcg(
+    similarity: OfPairs,
+    grades: OfPairs,
+    queries: Sequence[int] | NDArray[np.intp],
+    allowed: Callable[[int], NDArray[np.intp]],
+    cutoffs: Sequence[int] = CUTOFFS,
+) -> tuple[NDArray[np.intp], Mapping[str, NDArray[np.float64]]]:
+    """What `ndcg` gives, for any similarity of a query to others and any grades of theirs, (n,) each."""
     discount = 1 / np.log2(np.arange(2, max(cutoffs) + 2))
     kept: list[int] = []
     values: dict[str, list[float]] = {f"{name}@{n}": [] for n in cutoffs for name in ("nDCG", CHANCE)}
     for query in map(int, queries):
         others = allowed(query)
-        grades = relevance.of(query, others)
-        best = np.sort(grades)[::-1]
+        given = grades(query, others)
+        best = np.sort(given)[::-1]
         if len(best) == 0 or best[0] <= 0:
             continue
         kept.append(query)
-        ranked = grades[np.argsort(-(vector[others] @ vector[query]), kind="stable")]
+        ranked = given[np.argsort(-similarity(query, others), kind="stable")]
         for n in cutoffs:
             weights = discount[: min(n, len(best))]
             ideal = float((best[:n] * weights).sum())
             values[f"nDCG@{n}"].append(float((ranked[:n] * weights).sum()) / ideal)
-            values[f"{CHANCE}@{n}"].append(float(grades.mean() * weights.sum()) / ideal)
+            values[f"{CHANCE}@{n}"].append(float(given.mean() * weights.sum()) / ideal)
     if not kept:
         raise BenchmarkError("nDCG has no figure: nothing is relevant to any query.")
     return np.array(kept, dtype=np.intp), {name: np.array(column) for name, column in values.items()}

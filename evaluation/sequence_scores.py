@@ -13,8 +13,8 @@ from evaluation.benchmark import Benchmark
 from evaluation.bootstrap import DRAWS, SEED, Interval, interval_over_subjects
 from evaluation.errors import BenchmarkError
 from evaluation.fourier_descriptor import ShapeSimilarity
-from evaluation.ranking import CHANCE, unit_vectors
-from evaluation.relevance import CUTOFFS, GreyHistograms, MaskOverlap, Relevance
+from evaluation.ranking import unit_vectors
+from evaluation.relevance import GreyHistograms, MaskOverlap, OfPairs, Relevance, graded_ndcg
 from indexer.domain import Vector
 
 BAR: Final = "mask IoU, other sequence, nDCG@10"
@@ -38,7 +38,7 @@ class SequenceScorer:
     """Judges vectors of one benchmark of several sequences.
 
     Raises:
-        BenchmarkError: no image has a lesion mask, or there is only one sequence.
+        BenchmarkError: no image has a lesion mask, there is only one sequence, or a subject is in two folds.
     """
 
     def __init__(self, benchmark: Benchmark, parts: NDArray[np.intp]) -> None:
@@ -54,6 +54,9 @@ class SequenceScorer:
         self._subject = np.array([f"{image.dataset}/{image.subject}" for image in benchmark.images])
         if len(set(self._sequence.tolist())) < 2:
             raise BenchmarkError("There is only one sequence: nothing can be found in another.")
+        subjects = self._subject.tolist()
+        if len(set(zip(subjects, parts.tolist(), strict=True))) > len(set(subjects)):
+            raise BenchmarkError("A subject is in two folds: make folds that keep subjects whole.")
         masks = [benchmark.mask(index) for index in range(len(benchmark))]
         overlap = MaskOverlap.of_masks(masks)
         self._queries = overlap.with_lesion
@@ -74,14 +77,17 @@ class SequenceScorer:
         figures: dict[str, SequenceFigure] = {}
         for name, grades in self._grades.items():
             for where in ("same", "other"):
-                kept, values = _gains(similarity, grades, self._queries, self._allowed(where))
+                kept, values = graded_ndcg(
+                    _row(similarity), _row(grades), self._queries, self._allowed(where)
+                )
                 for measure, column in values.items():
                     figures[f"{name}, {where} sequence, {measure}"] = self._figure(column, kept)
         best = np.intersect1d(self._best, self._queries)
-        kept, values = _gains(similarity, self._grades["mask IoU"], best, self._allowed("other", self._best))
+        overlaps = self._grades["mask IoU"]
+        kept, values = graded_ndcg(_row(similarity), _row(overlaps), best, self._allowed("other", self._best))
         figures["mask IoU, best slices, other sequence, nDCG@10"] = self._figure(values["nDCG@10"], kept)
         figures["same patient, other sequence, P@1"] = self._found_again(similarity)
-        volumes, first = _volumes(unit, self._subject, self._sequence, self._parts)
+        volumes, first = _volumes(unit, self._subject, self._sequence)
         figures["same patient, other sequence, whole volumes, P@1"] = self._found_again(
             volumes @ volumes.T, first
         )
@@ -138,32 +144,9 @@ def ratio_to_best(own: SequenceFigure, others: Mapping[str, SequenceFigure]) -> 
     return name, Interval(float(mine.sum() / max(theirs.sum(), 1e-12)), float(low), float(high))
 
 
-def _gains(
-    similarity: NDArray[np.float32],
-    grades: NDArray[np.float32],
-    queries: NDArray[np.intp],
-    allowed: Callable[[int], NDArray[np.intp]],
-) -> tuple[NDArray[np.intp], dict[str, NDArray[np.float64]]]:
-    """What `evaluation.relevance.ndcg` reckons, from similarities and grades of all pairs, (n, n) each."""
-    discount = 1 / np.log2(np.arange(2, max(CUTOFFS) + 2))
-    kept: list[int] = []
-    values: dict[str, list[float]] = {f"{name}@{n}": [] for n in CUTOFFS for name in ("nDCG", CHANCE)}
-    for query in map(int, queries):
-        others = allowed(query)
-        given = grades[query, others]
-        best = np.sort(given)[::-1]
-        if len(best) == 0 or best[0] <= 0:
-            continue
-        kept.append(query)
-        ranked = given[np.argsort(-similarity[query, others], kind="stable")]
-        for n in CUTOFFS:
-            weights = discount[: min(n, len(best))]
-            ideal = float((best[:n] * weights).sum())
-            values[f"nDCG@{n}"].append(float((ranked[:n] * weights).sum()) / ideal)
-            values[f"{CHANCE}@{n}"].append(float(given.mean() * weights.sum()) / ideal)
-    if not kept:
-        raise BenchmarkError("nDCG has no figure: nothing is relevant to any query.")
-    return np.array(kept, dtype=np.intp), {name: np.array(column) for name, column in values.items()}
+def _row(of_all: NDArray[np.float32]) -> OfPairs:
+    """The values of a query's row of (n, n)."""
+    return lambda query, others: of_all[query, others]
 
 
 def _overlaps(masks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -185,11 +168,10 @@ def _largest(
 
 
 def _volumes(
-    unit: Vector, subject: NDArray[np.str_], sequence: NDArray[np.str_], parts: NDArray[np.intp]
+    unit: Vector, subject: NDArray[np.str_], sequence: NDArray[np.str_]
 ) -> tuple[Vector, NDArray[np.intp]]:
     """A series' vector: the mean of its slices'; with the index of its first slice."""
     series: Sequence[NDArray[np.intp]] = list(_series(subject, sequence))
-    assert all(len(set(parts[own].tolist())) == 1 for own in series)  # noqa: S101 - folds keep subjects whole
     means = np.stack([unit[own].mean(axis=0) for own in series])
     return unit_vectors(means), np.array([own[0] for own in series], dtype=np.intp)
 

@@ -64,3 +64,9 @@ def test_a_set_of_one_subject_is_refused() -> None:
 
 def test_a_vector_of_zeros_is_as_near_to_everything() -> None:
     assert unit_vectors(np.zeros((1, 3), dtype=np.float32)).tolist() == [[0, 0, 0]]
+
+
+def test_vectors_of_double_precision_are_divided_before_they_are_rounded() -> None:
+    third = unit_vectors(np.array([[1.0, 1.0, 1.0 + 1e-9]]))
+    assert third.dtype == np.float32
+    assert third[0].tolist() == [np.float32(1 / np.sqrt(3))] * 3

@@ -80,3 +80,8 @@ def test_one_sequence_or_no_mask_is_refused(benchmark: Benchmark) -> None:
     bare = replace(benchmark, images=tuple(replace(image, mask="") for image in benchmark.images))
     with pytest.raises(BenchmarkError, match="No image has a lesion mask"):
         SequenceScorer(bare, np.zeros(len(bare), dtype=np.intp))
+
+
+def test_a_subject_in_two_folds_is_refused(benchmark: Benchmark) -> None:
+    with pytest.raises(BenchmarkError, match="A subject is in two folds"):
+        SequenceScorer(benchmark, np.arange(len(benchmark), dtype=np.intp))

@@ -14,6 +14,7 @@ from training.errors import TrainingError
 from training.export.source import Source
 from training.export.text import TextSource
 from training.fit import CONFIGURATION_NAME, RunFolder
+from training.images import MEAN, STD
 
 # Every method's module has `load_tower(run)`.
 METHODS: Final = {
@@ -29,8 +30,6 @@ _SIDES: Final = {"radiology-small": 224}
 _SIDE: Final = 64
 # These read slices squeezed into a square; the others letterbox.
 _SQUEEZED: Final = frozenset({"joint-sequences", "sequences"})
-MEAN: Final = (0.485, 0.456, 0.406)
-STD: Final = (0.229, 0.224, 0.225)
 
 
 def is_run(folder: Path) -> bool:

@@ -12,13 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from evaluation.benchmark import Benchmark
-from inference.preprocess import Preprocessing, preprocess
+from training.images import WHITE, normalised
 from training.towers.tower import ImageTower
 
-MEAN: Final = (0.485, 0.456, 0.406)
-STD: Final = (0.229, 0.224, 0.225)
-_WHITE: Final = 255.0
 _CHUNK: Final = 32
 
 
@@ -66,21 +62,6 @@ class Augmentation:
         return (moved * (1 + light[0] * self.contrast) + light[1] * self.contrast / 2).clamp(0, 1)
 
 
-def read_images(benchmark: Benchmark, side: int) -> Tensor:
-    """uint8 (n, 3, side, side): letterboxed by the product's own preprocessing."""
-    wanted = Preprocessing(3, side, side, "letterbox", 0.0, _WHITE, (0.0,) * 3, (1.0,) * 3)
-    images = np.empty((len(benchmark), 3, side, side), dtype=np.uint8)
-    for index in range(len(benchmark)):
-        images[index] = np.rint(preprocess(benchmark.pixels(index), wanted))
-    return torch.from_numpy(images)
-
-
-def normalised(images: Tensor) -> Tensor:
-    """(n, 3, h, w) in [0, 1] to what towers with ImageNet's statistics expect."""
-    mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (MEAN, STD))
-    return (images - mean) / std
-
-
 @torch.no_grad()
 def features_of_views(
     tower: ImageTower, images: Tensor, views: int, seed: int, augmentation: Augmentation, device: str = "cpu"
@@ -101,7 +82,7 @@ def features_of_views(
     generator = torch.Generator().manual_seed(seed)
     features = torch.empty(1 + views, len(images), tower.dimension)
     for start in range(0, len(images), _CHUNK):
-        some = images[start : start + _CHUNK].to(device).float() / _WHITE
+        some = images[start : start + _CHUNK].to(device).float() / WHITE
         for view in range(1 + views):
             seen = augmentation.view(some, generator) if view else some
             features[view, start : start + _CHUNK] = tower(normalised(seen)).float().cpu()

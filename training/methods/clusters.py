@@ -18,14 +18,14 @@ from torch.optim import AdamW, Optimizer
 
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, fit, seed_everything, warm_cosine
+from training.images import WHITE, normalised
 from training.learned_from import LearnedFrom
 from training.losses.dirichlet import dirichlet_prior, disagreement, mean_assignment
-from training.methods.cluster_views import Augmentation, features_of_views, nearest, normalised
+from training.methods.cluster_views import Augmentation, features_of_views, nearest
 from training.towers.mobilenet import BLOCKS, MobileNetV2, load_weights
 
 Pair = tuple[Tensor, Tensor]
 _IMAGES_A_CLUSTER = 4
-_WHITE = 255.0
 # Features of unit length vary little, those of an untrained tower least.
 _EPSILON = 1e-12
 
@@ -171,7 +171,7 @@ class ClusterMethod:
         seen = [
             normalised(
                 self.augmentation.view(
-                    self.images[torch.from_numpy(chosen)].to(self.settings.fit.device).float() / _WHITE,
+                    self.images[torch.from_numpy(chosen)].to(self.settings.fit.device).float() / WHITE,
                     generator,
                 )
             )
@@ -211,7 +211,7 @@ def probabilities(network: ClusterNetwork, images: Tensor, device: str = "cpu") 
     """(n, clusters) for uint8 images (n, 3, side, side)."""
     network.to(device).eval()
     chunks = [
-        network(normalised(images[start : start + 64].to(device).float() / _WHITE)).cpu()
+        network(normalised(images[start : start + 64].to(device).float() / WHITE)).cpu()
         for start in range(0, len(images), 64)
     ]
     return np.asarray(torch.cat(chunks).numpy(), dtype=np.float32)

@@ -15,8 +15,9 @@ from torch.optim import AdamW, Optimizer
 from evaluation.benchmark import Benchmark
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, RunFolder, fit, seed_everything, warm_cosine
+from training.images import WHITE, normalised, read_images
 from training.learned_from import LearnedFrom, seen_by
-from training.methods.cluster_views import Augmentation, features_of_views, normalised, read_images
+from training.methods.cluster_views import Augmentation, features_of_views
 from training.methods.image_text_configuration import ImageTextConfiguration
 from training.methods.image_text_model import (
     ImageTextModel,
@@ -28,7 +29,6 @@ from training.methods.image_text_model import (
 )
 from training.methods.image_text_pairs import ImageTextPairs
 
-_WHITE = 255.0
 # Left and right are told apart in a report: no view is mirrored.
 _AUGMENTATION = Augmentation(turn_deg=10.0, zoom=1.25, shift=0.05, contrast=0.2, mirrored=False)
 
@@ -131,7 +131,7 @@ class ImageText:
             return torch.stack(
                 [self._frozen.images[n][v] for n, v in zip(names, views.tolist(), strict=True)]
             )
-        seen = self._pixels[list(index)].float() / _WHITE
+        seen = self._pixels[list(index)].float() / WHITE
         return normalised(_AUGMENTATION.view(seen, random) if self._wanted.augment else seen)
 
     def _texts(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
@@ -211,13 +211,12 @@ def load_text_tower(run: Path) -> ProjectedTexts:
 
 
 def _model(wanted: ImageTextConfiguration, texts: Sequence[str]) -> ImageTextModel:
-    if wanted.initialisation != "captions":
+    if wanted.initialisation != "captions" or wanted.start_run is None:
         model = new_model(wanted)
         if wanted.vocabulary_size:
             model.text.tower.retrain_tokenizer(texts, wanted.vocabulary_size)
             model.text.tower.requires_grad_(wanted.tune_text_tower)
         return model
-    assert wanted.start_run is not None  # noqa: S101 - the configuration saw to it
     former, earlier = load_model(wanted.start_run)
     alike = ("trunks", "image_pooling", "pooling", "dimension", "hidden")
     unlike = [name for name in alike if getattr(former, name) != getattr(wanted, name)]

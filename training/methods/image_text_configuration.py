@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inference.preprocess import Preprocessing
 from training.fit import FitSettings
+from training.images import MEAN, STD
 from training.towers.text import MINILM, Pooling
 from training.towers.trunks import TrunkName
 
@@ -18,8 +19,6 @@ TextField = Literal["caption", "caption_sentences", "report", "report_sentences"
 ClassLabel = Literal["modality", "body_part", "plane", "view_or_sequence"]
 RATE: Final = 3e-5
 RATE_OF_CLIP: Final = 3e-6
-_MEAN: Final = (0.485, 0.456, 0.406)
-_STD: Final = (0.229, 0.224, 0.225)
 
 
 class ImageTextConfiguration(BaseModel):
@@ -105,4 +104,4 @@ class ImageTextConfiguration(BaseModel):
     @property
     def preprocessing(self) -> Preprocessing:
         """How a rendered frame becomes the image tower's input."""
-        return Preprocessing(3, self.side, self.side, "letterbox", 0.0, 1.0, _MEAN, _STD)
+        return Preprocessing(3, self.side, self.side, "letterbox", 0.0, 1.0, MEAN, STD)

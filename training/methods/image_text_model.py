@@ -137,8 +137,10 @@ def new_model(wanted: ImageTextConfiguration) -> ImageTextModel:
         TrainingError: weights or a folder are missing or do not fit.
     """
     tower = _image_tower(wanted)
-    folder = wanted.image_folder if wanted.initialisation == "clip" else text_folder(wanted.text_encoder)
-    assert folder is not None  # noqa: S101 - the configuration saw to it
+    if wanted.initialisation == "clip" and wanted.image_folder is not None:
+        folder = wanted.image_folder
+    else:
+        folder = text_folder(wanted.text_encoder)
     text = TextTower.open(folder, pooling=wanted.pooling, max_tokens=wanted.max_tokens)
     return assembled(wanted, tower, text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.benchmark import Benchmark, LabelledImage
+from evaluation.folds import numbered
 from evaluation.sentences import sentences_of
 from training.errors import TrainingError
 from training.losses.info_nce import shared_targets
@@ -63,8 +64,8 @@ class ImageTextPairs:
         return cls(
             index=index,
             texts=tuple(texts[i] for i in index),
-            caption=_numbers([image.caption or image.report for image in images]),
-            labels=_numbers([_label(image, wanted) for image in images]),
+            caption=numbered([image.caption or image.report for image in images]),
+            labels=numbered([_label(image, wanted) for image in images]),
             label_share=wanted.class_share if wanted.class_labels else 0.0,
         )
 
@@ -103,7 +104,3 @@ def _sentences(text: str) -> Iterator[str]:
 def _label(image: LabelledImage, wanted: ImageTextConfiguration) -> str:
     """Its labels; what is not known shares nothing with others."""
     return (wanted.class_labels and image.label("+".join(wanted.class_labels))) or image.image
-
-
-def _numbers(names: Sequence[str]) -> NDArray[np.intp]:
-    return np.asarray(np.unique(np.array(names), return_inverse=True)[1], dtype=np.intp)

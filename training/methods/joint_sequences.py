@@ -17,10 +17,10 @@ from torch.optim import Optimizer
 
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, warm_cosine
+from training.images import MEAN, STD
 from training.losses.product_of_experts import negative_elbo, product_of_experts
 from training.methods.sequence_batches import batch_of
 from training.methods.sequence_slices import SequenceSlices
-from training.methods.sequences import MEAN, STD
 from training.towers.joint import SIDE, JointSpace, SequenceEncoder
 
 

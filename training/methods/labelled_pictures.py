@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evaluation.benchmark import Benchmark
 from training.errors import TrainingError
-from training.methods.cluster_views import read_images
+from training.images import read_images
 
 LABELS: Final = ("finding", "modality", "body_part", "view_or_sequence", "plane")
 

@@ -150,8 +150,7 @@ def learn(
     given = features if configuration.tuned == "head" else pictures.images
     method = NoisyLabelsMethod(configuration, given[torch.from_numpy(rows)], target, classes)
     fit(method, run, configuration.fit)
-    assert isinstance(method.model, NoisyLabelModel)  # noqa: S101 - what the method made
-    return method.model.eval()
+    return method.network.eval()
 
 
 def mean_figures(folds: Sequence[FoldFigures]) -> FoldFigures:

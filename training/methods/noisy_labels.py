@@ -18,19 +18,19 @@ from torch.nn import functional
 
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, warm_cosine
+from training.images import WHITE, normalised
 from training.losses.generalized_cross_entropy import (
     cross_entropy,
     generalized_cross_entropy,
     truncated_generalized_cross_entropy,
 )
-from training.methods.cluster_views import Augmentation, normalised
+from training.methods.cluster_views import Augmentation
 from training.methods.label_noise import NoiseKind
 from training.methods.labelled_pictures import balanced
 from training.towers.mobilenet import BLOCKS, MobileNetV2, load_weights
 
 METHOD: Final = "noisy-labels"
 Loss = Literal["cross-entropy", "generalized", "truncated"]
-_WHITE: Final = 255.0
 _CHUNK: Final = 32
 
 
@@ -177,14 +177,14 @@ class NoisyLabelsMethod:
             raise TrainingError("All images bear the same label: there is nothing to tell apart.")
         self._configuration, self._given, self._target = configuration, given, target
         self._augmentation = Augmentation()
-        self._model = NoisyLabelModel(configuration, classes)
-        start_from(self._model.tower.trunk, configuration.start)
-        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model: nn.Module = self._model
+        self.network = NoisyLabelModel(configuration, classes)
+        start_from(self.network.tower.trunk, configuration.start)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: nn.Module = self.network
         self.steps = configuration.steps
         self.rate = warm_cosine(configuration.steps, configuration.warm_up)
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            _rates(self._model, configuration), weight_decay=configuration.weight_decay
+            _rates(self.network, configuration), weight_decay=configuration.weight_decay
         )
 
     def batch(self, step: int) -> LabelledBatch:
@@ -198,16 +198,16 @@ class NoisyLabelsMethod:
         given = self._given[torch.from_numpy(indices)].to(wanted.fit.device)
         if given.ndim == 4:
             generator = torch.Generator().manual_seed(wanted.fit.seed * 1_000_003 + step)
-            given = normalised(self._augmentation.view(given.float() / _WHITE, generator))
+            given = normalised(self._augmentation.view(given.float() / WHITE, generator))
             given = given.contiguous(memory_format=torch.channels_last)
         target = torch.from_numpy(self._target[indices]).to(wanted.fit.device)
         return LabelledBatch(given, target, step >= wanted.truncated_from * wanted.steps)
 
     def losses(self, batch: LabelledBatch) -> Mapping[str, Tensor]:
         """The mean loss of the batch, and the share of its labels that the network would give too."""
-        tower = self._model.tower
+        tower = self.network.tower
         embedding = tower(batch.given) if batch.given.ndim == 4 else tower.project(batch.given)
-        logits = self._model(embedding)
+        logits = self.network(embedding)
         agreed = (logits.argmax(1) == batch.target).float().mean()
         return {"loss": self._loss(logits, batch).mean(), "agreed": agreed}
 
@@ -281,7 +281,7 @@ def pooled(tower: nn.Module, images: Tensor, settings: FitSettings) -> Tensor:
     tower.to(settings.device).eval()
     vectors = []
     for some in images.split(_CHUNK):
-        given = normalised(some.to(settings.device).float() / _WHITE)
+        given = normalised(some.to(settings.device).float() / WHITE)
         with torch.autocast(settings.device.partition(":")[0], torch.bfloat16, enabled=settings.bfloat16):
             vectors.append(tower(given.contiguous(memory_format=torch.channels_last)).float().cpu())
     return torch.cat(vectors)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.benchmark import Benchmark
+from evaluation.folds import numbered
 from inference.preprocess import Pixels
 from training.errors import TrainingError
 
@@ -56,7 +57,7 @@ class SequenceSlices:
             raise TrainingError(f"There is only the sequence {sequences[0]}: a second one is needed.")
         patients = [f"{image.dataset}/{image.subject}" for image in benchmark.images]
         slices = [f"{who}/{image.slice}" for who, image in zip(patients, benchmark.images, strict=True)]
-        slice_of = _numbered(slices)
+        slice_of = numbered(slices)
         masks = np.stack([_small(benchmark.mask(index), side) for index in range(len(benchmark))])
         return cls(
             names=tuple(image.image for image in benchmark.images),
@@ -64,7 +65,7 @@ class SequenceSlices:
             masks=_shared(masks, slice_of),
             sequences=tuple(map(str, sequences)),
             sequence=sequence.astype(np.intp),
-            patient=_numbered(patients),
+            patient=numbered(patients),
             slice=slice_of,
         )
 
@@ -123,7 +124,3 @@ def _shared(masks: NDArray[np.uint8], slices: NDArray[np.intp]) -> NDArray[np.ui
     union = np.zeros((int(slices.max()) + 1, *masks.shape[1:]), dtype=np.uint8)
     np.maximum.at(union, slices, masks)
     return np.asarray(union[slices], dtype=np.uint8)
-
-
-def _numbered(names: list[str]) -> NDArray[np.intp]:
-    return np.asarray(np.unique(np.array(names), return_inverse=True)[1], dtype=np.intp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from evaluation.folds import Fold
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, warm_cosine
+from training.images import normalised
 from training.losses.lesion_map import lesion_map
 from training.losses.reconstruction import reconstruction
 from training.losses.sup_con import late_interaction, sup_con, sup_con_of
@@ -26,9 +27,6 @@ from training.towers.mobilenet import MobileNetV2, load_weights
 from training.towers.pyramid import STAGES, MobilePyramid, Pyramid, ResNetPyramid
 from training.towers.resnet import ResNet18
 from training.towers.sequences import Embedding, MapShape, SequenceTower
-
-MEAN: Final = (0.485, 0.456, 0.406)
-STD: Final = (0.229, 0.224, 0.225)
 
 
 class SequencesConfiguration(BaseModel):
@@ -95,22 +93,17 @@ class SequencesMethod:
         if configuration.lesion_weight and not slices.masks.any():
             raise TrainingError("No image has a lesion mask: set lesion_weight to 0.")
         self._configuration, self._slices = configuration, slices
-        self.model: nn.Module = build(configuration)
+        self.tower = build(configuration)
         if configuration.weights is not None:
             load_weights(self.tower.pyramid.tower, configuration.weights)
-        self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: nn.Module = self.tower
         self.steps = configuration.steps
         self._rate = warm_cosine(configuration.steps, configuration.warm_up)
         learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer: Optimizer = torch.optim.AdamW(
             learned, configuration.learning_rate, weight_decay=configuration.weight_decay
         )
-
-    @property
-    def tower(self) -> SequenceTower:
-        """The network."""
-        assert isinstance(self.model, SequenceTower)  # noqa: S101 - what build gave
-        return self.model
 
     def batch(self, step: int) -> SequenceBatch:
         """Groups drawn by seed and step alone."""
@@ -177,9 +170,7 @@ def build(configuration: SequencesConfiguration) -> SequenceTower:
 
 def as_input(pictures: Tensor) -> Tensor:
     """Pictures (n, 1, h, w) in [0, 1] to the model's input (n, 3, h, w), ImageNet's mean and deviation."""
-    mean = torch.tensor(MEAN, device=pictures.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=pictures.device).view(1, 3, 1, 1)
-    return ((pictures - mean) / std).contiguous(memory_format=torch.channels_last)
+    return normalised(pictures).contiguous(memory_format=torch.channels_last)
 
 
 def load_tower(run: Path) -> nn.Module:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evaluation.benchmark import Benchmark
 from training.fit import RunFolder
-from training.methods.cluster_views import read_images
+from training.images import read_images
 from training.methods.clusters import ClusterSettings, learn_clusters
 from training.pairs.assignment import learned_assignment, read_assignment, write_assignment
 from training.pairs.examinations import private_folder

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from evaluation.ranking import unit_vectors
 from training.fit import warm_cosine
+from training.images import in_unit_range
 from training.losses.distillation import cosine_distillation, relational_distillation
 from training.radiology.labels import drawn
 from training.radiology.views import model_inputs
@@ -22,7 +24,6 @@ from training.towers.tower import ImageTower
 _SMALLEST: Final = 1e-6
 _BATCH: Final = 32
 _EIGENVALUE_FLOOR: Final = 1e-4
-_WHITE: Final = 255.0
 
 
 class GeneralSettings(BaseModel):
@@ -59,7 +60,7 @@ def pooled_features(tower: ImageTower, images: NDArray[np.uint8], power: float) 
     """
     features = []
     for start in range(0, len(images), _BATCH):
-        some = np.asarray(images[start : start + _BATCH], dtype=np.float32) / np.float32(_WHITE)
+        some = in_unit_range(images[start : start + _BATCH])
         with torch.autocast("cpu", torch.bfloat16):
             mapped = tower.feature_map(model_inputs(some))
         features.append(mapped.float().clamp_min(_SMALLEST).pow(power).mean((2, 3)).pow(1 / power).numpy())
@@ -87,13 +88,7 @@ def whitened(
     variances, axes = np.linalg.eigh((centred * shares[:, None]).T @ centred)
     kept = np.argsort(variances)[::-1][:dimension]
     strength = (variances[kept] + _EIGENVALUE_FLOOR * variances[kept[0]]) ** (power / 2)
-    return unit_rows(centred @ axes[:, kept] / strength)
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Every row of (n, d) divided by its length."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, _SMALLEST), dtype=np.float32)
+    return unit_vectors(centred @ axes[:, kept] / strength)
 
 
 def start_by_least_squares(
@@ -103,10 +98,8 @@ def start_by_least_squares(
     extended = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1)
     normal = extended.T @ extended + ridge * np.eye(extended.shape[1], dtype=np.float32)
     solved = np.linalg.solve(normal, extended.T @ teacher).astype(np.float32)
-    with torch.no_grad():
-        branch.project.weight.copy_(torch.from_numpy(solved[:-1].T.copy())[:, :, None, None])
-        assert branch.project.bias is not None  # noqa: S101 - made with one
-        branch.project.bias.copy_(torch.from_numpy(solved[-1].copy()))
+    weight, bias = torch.from_numpy(solved[:-1].T.copy()), torch.from_numpy(solved[-1].copy())
+    branch.project.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import torch
 
 from evaluation.benchmark import Benchmark
 from evaluation.vectors import ImageVectors
-from training.radiology.views import letterboxed, model_inputs
+from training.images import in_unit_range, letterboxed
+from training.radiology.views import SIDE, model_inputs
 from training.towers.radiology import RadiologyTower
 
 VECTORS_NAME: Final = "vectors.npz"
 _BATCH: Final = 32
-_WHITE: Final = 255.0
 
 
 def left_out(benchmark: Benchmark, learned: Benchmark) -> Benchmark:
@@ -26,9 +26,9 @@ def left_out(benchmark: Benchmark, learned: Benchmark) -> Benchmark:
 @torch.inference_mode()
 def vectors_of(tower: RadiologyTower, benchmark: Benchmark) -> ImageVectors:
     """Vectors of a benchmark's images by the tower, in evaluation mode."""
-    images = letterboxed(benchmark)
+    images = letterboxed(benchmark, SIDE)
     parts = []
     for start in range(0, len(images), _BATCH):
-        some = np.asarray(images[start : start + _BATCH], dtype=np.float32) / np.float32(_WHITE)
+        some = in_unit_range(images[start : start + _BATCH])
         parts.append(tower(model_inputs(some)).numpy())
     return ImageVectors(tuple(image.image for image in benchmark.images), np.concatenate(parts))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from training.radiology.general import unit_rows
+from evaluation.ranking import unit_vectors
 
 PROTOTYPES: Final = 200
 """Of each kind at most, and a third of its images."""
@@ -22,7 +22,7 @@ def prototypes_of(vectors: NDArray[np.float32], kinds: Sequence[str], seed: int)
     """Cluster centres of each kind: float32 (k, d), unit rows, of unit rows (n, d)."""
     names = np.array(kinds)
     centres = [_centres(vectors[names == kind], seed) for kind in sorted(set(kinds))]
-    return unit_rows(np.concatenate(centres))
+    return unit_vectors(np.concatenate(centres))
 
 
 def threshold_of(

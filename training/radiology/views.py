@@ -13,15 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluation.benchmark import Benchmark
-from inference.preprocess import Preprocessing, preprocess
+from training.images import in_unit_range, normalised
 from training.towers.radiology import TRUNK_CHANNELS, Trunk
 
 SIDE: Final = 224
-MEAN: Final = (0.485, 0.456, 0.406)
-STD: Final = (0.229, 0.224, 0.225)
 TRUNK_STRIDE: Final = 16
-_WHITE: Final = 255.0
 _BATCH: Final = 64
 _PREPARING: Final = 3
 _AHEAD: Final = 6
@@ -34,17 +30,7 @@ Progress = Callable[[int, int], None]
 def model_inputs(images: NDArray[np.float32]) -> Tensor:
     """(n, side, side, 3) in [0, 1] to the tower's input, float32 (n, 3, side, side)."""
     planes = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
-    return ((planes - mean) / std).contiguous(memory_format=torch.channels_last)
-
-
-def letterboxed(benchmark: Benchmark) -> NDArray[np.uint8]:
-    """(n, side, side, 3): every image brought to the tower's shape by the product's own preprocessing."""
-    wanted = Preprocessing(3, SIDE, SIDE, "letterbox", 0.0, _WHITE, (0.0,) * 3, (1.0,) * 3)
-    images = np.empty((len(benchmark), SIDE, SIDE, 3), dtype=np.uint8)
-    for index in range(len(benchmark)):
-        images[index] = np.rint(preprocess(benchmark.pixels(index), wanted)).transpose(1, 2, 0)
-    return images
+    return normalised(planes).contiguous(memory_format=torch.channels_last)
 
 
 def augmented(image: NDArray[np.uint8], rng: np.random.Generator) -> Image:
@@ -106,7 +92,7 @@ def trunk_views(
 def _views(images: NDArray[np.uint8], view: int, start: int, seed: int) -> Iterator[Image]:
     for index in range(start, min(start + _BATCH, len(images))):
         if view == 0:
-            yield np.asarray(images[index], dtype=np.float32) / np.float32(_WHITE)
+            yield in_unit_range(images[index])
         else:
             yield augmented(images[index], np.random.default_rng((seed, view, index)))
 

@@ -57,6 +57,7 @@ class Pyramid(nn.Module):
 class MobilePyramid(Pyramid):
     """MobileNetV2's."""
 
+    tower: MobileNetV2
     channels = (24, 32, 96, 1280)
 
     def __init__(self, tower: MobileNetV2, frozen_stages: int = 0) -> None:
@@ -65,7 +66,6 @@ class MobilePyramid(Pyramid):
     def stages(self) -> list[nn.Module]:
         """The stem and the blocks up to each end, and the head."""
         tower = self.tower
-        assert isinstance(tower, MobileNetV2)  # noqa: S101 - as it was given
         starts = (0, *_ENDS[:-1])
         blocks = list(tower.blocks)
         parts = [nn.Sequential(*blocks[a:b]) for a, b in zip(starts, _ENDS, strict=True)]
@@ -75,6 +75,7 @@ class MobilePyramid(Pyramid):
 class ResNetPyramid(Pyramid):
     """ResNet-18's."""
 
+    tower: ResNet18
     channels = (64, 128, 256, 512)
 
     def __init__(self, tower: ResNet18, frozen_stages: int = 0) -> None:
@@ -83,7 +84,6 @@ class ResNetPyramid(Pyramid):
     def stages(self) -> list[nn.Module]:
         """The stem with the first layer, and the other layers."""
         tower = self.tower
-        assert isinstance(tower, ResNet18)  # noqa: S101 - as it was given
         stem = (tower.conv1, tower.bn1, nn.ReLU(), nn.MaxPool2d(3, 2, 1))
         layers = [tower.get_submodule(f"layer{number}") for number in range(1, STAGES + 1)]
         return [nn.Sequential(*stem, layers[0]), *layers[1:]]
