@@ -205,9 +205,7 @@ class Deployment:
 
     def switching(self) -> Switching:
         """What lets the line-up beside take over when it is filled."""
-        return Switching(
-            line_ups=self.line_ups, ledger=self.ledger, index=self.index, archive=self.archive.name
-        )
+        return Switching(line_ups=self.line_ups, ledger=self.ledger, index=self.index)
 
     def follower(self) -> Follower:
         """The thread that follows the archive; a folder has no log to read."""

@@ -13,7 +13,7 @@ from cbir.deployment import Deployment
 from cbir.line_ups import begin_line_ups
 from cbir.progress import watch_until_done
 from indexer.adapters.folder import FolderArchive
-from indexer.following import compare_and_switch
+from indexer.following import compare_and_switch, filling
 from indexer.ledger import State
 
 SETTLED_S = 0.3
@@ -50,10 +50,21 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     finally:
         stop.set()
         working.join()
-    switching = deployment.switching()
-    if switching.seems_filled(deployment.line_ups.read()):
+    switching, line_ups = deployment.switching(), deployment.line_ups.read()
+    if switching.seems_filled(line_ups):
         compare_and_switch(reconciler, switching, datetime.now(UTC), threading.Event())
+    elif filled := filling(ledger.holders(), line_ups):
+        _print_lacking(console, [archive for archive in filled.lacking if archive != name])
     return ledger.counts()
+
+
+def _print_lacking(console: Console, archives: list[str]) -> None:
+    """Which archives besides this one are not filled with the vectors of the next line-up."""
+    if archives:
+        console.print(
+            f"  The next encoders wait for series of {', '.join(archives)}: index these folders again too.",
+            highlight=False,
+        )
 
 
 def print_left_out(console: Console, archive: FolderArchive) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -61,16 +62,17 @@ def activate(deployment: Deployment, wanted: Activation) -> Iterator[str]:
         )
         _refuse_problems(name, found)
         yield from (f"{name}: {finding.found}" for finding in found if finding.check == "collapse")
-    deployment.line_ups.read().activated(line_up, switch_when_filled=True)
+    before = deployment.line_ups.read()
+    before.activated(line_up, switch_when_filled=True)
     for version in line_up.versions:
         deployment.index.prepare(version)
 
-    def changed(before: LineUps) -> LineUps:
-        beside = before.activated(line_up, switch_when_filled=wanted.switch_when_filled)
+    def changed(now: LineUps) -> LineUps:
+        beside = now.activated(line_up, switch_when_filled=wanted.switch_when_filled)
         return beside.switched() if wanted.at_once else beside
 
     now = deployment.line_ups.change(changed)
-    yield from _unserved(deployment, line_up)
+    yield from _unserved(deployment, before.serving, line_up)
     if wanted.at_once:
         deployment.index.activate(line_up.versions[0])
         yield f"{now.serving} is searched from now on; answers lack what is not filled yet. {WATCH}"
@@ -86,15 +88,20 @@ def activate(deployment: Deployment, wanted: Activation) -> Iterator[str]:
 def switch(deployment: Deployment) -> str:
     """Search the line-up beside.
 
+    The ledger is asked first; then a comparison looks for the vectors themselves.
+
     Raises:
         Rejected: there is none, or it lacks something.
     """
     line_ups = deployment.line_ups.read()
     filled = filled_of(deployment, line_ups)
-    if filled is not None and not filled.is_complete:
-        raise Rejected(
-            f"{line_ups.beside} holds {filled.filled} of {filled.total} series: wait for the rest. {WATCH}"
-        )
+    if filled is not None:
+        _refuse_what_is_lacking(deployment, line_ups, filled)
+        compared = deployment.reconciler().compare(datetime.now(UTC))
+        if lacking := compared.outdated + compared.bare:
+            raise Rejected(
+                f"{line_ups.beside} lacks {lacking} series, which wait to be embedded now: wait for them. {WATCH}"
+            )
     return _exchanged(deployment, line_ups)
 
 
@@ -131,8 +138,23 @@ def retire(deployment: Deployment) -> str:
 
 
 def filled_of(deployment: Deployment, line_ups: LineUps) -> Filling | None:
-    """How far the line-up beside is filled; None when there is none."""
-    return filling(deployment.ledger.holders(deployment.archive.name), line_ups)
+    """How far the line-up beside is filled, in all archives; None when there is none."""
+    return filling(deployment.ledger.holders(), line_ups)
+
+
+def _refuse_what_is_lacking(deployment: Deployment, line_ups: LineUps, filled: Filling) -> None:
+    if filled.is_complete:
+        return
+    others = [name for name in filled.lacking if name != deployment.archive.name]
+    named = (
+        f" Some are of {', '.join(others)}: index those archives too, or give them up with "
+        "`cbir encoders activate NAME --at-once`."
+        if others
+        else ""
+    )
+    raise Rejected(
+        f"{line_ups.beside} holds {filled.filled} of {filled.total} series: wait for the rest.{named} {WATCH}"
+    )
 
 
 def _exchanged(deployment: Deployment, verified: LineUps) -> str:
@@ -153,10 +175,9 @@ def _refuse_problems(name: str, found: list[Finding]) -> None:
         raise EncoderError(f"{name} cannot be used. {problems[0].found} {problems[0].advice}")
 
 
-def _unserved(deployment: Deployment, line_up: LineUp) -> Iterator[str]:
-    """What is answered for now and would not be by the new line-up."""
-    serving = deployment.line_ups.read().serving
-    modalities = {group.modality for group in deployment.ledger.holders(deployment.archive.name)} - {""}
+def _unserved(deployment: Deployment, serving: LineUp, line_up: LineUp) -> Iterator[str]:
+    """What `serving` answers for and the new line-up would not."""
+    modalities = {group.modality for group in deployment.ledger.holders()} - {""}
     lost = sorted(m for m in modalities if serving.route(m) and not line_up.route(m))
     if lost:
         yield f"Note: {line_up} serves no {', '.join(lost)}; series of it will not be found any more."

@@ -139,7 +139,7 @@ def status(house: TheHouse, settings: TheSettings) -> StatusBody:
     """How many series are waiting, indexed, skipped and failed, and why; which encoders are searched."""
     line_ups = house.line_ups()
     versions = line_ups.serving.versions
-    filled = filling(house.ledger.holders(house.archive.name), line_ups)
+    filled = filling(house.ledger.holders(), line_ups)
     return StatusBody(
         series={state.value: count for state, count in house.ledger.counts().items()},
         reasons=house.ledger.reasons(),

@@ -33,14 +33,12 @@ class Switching:
         line_ups: RememberedLineUps,
         ledger: Ledger,
         index: VectorIndex,
-        archive: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch for the archive of this name."""
+        """Watch these line-ups, filled from whatever archives the ledger knows."""
         self._line_ups = line_ups
         self._ledger = ledger
         self._index = index
-        self._archive = archive
         self._clock = clock
         self._compared: LineUps | None = None
         self._not_before_s = 0.0
@@ -60,7 +58,7 @@ class Switching:
         """Whether the one beside wants to take over, and by the ledger it could."""
         if not line_ups.switch_when_filled:
             return False
-        filled = filling(self._ledger.holders(self._archive), line_ups)
+        filled = filling(self._ledger.holders(), line_ups)
         return filled is not None and filled.is_complete
 
     def compared(self, comparison: Comparison, line_ups: LineUps, *, seemed_filled: bool) -> bool:

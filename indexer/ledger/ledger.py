@@ -200,9 +200,12 @@ class Ledger:
 
     # Encoders
 
-    def holders(self, archive: str) -> list[Holders]:
-        """How many series of one archive are in which state, of which modality, held by which encoders."""
-        return self._database.read(lambda c: listing.count_holders(c, archive))
+    def holders(self) -> list[Holders]:
+        """How many series of which archive are in which state, of which modality, held by which encoders.
+
+        Of every archive: the vectors of all of them are searched together.
+        """
+        return self._database.read(listing.count_holders)
 
     def labels(self) -> dict[str, int]:
         """How many series each encoder, `name@12 hex digits`, has looked at."""

@@ -154,10 +154,10 @@ def known_among(connection: Connection, archive_ids: Iterable[str]) -> dict[str,
     return {row.archive_id: KnownSeries(*row) for row in found}
 
 
-def count_holders(connection: Connection, archive: str) -> list[Holders]:
-    """How many rows of one archive share a modality, a state and their encoders."""
+def count_holders(connection: Connection) -> list[Holders]:
+    """How many rows share a modality, a state, their encoders and their archive."""
     shared = (SERIES.c.modality, SERIES.c.encoder, SERIES.c.state)
-    counted = select(*shared, func.count()).where(SERIES.c.archive == archive).group_by(*shared)
+    counted = select(*shared, func.count(), SERIES.c.archive).group_by(*shared, SERIES.c.archive)
     return [Holders(*row) for row in connection.execute(counted)]
 
 

@@ -189,12 +189,13 @@ class KnownSeries:
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """How many series are in the same state, of the same modality, and held by the same encoders."""
+    """How many series of an archive are in the same state, of one modality, and held by the same encoders."""
 
     modality: str
     encoder: str | None
     state: State
     number: int
+    archive: str = ORTHANC
 
 
 Row = TypeVar("Row")

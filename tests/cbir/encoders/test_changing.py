@@ -135,6 +135,50 @@ def test_who_waits_for_a_person_switches_by_hand(settings: Settings, studies: li
         assert answering(deployment, studies[0]) == "second"
 
 
+def test_vectors_that_were_lost_are_looked_for_before_a_person_switches(settings: Settings) -> None:
+    with Deployment(settings) as deployment:
+        indexed(deployment)
+        told(deployment, "second", switch_when_filled=False)
+        indexed(deployment)
+        second = deployment.registry.card("second").encoder_version
+        deployment.index.delete(second, list(deployment.index.archive_ids(second)))
+        with pytest.raises(Rejected, match="lacks 4 series"):
+            switch(deployment)
+        with pytest.raises(Rejected):
+            switch(deployment)
+        indexed(deployment)
+        assert "second@" in switch(deployment)
+
+
+def test_what_another_folder_brought_is_filled_before_the_switch_too(
+    settings: Settings, tmp_path: Path
+) -> None:
+    list(write_studies(tmp_path / "elsewhere", per_family=1, families=FEW, seed=8))
+    elsewhere = settings.model_copy(update={"folder": tmp_path / "elsewhere"})
+    for each in (settings, elsewhere):
+        with Deployment(each) as deployment:
+            indexed(deployment)
+    with Deployment(settings) as deployment:
+        first = deployment.encoder_version
+        told(deployment, "second")
+        indexed(deployment)
+        assert deployment.encoder_version == first
+        with pytest.raises(Rejected, match=r"Some are of folder-.*: index those archives too"):
+            switch(deployment)
+    with Deployment(elsewhere) as deployment:
+        indexed(deployment)
+        assert deployment.encoder_version.name == "second"
+
+
+def test_who_searches_another_encoder_at_once_is_told_what_it_does_not_serve(
+    settings: Settings, encoders_dir: Path
+) -> None:
+    write_encoder(encoders_dir, "for-mr", side=20, modalities=("MR",))
+    with Deployment(settings) as deployment:
+        indexed(deployment)
+        assert "serves no CR" in told(deployment, "for-mr", at_once=True)
+
+
 def test_what_is_not_right_or_not_switched_on_is_not_activated(settings: Settings) -> None:
     with Deployment(settings) as deployment:
         begin_line_ups(deployment)

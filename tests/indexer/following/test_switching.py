@@ -7,12 +7,13 @@ import time
 
 import pytest
 
-from indexer.domain import EncoderVersion
+from indexer.domain import EncoderVersion, SeriesReference
 from indexer.errors import NotFound
 from indexer.following import Follower, Reconciler, Switching, compare_and_switch, filling
-from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Priority, RememberedLineUps, State
+from indexer.ledger import Failed, Gone, Indexed, Lease, Notice, Outcome, Priority, RememberedLineUps, State
 from indexer.ledger.values import Holders
 from indexer.line_up import Holdings, LineUp, LineUps, RoutedEncoder
+from tests.fakes.archive import FakeArchive
 from tests.indexer.following.house import ENCODER, NOW, OTHER_ENCODER, QUIET_S, House, embedding
 
 OTHER = LineUp((RoutedEncoder(OTHER_ENCODER),))
@@ -29,9 +30,7 @@ class Hall:
             archive=house.archive, ledger=house.ledger, index=house.index, line_ups=self.line_ups,
             quiet_s=QUIET_S,
         )  # fmt: skip
-        self.switching = Switching(
-            line_ups=self.line_ups, ledger=house.ledger, index=house.index, archive=house.archive.name
-        )
+        self.switching = Switching(line_ups=self.line_ups, ledger=house.ledger, index=house.index)
 
     def compare(self) -> None:
         compare_and_switch(self.reconciler, self.switching, NOW, threading.Event())
@@ -152,6 +151,34 @@ def test_what_an_encoder_of_both_line_ups_holds_is_not_what_the_new_one_was_to_m
     hall.compare()
     assert hall.serving == both.versions
     assert hall.house.vectors(OTHER_ENCODER) == hall.house.indexed()
+
+
+def test_an_archive_that_is_not_followed_now_holds_up_the_switch_by_its_series(hall: Hall) -> None:
+    """Folders are archives of their own, and what other folders brought is searched too."""
+    other = FakeArchive(name="folder-of-before")
+    archive_id = other.put(study="7", series="7.1", sop="7.1.1")
+    hall.house.index.upsert([embedding(SeriesReference("7", "7.1", archive_id))])
+    settle(hall.house, archive_id, other.name, str(ENCODER))
+    hall.activate()
+    hall.compare()
+    hall.work()
+    hall.compare()
+    assert hall.serving == (ENCODER,)
+    filled = filling(hall.house.ledger.holders(), hall.line_ups.read())
+    assert filled is not None
+    assert (filled.filled, filled.total, filled.lacking) == (4, 5, (other.name,))
+    settle(hall.house, archive_id, other.name, f"{ENCODER}+{OTHER_ENCODER}")
+    hall.compare()
+    assert hall.serving == (OTHER_ENCODER,)
+
+
+def settle(house: House, archive_id: str, archive: str, holdings: str) -> None:
+    """Let a series of another archive be held by these encoders."""
+    reference = SeriesReference("7", "7.1", archive_id)
+    house.ledger.notice([Notice(archive_id, archive, Priority.CHANGED)], NOW)
+    (lease,) = house.ledger.lease("other", 1, 60.0, NOW, archive=archive)
+    outcome = Indexed(reference, embedding(reference).attributes, "r", "f", holdings)
+    assert house.ledger.finish(lease, "other", outcome, NOW)
 
 
 def test_lost_vectors_hold_up_the_switch_while_their_series_wait_to_be_embedded_again(hall: Hall) -> None:
