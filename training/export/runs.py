@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,18 +11,9 @@ from training.errors import TrainingError
 from training.export.source import Source
 from training.export.text import TextSource
 from training.fit import CONFIGURATION_NAME, RunFolder
+from training.runs import configuration_of, method_of, tower_of
 from training.images import MEAN, STD
 
-# Every method's module has `load_tower(run)`.
-METHODS: Final = {
-    "clusters": "training.methods.clusters",
-    "image-text": "training.methods.image_text",
-    "joint-sequences": "training.methods.joint_sequences",
-    "noisy-labels": "training.methods.noisy_labels",
-    "radiology-small": "training.radiology.recipe",
-    "sequences": "training.methods.sequences",
-}
-_OF_RUN_FOLDERS: Final = ("clusters", "radiology-small")
 _SIDES: Final = {"radiology-small": 224}
 _SIDE: Final = 64
 # These read slices squeezed into a square; the others letterbox.
@@ -48,21 +36,12 @@ def open_run(folder: Path, sequence: str = "", languages: tuple[str, ...] = ("en
     Raises:
         TrainingError: the run has not ended, or its method is not known.
     """
-    given = _configuration(folder)
-    name = given.get("method")
-    if name not in METHODS:
-        raise TrainingError(
-            f"{folder / CONFIGURATION_NAME} names the method {name}: known are {', '.join(METHODS)}."
-        )
+    given = configuration_of(folder)
+    name = given["method"]
     if not RunFolder(folder).model.is_file():
         raise TrainingError(f"{folder} holds no finished run: let the training go on to its last step.")
-    module = importlib.import_module(METHODS[name])
-    load: Callable[..., Any] = module.load_tower
-    if name in _OF_RUN_FOLDERS:
-        tower = load(RunFolder(folder))
-    else:
-        tower = load(folder, sequence) if name == "joint-sequences" else load(folder)
-    text = _text(module.load_text_tower(folder), languages) if name == "image-text" else None
+    tower = tower_of(folder, sequence)
+    text = _text(method_of(folder).load_text_tower(folder), languages) if name == "image-text" else None
     side = int(given.get("side", _SIDES.get(name, _SIDE)))
     return Source(tower.eval(), input_of(side, "stretch" if name in _SQUEEZED else "letterbox"), text)
 
@@ -78,17 +57,6 @@ def input_of(side: int, resize: Resize = "letterbox") -> Input:
         mean=MEAN,
         std=STD,
     )
-
-
-def _configuration(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIGURATION_NAME
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read: {error}") from error
-    if not isinstance(given, dict):
-        raise TrainingError(f"{path} is no configuration: it holds no names.")
-    return given
 
 
 def _text(tower: Any, languages: tuple[str, ...]) -> TextSource:  # noqa: ANN401 - transformers' tokenizer

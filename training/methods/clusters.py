@@ -230,6 +230,6 @@ def load_network(run: RunFolder) -> ClusterNetwork:
     return network.eval()
 
 
-def load_tower(run: RunFolder) -> MobileNetV2:
+def load_tower(run: Path) -> MobileNetV2:
     """The image tower of a finished run, in evaluation mode. Raises TrainingError when there is none."""
-    return load_network(run).tower
+    return load_network(RunFolder(run)).tower

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from training.losses.generalized_cross_entropy import (
 from training.methods.cluster_views import Augmentation
 from training.methods.label_noise import NoiseKind
 from training.methods.labelled_pictures import balanced
+from training.runs import tower_of
 from training.towers.mobilenet import BLOCKS, MobileNetV2, load_weights
 
 METHOD: Final = "noisy-labels"
@@ -240,10 +239,8 @@ def start_from(trunk: MobileNetV2, start: Path | None) -> None:
         load_weights(trunk, start)
         return
     try:
-        method = json.loads((start / CONFIGURATION_NAME).read_text(encoding="utf-8"))["method"]
-        module = importlib.import_module(f"training.methods.{str(method).replace('-', '_')}")
-        tower: nn.Module = module.load_tower(start)
-    except (FileNotFoundError, KeyError, TypeError, ValueError, ImportError, AttributeError) as error:
+        tower = tower_of(start)
+    except TrainingError as error:
         raise TrainingError(f"{start} holds no run with an image tower: {error}") from error
     found = [part for part in tower.modules() if isinstance(part, MobileNetV2)]
     if not found:

@@ -93,14 +93,14 @@ def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progr
     return run.model
 
 
-def load_tower(run: RunFolder) -> RadiologyTower:
+def load_tower(run: Path) -> RadiologyTower:
     """The tower of a run that has ended, in evaluation mode. Raises TrainingError."""
     try:
-        written = json.loads((run.path / CONFIGURATION_NAME).read_text(encoding="utf-8"))
+        written = json.loads((run / CONFIGURATION_NAME).read_text(encoding="utf-8"))
         configuration = RadiologyConfiguration.model_validate(written)
-        state = torch.load(run.model, map_location="cpu", weights_only=True)
+        state = torch.load(RunFolder(run).model, map_location="cpu", weights_only=True)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{run.path} does not hold a run that has ended: {error}") from error
+        raise TrainingError(f"{run} does not hold a run that has ended: {error}") from error
     tower = RadiologyTower(configuration.findings_weight, len(state["gate.prototypes"]))
     tower.load_state_dict(state)
     return tower.eval()

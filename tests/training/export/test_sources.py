@@ -19,10 +19,10 @@ from training.errors import TrainingError
 from training.export.images import CheckImages
 from training.export.parity import inputs_of
 from training.export.retrieval import retrieval_effect
-from training.export.runs import METHODS
 from training.export.sources import open_source
 from training.fit import RunFolder
 from training.methods.noisy_labels import NoisyLabelModel, NoisyLabelsConfiguration
+from training.runs import METHODS
 
 
 def noisy_run(folder: Path) -> NoisyLabelModel:

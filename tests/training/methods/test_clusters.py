@@ -71,7 +71,7 @@ def test_a_finished_run_gives_its_network_and_tower_again(tmp_path: Path) -> Non
     found = learn_clusters(images, settings(steps=5), run)
     np.testing.assert_array_equal(learn_clusters(images, settings(steps=5), run), found)
     seen = torch.zeros(1, 3, SIDE, SIDE)
-    network, tower = load_network(run), load_tower(run)
+    network, tower = load_network(run), load_tower(run.path)
     torch.testing.assert_close(tower(seen), network.tower(seen))
     assert not tower.training
 
@@ -115,7 +115,7 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no finished run"):
-        load_tower(RunFolder(tmp_path))
+        load_tower(tmp_path)
 
 
 def test_agreement_is_one_for_the_same_partition_and_about_zero_for_chance() -> None:

@@ -20,6 +20,7 @@ from tests.training.methods.pictured import KINDS, SIDE, write_benchmark, write_
 from training.errors import TrainingError
 from training.fit import LOSSES_NAME, FitSettings, RunFolder, fit, seed_everything
 from training.learned_from import LearnedFrom
+from training.methods.clusters import ClusterSettings, learn_clusters, load_network
 from training.methods.label_noise import corrupted
 from training.methods.labelled_pictures import LabelledPictures, balanced
 from training.methods.noisy_label_folds import FIGURES_NAME, VECTORS_NAME, NoisyLabelFolds, learn
@@ -173,6 +174,18 @@ def test_another_run_s_tower_can_be_the_start(
     assert all(
         torch.equal(a, b) for a, b in zip(trunk.parameters(), model.tower.trunk.parameters(), strict=True)
     )
+
+
+def test_a_run_of_clusters_can_be_the_start(
+    weights: Path, pictures: LabelledPictures, tmp_path: Path
+) -> None:
+    wanted = ClusterSettings(
+        weights=str(weights), clusters=2, side=SIDE, views=2, steps=1, tuned_blocks=1, fit=SETTINGS
+    )
+    learn_clusters(pictures.images, wanted, RunFolder(tmp_path))
+    learned, trunk = load_network(RunFolder(tmp_path)).tower, MobileNetV2()
+    start_from(trunk, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(trunk.parameters(), learned.parameters(), strict=True))
 
 
 def test_a_start_that_has_seen_what_is_held_out_is_refused(

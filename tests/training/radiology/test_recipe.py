@@ -79,7 +79,7 @@ def test_a_run_leaves_its_configuration_its_losses_and_a_tower(tmp_path: Path) -
     done: list[tuple[int, int]] = []
     train_radiology(configuration(tmp_path, findings()), run, lambda *so_far: done.append(so_far))
     assert done[-1] == (72, 72)
-    tower = load_tower(run)
+    tower = load_tower(run.path)
     with torch.inference_mode():
         vectors = tower(torch.rand(2, 3, 224, 224))
     assert vectors.shape == (2, tower.dimension)
@@ -143,7 +143,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_run_that_ended_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="does not hold a run that has ended"):
-        load_tower(RunFolder(tmp_path))
+        load_tower(tmp_path)
 
 
 def test_a_run_with_the_same_seed_gives_the_same_tower(tmp_path: Path) -> None:
@@ -151,6 +151,6 @@ def test_a_run_with_the_same_seed_gives_the_same_tower(tmp_path: Path) -> None:
     states = []
     for name in ("one", "two"):
         train_radiology(wanted, RunFolder(tmp_path / name), lambda *_: None)
-        states.append(load_tower(RunFolder(tmp_path / name)).state_dict())
+        states.append(load_tower(tmp_path / name).state_dict())
     for name, value in states[0].items():
         np.testing.assert_array_equal(value.numpy(), states[1][name].numpy(), err_msg=name)
