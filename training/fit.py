@@ -135,7 +135,7 @@ def fit(method: Method[Batch], run: RunFolder, settings: FitSettings, *, title: 
         The file with the model's state dict.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        TrainingError: the loss, or its gradient, is no longer finite.
     """
     method.model.to(settings.device)
     if run.model.exists():
@@ -173,7 +173,9 @@ def _step(method: Method[Batch], step: int, settings: FitSettings) -> dict[str, 
     method.optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
     parameters = [p for group in method.optimizer.param_groups for p in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+    norm = float(nn.utils.clip_grad_norm_(parameters, settings.clip_norm))
+    if not math.isfinite(norm):
+        raise TrainingError(f"The gradient is {norm} at step {step}: take a smaller learning rate.")
     method.optimizer.step()
     return values
 

@@ -29,7 +29,12 @@ class Line:
     """A small net with dropout learns a line from what its step draws."""
 
     def __init__(
-        self, *, rate: float = 0.05, killed_at: int | None = None, nan_at: int | None = None
+        self,
+        *,
+        rate: float = 0.05,
+        killed_at: int | None = None,
+        nan_at: int | None = None,
+        steep_at: int | None = None,
     ) -> None:
         self.model: nn.Module = nn.Sequential(
             nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1)
@@ -37,17 +42,22 @@ class Line:
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(self.model.parameters(), rate)
         self.steps = STEPS
         self.rate = warm_cosine(STEPS, 3)
-        self._killed_at, self._nan_at = killed_at, nan_at
+        self._killed_at, self._nan_at, self._steep_at = killed_at, nan_at, steep_at
+        self._step = 0
 
     def batch(self, step: int) -> Tensor:
         if step == self._killed_at:
             os._exit(9)  # as if the machine had stopped: nothing is flushed, nothing is closed
+        self._step = step
         drawn = torch.randn(16, 3, generator=torch.Generator().manual_seed(step))
         return drawn * torch.nan if step == self._nan_at else drawn
 
     def losses(self, batch: Tensor) -> Mapping[str, Tensor]:
         error = self.model(batch).squeeze(1) - batch.sum(1)
-        return {"loss": error.square().mean(), "largest": error.abs().max()}
+        loss = error.square().mean()
+        if self._step == self._steep_at:
+            loss = loss + (error * 0).abs().sqrt().sum()  # zero, with a gradient that is not finite
+        return {"loss": loss, "largest": error.abs().max()}
 
 
 def learned(folder: Path, **options: float) -> tuple[dict[str, Tensor], Line]:
@@ -114,6 +124,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_step(tmp_path: Pat
         learned(tmp_path, nan_at=5)
     assert not RunFolder(tmp_path).model.exists()
     assert [int(row["step"]) for row in rows(tmp_path)] == list(range(5))
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_before_it_reaches_the_weights(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"gradient is (nan|inf) at step 5"):
+        learned(tmp_path, steep_at=5)
+    kept = torch.load(RunFolder(tmp_path).checkpoint, weights_only=True)
+    assert all(torch.isfinite(value).all() for value in kept["model"].values())
+    learned(tmp_path)
+    assert RunFolder(tmp_path).model.exists()
 
 
 def test_another_configuration_is_refused_and_the_same_is_not(tmp_path: Path) -> None:
