@@ -1,4 +1,4 @@
-"""Folds in which no subject, and no near-duplicate of a training image, is on both sides."""
+"""Folds in which no subject, and no near-duplicate within one data set, is on both sides."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def subject_groups(benchmark: Benchmark) -> NDArray[np.intp]:
 def near_duplicate_groups(benchmark: Benchmark, cosine: float = NEAR_DUPLICATE_COSINE) -> NDArray[np.intp]:
     """(n,) a group number an image: its subject, joined with every subject that holds a near-duplicate.
 
+    Data sets are not compared with each other: a picture that two of them hold is two subjects' picture.
     Where a set's subjects are approximate, slices of one patient may bear two names; images whose
     centred 32x32 greys have at least this cosine are taken for one subject.
     """

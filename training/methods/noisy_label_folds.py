@@ -42,7 +42,8 @@ class FoldFigures:
         images: how many were held out.
         accuracy: share whose class is found.
         macro_f1: mean over the classes.
-        precision_at_10: of retrieval among the held-out rows by the embedding, own subject left out.
+        precision_at_10: of retrieval among the held-out rows by the embedding; the own subject, and
+            those that hold a near-duplicate of it, left out.
         precision_at_10_before: the same by the tower that learning started from.
         chance: of P@10.
     """
@@ -98,7 +99,8 @@ class NoisyLabelFolds:
         embedding = _embedded(model, configuration, held_out.images, before)
         vectors = ImageVectors(tuple(i.image for i in held_out.benchmark.images), embedding.numpy())
         vectors.write(folder / VECTORS_NAME)
-        figures = _measured(held_out, _predicted(model, embedding), vectors.vector, before.numpy())
+        predicted, groups = _predicted(model, embedding), self._groups[fold.held_out]
+        figures = _measured(held_out, groups, predicted, vectors.vector, before.numpy())
         (folder / FIGURES_NAME).write_text(json.dumps(asdict(figures), indent=2) + "\n", encoding="utf-8")
         return figures
 
@@ -182,10 +184,14 @@ def _predicted(model: NoisyLabelModel, embedding: Tensor) -> NDArray[np.int64]:
 
 
 def _measured(
-    held_out: LabelledPictures, predicted: NDArray[np.int64], vectors: Vector, before: Vector
+    held_out: LabelledPictures,
+    groups: NDArray[np.intp],
+    predicted: NDArray[np.int64],
+    vectors: Vector,
+    before: Vector,
 ) -> FoldFigures:
     numbers = list(range(len(held_out.classes)))
-    retrieved, chance = _precision(held_out, vectors)
+    retrieved, chance = _precision(held_out, groups, vectors)
     return FoldFigures(
         images=len(held_out),
         accuracy=float(accuracy_score(held_out.target, predicted)),
@@ -193,14 +199,14 @@ def _measured(
             f1_score(held_out.target, predicted, labels=numbers, average="macro", zero_division=0.0)
         ),
         precision_at_10=retrieved,
-        precision_at_10_before=_precision(held_out, before)[0],
+        precision_at_10_before=_precision(held_out, groups, before)[0],
         chance=chance,
     )
 
 
-def _precision(pictures: LabelledPictures, vectors: Vector) -> tuple[float, float]:
-    subjects = np.array([f"{image.dataset}/{image.subject}" for image in pictures.benchmark.images])
+def _precision(pictures: LabelledPictures, groups: NDArray[np.intp], vectors: Vector) -> tuple[float, float]:
+    """P@10 and its chance; nobody finds the group that he is of: his subject with its near-duplicates."""
     names = np.array(pictures.classes)[pictures.target]
-    labelled = Labelled(unit_vectors(vectors), names, subjects)
+    labelled = Labelled(unit_vectors(vectors), names, groups.astype(np.str_))
     values = retrieval_by_label(labelled, labelled, cutoffs=(10,))
     return float(values["P@10"].mean()), float(values[CHANCE].mean())

@@ -264,6 +264,28 @@ def test_a_subject_stays_on_one_side_with_its_near_duplicates(weights: Path, tmp
     assert [{f"{n}.png" for n in range(3, 9)} <= side for side in sides].count(True) == 1
 
 
+def test_nobody_is_found_again_by_a_near_duplicate_under_another_name(weights: Path, tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "some", 24)
+    table = folder / LABELS_NAME
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    alone = configured(weights, tuned="head")
+    once = LabelledPictures.read(Benchmark.open(folder), "finding", SIDE)
+    chance = NoisyLabelFolds(once, alone).run(alone, tmp_path / "once").chance
+    for row in list(rows):
+        copied = {**row, "image": f"copy-{row['image']}", "subject": f"another {row['subject']}"}
+        shutil.copy(folder / row["image"], folder / copied["image"])
+        rows.append(copied)
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    twice = LabelledPictures.read(Benchmark.open(folder), "finding", SIDE)
+    figures = NoisyLabelFolds(twice, alone).run(alone, tmp_path / "twice")
+    assert figures.images == 24
+    assert figures.chance == pytest.approx(chance, abs=0.01)
+
+
 def test_a_class_that_is_never_learned_and_too_many_folds_are_refused(weights: Path, tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path / "some", 12)
     table = folder / LABELS_NAME
