@@ -96,7 +96,7 @@ class Follower:
         if polled.noticed:
             logger.info("changes_noticed count=%d", polled.noticed)
         if polled.lost_track:
-            self._comparing.due_s = 0.0
+            self._comparing.bring_forward()
 
     def _compare(self) -> None:
         started = time.monotonic()
@@ -108,7 +108,7 @@ class Follower:
 
     def _watch_line_ups(self) -> None:
         if self._switching is not None and self._switching.wants_comparison():
-            self._comparing.due_s = 0.0
+            self._comparing.bring_forward()
 
 
 def compare_and_switch(

@@ -25,6 +25,11 @@ class Round:
         self._failures = 0
         self.due_s = 0.0
 
+    def bring_forward(self) -> None:
+        """Let it be due now; after a failure it keeps its pause, or a neighbour that is down gets no rest."""
+        if not self._failures:
+            self.due_s = 0.0
+
     def go(self, clock: Callable[[], float]) -> None:
         """Do it, and set when it is due next; an outage is logged once, and so is its end."""
         try:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from indexer.errors import Unavailable
-from indexer.following import ChangeFollower, Follower
+from indexer.following import ChangeFollower, Follower, Switching
 from indexer.following.rounds import Round
-from indexer.ledger import State
+from indexer.ledger import RememberedLineUps, State
+from indexer.line_up import LineUps
 from indexer.ports import ListedSeries
 from tests.fakes.archive import FakeArchive
-from tests.indexer.following.house import QUIET_S, House
+from tests.indexer.following.house import ENCODER, QUIET_S, House
 
 DEADLINE_S = 20.0
 
@@ -103,6 +104,35 @@ def test_it_stops_quickly_in_the_middle_of_a_comparison(house: House) -> None:
     following.stop()
     assert time.monotonic() - started < 2.0
     assert not any(thread.name == "follower" for thread in threading.enumerate())
+
+
+class CountingArchive(FakeArchive):
+    """Counts how often all of it is listed."""
+
+    listed = 0
+
+    def list_series(self) -> Iterator[ListedSeries]:
+        self.listed += 1
+        return super().list_series()
+
+
+def test_while_the_index_is_down_the_archive_is_listed_ever_less_often(house: House) -> None:
+    """Line-ups that nothing was compared for yet bring no comparison forward that has just failed."""
+    house.archive = archive = CountingArchive()
+    house.put(1)
+    house.index.unavailable = True
+    switching = Switching(
+        line_ups=RememberedLineUps(house.ledger, lambda: LineUps.alone(ENCODER)),
+        ledger=house.ledger,
+        index=house.index,
+    )
+    following = Follower(house.reconciler(), None, poll_s=0.02, reconcile_s=3600.0, switching=switching)
+    with following:
+        assert eventually(lambda: archive.listed == 1)
+        time.sleep(0.6)
+        assert archive.listed == 1
+        house.index.unavailable = False
+        assert eventually(lambda: following.last_comparison is not None)
 
 
 def test_a_round_waits_longer_with_every_failure_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
