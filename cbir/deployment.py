@@ -201,6 +201,7 @@ class Deployment:
             line_ups=self.line_ups,
             quiet_s=self.settings.quiet_s,
             patient_key_name=self.pseudonyms.key_name,
+            is_at_hand=self.registry.is_at_hand,
         )
 
     def switching(self) -> Switching:

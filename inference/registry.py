@@ -80,6 +80,14 @@ class Registry:
             "any name. `cbir encoders list` shows what is there."
         )
 
+    def is_at_hand(self, version: EncoderVersion) -> bool:
+        """Whether `folder_of` finds it."""
+        try:
+            self.folder_of(version)
+        except EncoderError:
+            return False
+        return True
+
     def labelled(self, label: str) -> LineUp | None:
         """A line-up of the one encoder that the ledger calls so; None when it is not here."""
         for folder in self.folders():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
 from indexer.errors import EncoderUnavailable, NotFound, Rejected, TooLarge, Unsupported
-from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Skipped, TryAgain
+from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Skipped
 from indexer.line_up import Holdings, LineUps
 from indexer.patients import key_name_of
 from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
@@ -30,9 +31,9 @@ class Embedder(Protocol):
         self,
         reference: SeriesReference,
         sampled: Sequence[SampledFrame],
-        fetched: Sequence[FetchedInstance],
+        fetched: Iterable[FetchedInstance],
     ) -> Embedded:
-        """Embed; raises Unsupported or Rejected when not one frame can be."""
+        """Embed, `fetched` still arriving; raises Unsupported or Rejected when not one frame can be."""
         ...
 
 
@@ -122,8 +123,8 @@ class SeriesIndexing:
     ) -> None:
         """Fetch once and embed by each encoder; what one of them refuses, another may take.
 
-        An encoder that is only filled beside, and cannot be loaded here, holds up nobody: the next
-        comparison finds what it lacks.
+        An encoder that is only filled beside, and cannot be loaded here, holds up nobody: a comparison
+        finds what it lacks once it is at hand. For one encoder the files are decoded while others arrive.
         """
         embedders = []
         for version in missing:
@@ -140,8 +141,11 @@ class SeriesIndexing:
             looked.refused |= dict.fromkeys((embedder.version for embedder in embedders), refused)
             return
         wanted = list({frame.instance.archive_id: frame.instance for frame in sampled}.values())
-        with tempfile.TemporaryDirectory(prefix="series-", dir=self.spool) as folder:
-            fetched = list(self.archive.fetch(wanted, Path(folder)))
+        with (
+            tempfile.TemporaryDirectory(prefix="series-", dir=self.spool) as folder,
+            _closed(self.archive.fetch(wanted, Path(folder))) as arriving,
+        ):
+            fetched = arriving if len(embedders) == 1 else list(arriving)
             for embedder in embedders:
                 self._make_one(embedder, stored, sampled, fetched, looked)
 
@@ -150,7 +154,7 @@ class SeriesIndexing:
         embedder: Embedder,
         stored: StoredSeries,
         sampled: Sequence[SampledFrame],
-        fetched: Sequence[FetchedInstance],
+        fetched: Iterable[FetchedInstance],
         looked: _Looked,
     ) -> None:
         try:
@@ -180,6 +184,16 @@ class SeriesIndexing:
         return bearable
 
 
+@contextmanager
+def _closed(arriving: Iterator[FetchedInstance]) -> Iterator[Iterator[FetchedInstance]]:
+    """End the fetching with the block, so that no file is written into a folder that is gone."""
+    try:
+        yield arriving
+    finally:
+        if isinstance(arriving, Generator):
+            arriving.close()
+
+
 def _outcome(stored: StoredSeries, looked: _Looked, wanted: Sequence[EncoderVersion]) -> Outcome:
     """Indexed if one encoder could; else what the first of those that takes the series says of it."""
     if looked.made:
@@ -188,7 +202,7 @@ def _outcome(stored: StoredSeries, looked: _Looked, wanted: Sequence[EncoderVers
         detail = " ".join(dict.fromkeys(text for text in (*looked.left_out, *said) if text))
         return _indexed(stored, looked.holdings, attributes, detail)
     if not looked.refused:
-        return TryAgain(EncoderUnavailable.reason, "The encoder that takes this series is not loaded here.")
+        return _skipped(stored, looked.holdings, _not_loaded(wanted))
     return _refused(stored, looked.holdings, next(iter(looked.refused.values())))
 
 
@@ -200,6 +214,14 @@ def _unserved(stored: StoredSeries, line_ups: LineUps) -> Skipped:
         reason="no_encoder",
     )
     return _skipped(stored, str(Holdings()), nobody)
+
+
+def _not_loaded(wanted: Sequence[EncoderVersion]) -> Unsupported:
+    """Only the line-up beside takes the series: nobody misses it yet, and no lane waits for it."""
+    return Unsupported(
+        f"{', '.join(map(str, wanted))} cannot be loaded here: `cbir encoders list` shows why.",
+        reason="encoder_not_loaded",
+    )
 
 
 def _refused(stored: StoredSeries, holdings: str, refused: Rejected) -> Skipped | Failed:

@@ -100,7 +100,7 @@ def switch(deployment: Deployment) -> str:
         compared = deployment.reconciler().compare(datetime.now(UTC))
         if lacking := compared.outdated + compared.bare:
             raise Rejected(
-                f"{line_ups.beside} lacks {lacking} series, which wait to be embedded now: wait for them. {WATCH}"
+                f"{line_ups.beside} lacks {lacking} series, which are embedded now: wait for them. {WATCH}"
             )
     return _exchanged(deployment, line_ups)
 

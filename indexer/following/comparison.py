@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -86,6 +86,7 @@ class Reconciler:
         line_ups: Callable[[], LineUps],
         quiet_s: float,
         patient_key_name: str = "",
+        is_at_hand: Callable[[EncoderVersion], bool] = lambda _encoder: True,
     ) -> None:
         """Compare for these encoders and this patient key.
 
@@ -96,6 +97,8 @@ class Reconciler:
             line_ups: tells, anew for each comparison, which encoders take which series.
             quiet_s: for how long a growing series is left alone.
             patient_key_name: names the key that patients are hashed with.
+            is_at_hand: whether an encoder could be loaded; for one that is only filled beside and is not
+                here, nothing is looked at again in vain.
         """
         self._archive = archive
         self._ledger = ledger
@@ -103,6 +106,7 @@ class Reconciler:
         self._line_ups = line_ups
         self._quiet_s = quiet_s
         self._patient_key_name = patient_key_name
+        self._is_at_hand = is_at_hand
         self._key = f"compared {archive.name}"
 
     def compare(self, now: datetime, stop: threading.Event | None = None) -> Comparison:
@@ -121,6 +125,8 @@ class Reconciler:
             there = self._look_at_the_archive(line_ups, comparison, now, stopped)
             self._look_for_the_gone(there, comparison, now, stopped)
             for encoder in line_ups.versions:
+                if encoder not in self._line_ups().versions:
+                    continue  # retired meanwhile: its place must not be made again
                 self._index.prepare(encoder)
                 stored = self._look_at_the_vectors(encoder, comparison, now, stopped)
                 self._look_for_other_keys(encoder, comparison, now, stopped)
@@ -136,6 +142,7 @@ class Reconciler:
         self, line_ups: LineUps, comparison: Comparison, now: datetime, stopped: threading.Event
     ) -> IdSet:
         there = IdSet()
+        missing = {version for version in line_ups.only_beside if not self._is_at_hand(version)}
         newcomers = Priority.BACKFILL if self._ledger.recall(self._key) is None else Priority.CHANGED
         for listed in _pieces(self._archive.list_series(), CHUNK, stopped):
             there.update(series.reference.archive_id for series in listed)
@@ -145,7 +152,7 @@ class Reconciler:
             for series in listed:
                 wanted = line_ups.wanted(series.modality)
                 row = known.get(series.reference.archive_id)
-                priority = self._judge(series, row, wanted, newcomers, comparison)
+                priority = self._judge(series, row, wanted, newcomers, comparison, missing)
                 if priority is not None:
                     notices.append(self._notice(series, priority))
             self._ledger.notice(notices, now)
@@ -158,6 +165,7 @@ class Reconciler:
         wanted: Sequence[EncoderVersion],
         newcomers: Priority,
         comparison: Comparison,
+        missing: Set[EncoderVersion],
     ) -> Priority | None:
         """How urgently to look at a series of the archive; None when there is no need.
 
@@ -172,7 +180,7 @@ class Reconciler:
         if known.revision != series.revision:
             comparison.changed += 1
             return Priority.CHANGED
-        if _is_outdated(known, wanted):
+        if _is_outdated(known, wanted, missing):
             comparison.outdated += 1
             return Priority.BACKFILL
         return None
@@ -267,14 +275,15 @@ def _claims_vectors(row: KnownSeries, encoder: EncoderVersion) -> bool:
     return could_have and str(encoder) in Holdings.of(row.encoder).made
 
 
-def _is_outdated(row: KnownSeries, wanted: Sequence[EncoderVersion]) -> bool:
-    """Whether an encoder that takes the series has not looked at it, or none takes it any more.
+def _is_outdated(row: KnownSeries, wanted: Sequence[EncoderVersion], missing: Set[EncoderVersion]) -> bool:
+    """Whether an encoder that takes the series and is here has not looked at it, or none takes it any more.
 
     What was skipped by nobody in particular, no encoder would judge otherwise.
     """
     if row.state is State.FAILED or row.encoder is None:
         return False
-    return Holdings.of(row.encoder).lack(wanted) or (row.state is State.INDEXED and not wanted)
+    could_look = [version for version in wanted if version not in missing]
+    return Holdings.of(row.encoder).lack(could_look) or (row.state is State.INDEXED and not wanted)
 
 
 def _is_settled(row: KnownSeries) -> bool:

@@ -101,6 +101,7 @@ def hall(tmp_path: Path, decoders: Decoders) -> Iterator[Hall]:
     write_encoder(encoders_dir, "any")
     write_encoder(encoders_dir, "fine", side=24)
     write_encoder(encoders_dir, "for-mr", side=20, modalities=("MR",))
+    write_encoder(encoders_dir, "for-chest", side=20, modalities=("CR", "DX"))
     with Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger:
         yield Hall(ledger, encoders_dir, decoders, tmp_path / "spool")
 
@@ -167,6 +168,17 @@ def test_an_encoder_beside_that_is_broken_holds_up_no_new_series(hall: Hall, che
     hall.work()
     assert hall.row().state is State.INDEXED
     assert hall.made() == {"any"}
+
+
+def test_what_only_a_broken_encoder_beside_takes_keeps_no_lane_waiting(hall: Hall, spine: Path) -> None:
+    hall.serve("any", beside=("fine",))
+    hall.line_ups = LineUps(hall.registry.line_up(("for-chest",)), hall.line_ups.beside)
+    (hall.encoders_dir / "fine" / "encoder.onnx").write_bytes(b"damaged")
+    hall.archive.store(spine)
+    hall.work()
+    assert (hall.row().state, hall.row().reason) == (State.SKIPPED, "encoder_not_loaded")
+    assert "fine@" in hall.row().detail
+    assert hall.row().encoder == "", "another one, or this one when it is mended, may take it"
 
 
 def test_an_encoder_that_is_searched_and_broken_is_waited_for(hall: Hall, chest: Path) -> None:

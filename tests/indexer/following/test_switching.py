@@ -181,6 +181,24 @@ def settle(house: House, archive_id: str, archive: str, holdings: str) -> None:
     assert house.ledger.finish(lease, "other", outcome, NOW)
 
 
+def test_for_an_encoder_beside_that_is_not_here_nothing_is_looked_at_again_in_vain(hall: Hall) -> None:
+    there: set[EncoderVersion] = set()
+    hall.reconciler = Reconciler(
+        archive=hall.house.archive, ledger=hall.house.ledger, index=hall.house.index, line_ups=hall.line_ups,
+        quiet_s=QUIET_S, is_at_hand=there.__contains__,
+    )  # fmt: skip
+    hall.activate()
+    for _ in range(2):
+        hall.compare()
+        assert hall.work() == 0
+    assert hall.serving == (ENCODER,)
+    there.add(OTHER_ENCODER)
+    hall.compare()
+    assert hall.work() == 4
+    hall.compare()
+    assert hall.serving == (OTHER_ENCODER,)
+
+
 def test_lost_vectors_hold_up_the_switch_while_their_series_wait_to_be_embedded_again(hall: Hall) -> None:
     hall.activate()
     hall.compare()
