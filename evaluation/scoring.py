@@ -137,7 +137,8 @@ class Scorer:
 
     def _by_identity(self, vector: Vector) -> Iterator[Measurement]:
         for dataset, index in identity_datasets(self.benchmark):
-            series = np.array([self.benchmark.images[i].series for i in index])
+            # "T1" of one subject is not the series "T1" of another.
+            series = np.array([f"{self._subject[i]}/{self.benchmark.images[i].series}" for i in index])
             found = identify(vector[index], self._subject[index], series)
             who, task = self._subjects(index[found.query]), f"{dataset} same patient, other series"
             yield Measurement(IDENTITY, task, "P@1", found.precision_at_1, who, float(found.chance.mean()))

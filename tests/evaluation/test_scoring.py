@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,18 @@ def test_the_same_subject_is_found_by_its_pixels(benchmark: Benchmark) -> None:
     again = found["made same patient, other series", "P@1"]
     assert again.mean == 1
     assert again.chance == pytest.approx(1 / 23)
+
+
+def test_series_of_one_name_are_each_subjects_own(benchmark: Benchmark) -> None:
+    places: dict[str, int] = {}
+    named = []
+    for image in benchmark.images:
+        places[image.subject] = places.get(image.subject, 0) + 1
+        named.append(replace(image, series=f"series {places[image.subject]}"))
+    vectors = embed_images(benchmark, pixel_embedding)
+    key = "made same patient, other series", "P@1"
+    again = by_key(Scorer(replace(benchmark, images=tuple(named))).score(vectors))[key]
+    assert again.chance == by_key(Scorer(benchmark).score(vectors))[key].chance == pytest.approx(1 / 23)
 
 
 def test_figures_stand_beside_chance_and_others(benchmark: Benchmark) -> None:
