@@ -154,8 +154,8 @@ def fit(method: Method[Batch], run: RunFolder, settings: FitSettings, *, title: 
             progress.update(bar, advance=1, loss=values["loss"])
             if (step + 1) % settings.save_every == 0:
                 losses.flush()
-                _save(run.checkpoint, _state(method, step + 1))
-    _save(run.model, method.model.state_dict())
+                save(run.checkpoint, _state(method, step + 1))
+    save(run.model, method.model.state_dict())
     run.checkpoint.unlink(missing_ok=True)
     return run.model
 
@@ -204,7 +204,8 @@ def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever stands there
         raise TrainingError(f"{path} is not JSON: take another folder, or delete this one.") from error
 
 
-def _save(path: Path, state: Any) -> None:  # noqa: ANN401 - whatever torch can save
+def save(path: Path, state: Any) -> None:  # noqa: ANN401 - whatever torch can save
+    """Write a file of torch's, whole or not at all."""
     beside = path.with_suffix(".part")
     torch.save(state, beside)
     beside.replace(path)

@@ -18,7 +18,7 @@ from evaluation.errors import BenchmarkError
 from evaluation.folds import Fold, grouped_folds, near_duplicate_groups
 from evaluation.ranking import unit_vectors
 from training.errors import TrainingError
-from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, fit, seed_everything
+from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, fit, save, seed_everything
 from training.images import letterboxed
 from training.radiology.findings import FindingsMethod, FindingsSettings
 from training.radiology.general import (
@@ -88,7 +88,7 @@ def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progr
     if configuration.fold is not None:
         whole = Benchmark.open(configuration.benchmark)
         vectors_of(tower.eval(), left_out(whole, benchmark)).write(run.path / VECTORS_NAME)
-    torch.save(tower.state_dict(), run.model)
+    save(run.model, tower.state_dict())
     _views_file(run).unlink(missing_ok=True)
     return run.model
 
@@ -147,8 +147,7 @@ def _views(
     file = _views_file(run)
     if not file.exists():
         made = trunk_views(trunk, images, configuration.views, configuration.fit.seed, progress)
-        torch.save(made, file.with_suffix(".part"))
-        file.with_suffix(".part").replace(file)
+        save(file, made)
     loaded: Tensor = torch.load(file, weights_only=True)
     return loaded
 
