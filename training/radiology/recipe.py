@@ -20,6 +20,7 @@ from evaluation.ranking import unit_vectors
 from training.errors import TrainingError
 from training.fit import CONFIGURATION_NAME, FitSettings, RunFolder, fit, save, seed_everything
 from training.images import letterboxed
+from training.learned_from import LearnedFrom
 from training.radiology.findings import FindingsMethod, FindingsSettings
 from training.radiology.general import (
     GeneralMethod,
@@ -71,14 +72,17 @@ def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progr
         The file with the tower's state dict.
 
     Raises:
-        TrainingError: the weights, or the folder, cannot be used.
+        TrainingError: the weights, or the folder, cannot be used, or it was begun with other images.
         BenchmarkError: the benchmark has no image that an encoder may be shipped with.
     """
     run.open(configuration)
+    benchmark = training_part(configuration)
+    names = tuple(image.image for image in benchmark.images)
+    folds = None if configuration.fold is None else configuration.folds
+    run.open(configuration, LearnedFrom(images=names, fold=configuration.fold, folds=folds))
     if run.model.exists():
         return run.model
     seed_everything(configuration.fit)
-    benchmark = training_part(configuration)
     tower = RadiologyTower.pretrained(configuration.weights, configuration.findings_weight).eval()
     images = letterboxed(benchmark, SIDE)
     views = _views(tower.trunk, images, configuration, run, progress)

@@ -91,6 +91,21 @@ def test_a_run_leaves_its_configuration_its_losses_and_a_tower(tmp_path: Path) -
     assert not (run.path / "views.pt").exists()
 
 
+def test_images_that_changed_since_the_run_was_cut_off_are_refused(tmp_path: Path) -> None:
+    wanted, run = configuration(tmp_path, findings()), RunFolder(tmp_path / "run")
+
+    def cut_off(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_radiology(wanted, run, cut_off)
+    benchmark_in(wanted.benchmark, list(reversed(findings())))
+    with pytest.raises(TrainingError, match="learned from other images"):
+        train_radiology(wanted, run, lambda *_: None)
+    assert not run.model.exists()
+
+
 def test_a_fold_is_held_out_of_training(tmp_path: Path) -> None:
     wanted = configuration(tmp_path, findings(), fold=1)
     permissive = permissive_part(wanted.benchmark)
