@@ -57,7 +57,7 @@ class RadiologyConfiguration(BaseModel):
     teacher_share: float = Field(
         default=0.7, gt=0, description="Of MobileNetV2 beside ResNet-50 as teachers."
     )
-    findings_weight: float = Field(default=1.7, gt=0, description="Of findings beside everything else.")
+    findings_weight: float = Field(default=1.5, gt=0, description="Of findings beside everything else.")
     findings: FindingsSettings = FindingsSettings()
     general: GeneralSettings = GeneralSettings()
     fit: FitSettings = FitSettings()
