@@ -22,7 +22,9 @@ def joint_sequences(
         Path | None, typer.Option("--configuration", exists=True, help="JSON of a run, without sequences.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Of patients; one run each.")] = 5,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Of patients, one run each; 5 where nothing is said.")
+    ] = None,
     baseline: Annotated[
         list[str] | None, typer.Option(help="NAME=vectors.npz to compare with, beside the pixels.")
     ] = None,

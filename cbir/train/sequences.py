@@ -28,7 +28,9 @@ def sequences(
     ] = None,
     weights: Annotated[Path | None, typer.Option(exists=True, help="Initial weights, .safetensors.")] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Of patients; one run each.")] = 5,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Of patients, one run each; 5 where nothing is said.")
+    ] = None,
     fold: Annotated[
         int | None, typer.Option(min=0, help="Only this one; the command without it compares them.")
     ] = None,

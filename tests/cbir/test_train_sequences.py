@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cbir.train import app
 from indexer.errors import Rejected
 from tests.training.methods.brains import brains
+from training.errors import TrainingError
 
 TINY = {"side": 64, "groups": 2, "backbone": "resnet18", "fit": {"bfloat16": False}}
 
@@ -47,6 +48,19 @@ def test_one_fold_alone_then_all_of_them_and_their_figures(tmp_path: Path) -> No
     assert (tmp_path / "out" / "fold-1" / "model.pt").stat().st_mtime_ns == learned
     configuration = json.loads((tmp_path / "out" / "fold-0" / "configuration.json").read_text())
     assert configuration["method"] == "sequences"
+
+
+@pytest.mark.parametrize("command", ["sequences", "joint-sequences"])
+def test_the_folds_of_a_configuration_hold_unless_others_are_asked_for(command: str, tmp_path: Path) -> None:
+    brains(tmp_path / "bench")
+    given = {"folds": 2, "steps": 1, "groups": 2} | (TINY if command == "sequences" else {})
+    (tmp_path / "tiny.json").write_text(json.dumps(given))
+    typed = [command, str(tmp_path / "bench"), str(tmp_path / "out"), "--dataset", "made", "--threads", "1"]
+    typed += ["--configuration", str(tmp_path / "tiny.json")]
+    CliRunner().invoke(app, typed, catch_exceptions=False)
+    assert sorted(run.name for run in (tmp_path / "out").glob("fold-*")) == ["fold-0", "fold-1"]
+    with pytest.raises(TrainingError, match="another configuration"):
+        CliRunner().invoke(app, [*typed, "--folds", "3"], catch_exceptions=False)
 
 
 def test_the_joint_space_is_learned_by_one_command(tmp_path: Path) -> None:
