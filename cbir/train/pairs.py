@@ -58,9 +58,9 @@ def pairs(
     threads: Annotated[int, typer.Option(min=0, help="0 lets torch choose.")] = 0,
 ) -> None:
     """Find out which image shows which organ, and join it with the sentences that speak of it."""
-    from training.fit import FitSettings  # noqa: PLC0415 - torch takes a second
-    from training.methods.clusters import ClusterSettings  # noqa: PLC0415
-    from training.pairs.mining import mine_pairs  # noqa: PLC0415
+    from training.fit import FitSettings
+    from training.methods.clusters import ClusterSettings
+    from training.pairs.mining import mine_pairs
 
     settings = ClusterSettings(
         weights=str(weights or ""),
@@ -84,7 +84,7 @@ def pairs(
 
 
 def _of_benchmark(folder: Path, datasets: list[str] | tuple[()]) -> Benchmark:
-    from evaluation.benchmark import Benchmark  # noqa: PLC0415
+    from evaluation.benchmark import Benchmark
 
     whole = Benchmark.open(folder)
     return whole.dataset(*datasets) if datasets else whole
@@ -93,14 +93,14 @@ def _of_benchmark(folder: Path, datasets: list[str] | tuple[()]) -> Benchmark:
 def _of_archive(
     out: Path, reports: Path | None, modalities: list[str] | tuple[()], max_frames: int
 ) -> Benchmark:
-    from cbir.deployment import Deployment  # noqa: PLC0415
-    from cbir.settings import Settings  # noqa: PLC0415
-    from training.pairs.examinations import Examinations, private_folder  # noqa: PLC0415
-    from training.pairs.reports import read_table  # noqa: PLC0415
+    from cbir.deployment import Deployment
+    from cbir.environment import settings_of_environment
+    from training.pairs.examinations import Examinations, private_folder
+    from training.pairs.reports import read_table
 
     private_folder(out)
     given = read_table(reports) if reports is not None else None
-    with Deployment(Settings()) as deployment:
+    with Deployment(settings_of_environment()) as deployment:
         return Examinations(
             archive=deployment.archive,
             decoders=deployment.decoders,
@@ -112,8 +112,8 @@ def _of_archive(
 
 
 def _tagger(level: str, lexicon: Path | None, umls: str) -> Tagger:
-    from evaluation.lexicon import Lexicon, default_lexicon  # noqa: PLC0415
-    from training.pairs.tagging import LexiconTagger, QuickUmlsTagger  # noqa: PLC0415
+    from evaluation.lexicon import Lexicon, default_lexicon
+    from training.pairs.tagging import LexiconTagger, QuickUmlsTagger
 
     if level not in ("organ", "region"):
         raise Rejected("The level is organ or region.")

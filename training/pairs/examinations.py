@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from training.pairs.reports import Report, by_study, read_report
 
 ARCHIVE_DATASET: Final = "archive"
 FRAMES: Final = "frames"
+REQUEST_NAME: Final = "request.json"
 COLUMNS: Final = tuple(column.name for column in fields(LabelledImage))
 _DOCUMENT_MODALITIES: Final = ("SR", "DOC", "OT")
 _MAX_REPORTS_A_SERIES: Final = 64
@@ -65,11 +68,14 @@ class Examinations:
             The folder: series are "study/series" UIDs, subjects patients' keyed hashes, `report` the text.
 
         Raises:
-            TrainingError: there is no report, or no image of a study that has one.
+            TrainingError: there is no report, no image of a study that has one, or the folder holds what
+                was taken with other modalities, frames or reports.
             ArchiveUnavailable: the archive does not answer.
         """
         private_folder(self.folder)
+        request = self._request(reports)
         if (self.folder / LABELS_NAME).exists():
+            self._refuse_other(request)
             return Benchmark.open(self.folder)
         listed = sorted(self.archive.list_series(), key=lambda series: series.reference.archive_id)
         texts = dict(reports) if reports is not None else by_study(self._reports(listed))
@@ -88,8 +94,29 @@ class Examinations:
             raise TrainingError(
                 f"No image of the {len(texts)} studies with a report can be used: {self._left_out()}."
             )
+        (self.folder / REQUEST_NAME).write_text(request, encoding="utf-8")
         write_labels(self.folder, rows)
         return Benchmark.open(self.folder)
+
+    def _request(self, reports: Mapping[str, str] | None) -> str:
+        """What is asked for, as JSON; of a table of reports its hash alone."""
+        table = None if reports is None else json.dumps(sorted(reports.items())).encode()
+        asked = {
+            "archive": self.archive.name,
+            "modalities": sorted(self.modalities),
+            "max_frames": self.max_frames,
+            "longest_side": self.longest_side,
+            "reports": None if table is None else hashlib.sha256(table).hexdigest(),
+        }
+        return json.dumps(asked, indent=1) + "\n"
+
+    def _refuse_other(self, request: str) -> None:
+        file = self.folder / REQUEST_NAME
+        if not file.is_file() or file.read_text(encoding="utf-8") != request:
+            raise TrainingError(
+                f"{self.folder} holds examinations that were taken with another archive, other modalities, "
+                "frames or reports: take another folder, or delete it."
+            )
 
     def _left_out(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common()) or "nothing"

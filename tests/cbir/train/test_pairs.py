@@ -33,6 +33,15 @@ def test_pairs_are_mined_from_the_configured_archive(tmp_path: Path, monkeypatch
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
 
 
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CBIR_DECODERS", "a secret")
+    with pytest.raises(Rejected, match="CBIR_DECODERS") as refused:
+        CliRunner().invoke(app, ["pairs", str(tmp_path / "out"), "--archive"], catch_exceptions=False)
+    assert "secret" not in str(refused.value)
+
+
 def test_it_must_be_said_where_the_images_are(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="--archive or --bench"):
         CliRunner().invoke(app, ["pairs", str(tmp_path)], catch_exceptions=False)

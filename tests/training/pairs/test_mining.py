@@ -6,6 +6,7 @@ import csv
 import logging
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,18 @@ def test_every_image_of_a_study_with_a_report_is_taken(
     assert sorted(Path(i.image).stem.rpartition("-")[0] for i in taken.images) == sorted(archive[1])
     assert all("Findings:" in image.report for image in taken.images)
     assert not any("SYN" in image.subject for image in taken.images)
+
+
+def test_what_was_taken_is_opened_again_only_for_the_same_request(
+    taken: Benchmark, archive: tuple[Path, dict[str, str]], decoders: Decoders
+) -> None:
+    again = examinations(archive[0], decoders, taken.folder)
+    assert again.take() == taken
+    with pytest.raises(TrainingError, match="other modalities, frames or reports"):
+        again.take({"1.2.3": "The liver is normal."})
+    for changes in ({"modalities": ["US"]}, {"max_frames": 3}):
+        with pytest.raises(TrainingError, match="other modalities, frames or reports"):
+            replace(again, **changes).take()
 
 
 def test_images_go_with_the_sentences_of_their_organ(
