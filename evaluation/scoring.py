@@ -110,14 +110,17 @@ class Scorer:
                 continue
             found = text_retrieval(vector[index], captions, vectors.caption, vectors.caption_vector)
             first = [captions.index(vectors.caption[caption]) for caption in found.caption]
-            for direction, ahead, chance, subjects in (
-                ("i2t", found.image_to_text, found.chance_image_to_text, index[found.image]),
-                ("t2i", found.text_to_image, found.chance_text_to_image, index[first]),
+            task = f"{dataset} image<->caption"
+            i2t, t2i = found.image_to_text_tied, found.text_to_image_tied
+            for direction, ahead, chance, subjects, tied in (
+                ("i2t", found.image_to_text, found.chance_image_to_text, index[found.image], i2t),
+                ("t2i", found.text_to_image, found.chance_text_to_image, index[first], t2i),
             ):
+                who = self._subjects(subjects)
                 for name, column in recall_and_rank(ahead).items():
-                    task = f"{dataset} image<->caption"
-                    who = self._subjects(subjects)
                     yield Measurement(TEXT, task, f"{direction}_{name}", column, who, chance[name])
+                if tied.any():  # ties count for the right answer: the figures above are too good
+                    yield Measurement(TEXT, task, f"{direction}_tied", tied.astype(np.float64), who)
 
     def _by_concepts(self, vector: Vector) -> Iterator[Measurement]:
         for dataset in datasets(self.benchmark):

@@ -14,11 +14,15 @@ from evaluation.ranking import unit_vectors
 from indexer.domain import Vector
 
 CUTOFFS: Final = (1, 5, 10)
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class TextRetrieval:
-    """How far down the right answer came; 0 is at the top.
+    """How far down the right answer came; 0 is at the top. A tie counts for the right answer.
+
+    Where many are tied (vectors that have collapsed into one, say) the figures are too good: look at the
+    share of ties beside them.
 
     Attributes:
         image: (n,) indices of the images that have a caption here.
@@ -26,6 +30,8 @@ class TextRetrieval:
         image_to_text: int (n,) how many captions are nearer to an image than its own.
         text_to_image: int (m,) how many images of other captions are nearer than the best of its own.
         images_of_caption: int (m,) how many images bear it.
+        image_to_text_tied: bool (n,) whether a wrong caption is as near to an image as its own.
+        text_to_image_tied: bool (m,) whether an image of another caption is as near as the best of its own.
     """
 
     image: NDArray[np.intp]
@@ -33,6 +39,8 @@ class TextRetrieval:
     image_to_text: NDArray[np.intp]
     text_to_image: NDArray[np.intp]
     images_of_caption: NDArray[np.intp]
+    image_to_text_tied: NDArray[np.bool_]
+    text_to_image_tied: NDArray[np.bool_]
 
     @property
     def chance_image_to_text(self) -> dict[str, float]:
@@ -68,13 +76,16 @@ def text_retrieval(
     score = image_vector[kept] @ unit_vectors(caption_vector)[used].T
     column = np.searchsorted(used, truth)
     own = score[np.arange(len(kept)), column]
-    best = [score[column == c, c].max() for c in range(len(used))]
+    best = np.array([score[column == c, c].max() for c in range(len(used))])
+    is_own = column[:, None] == np.arange(len(used))
     return TextRetrieval(
         image=kept,
         caption=used,
         image_to_text=(score > own[:, None]).sum(axis=1),
         text_to_image=np.array([(score[:, c] > best[c]).sum() for c in range(len(used))], dtype=np.intp),
         images_of_caption=np.bincount(column),
+        image_to_text_tied=(~is_own & (np.abs(score - own[:, None]) <= _ROUNDING)).any(axis=1),
+        text_to_image_tied=(~is_own & (np.abs(score - best) <= _ROUNDING)).any(axis=0),
     )
 
 

@@ -61,6 +61,16 @@ def test_the_same_subject_is_found_by_its_pixels(benchmark: Benchmark) -> None:
     assert again.chance == pytest.approx(1 / 23)
 
 
+def test_a_space_that_has_collapsed_is_seen_by_its_ties(benchmark: Benchmark) -> None:
+    given = of_findings(benchmark)
+    assert ("made image<->caption", "i2t_tied") not in by_key(Scorer(benchmark).score(given))
+    collapsed = replace(given, caption_vector=np.ones((2, 2), dtype=np.float32))
+    found = by_key(Scorer(benchmark).score(collapsed))
+    assert found["made image<->caption", "i2t_R@1"].mean == 1
+    assert found["made image<->caption", "i2t_tied"].mean == 1
+    assert found["made image<->caption", "t2i_tied"].mean == 1
+
+
 def test_series_of_one_name_are_each_subjects_own(benchmark: Benchmark) -> None:
     places: dict[str, int] = {}
     named = []

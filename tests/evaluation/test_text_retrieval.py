@@ -27,6 +27,18 @@ def test_an_image_without_a_known_caption_is_left_out() -> None:
         text_retrieval(AXES, ["", "", ""], ["b"], AXES[:1])
 
 
+def test_a_tie_counts_for_the_right_answer_and_is_told() -> None:
+    one = np.full((50, 3), 3**-0.5, dtype=np.float32)
+    captions = [str(number) for number in range(50)]
+    found = text_retrieval(one, captions, captions, one)
+    assert found.image_to_text_tied.all()
+    assert found.text_to_image_tied.all()
+    apart = text_retrieval(AXES, ["a", "b", "b"], ["a", "b"], AXES[:2])
+    assert not apart.image_to_text_tied[:2].any()
+    assert apart.image_to_text_tied[2], "the third image is as far from the one as from the other"
+    assert not apart.text_to_image_tied.any()
+
+
 def test_recall_and_reciprocal_rank() -> None:
     values = recall_and_rank(np.array([0, 1, 9]), cutoffs=(1, 5))
     assert values["R@1"].tolist() == [1, 0, 0]

@@ -129,7 +129,8 @@ def measure(folds: Sequence[FoldVectors], text_share: float = 0.5) -> dict[str, 
     """Figures averaged over the folds, chance beside, intervals over subjects.
 
     Returns:
-        `text`: text-to-image and image-to-text R@k and MRR with chance; `cases`: for each relevance the
+        `text`: text-to-image and image-to-text R@k and MRR with chance, and the share of queries where a
+        wrong answer is tied with the right one (a tie counts as found); `cases`: for each relevance the
         figures of visual, textual and joined queries with the paired differences.
     """
     cases = {name: _cases(folds, name, text_share) for name in _RELEVANCE}
@@ -173,13 +174,15 @@ def _texts(folds: Sequence[FoldVectors]) -> dict[str, dict[str, float]]:
         own = [image.caption for image in fold.benchmark.images]
         found = text_retrieval(unit_vectors(fold.vectors.vector), own, captions, vectors)
         row = {"captions": float(len(found.caption)), "images": float(len(found.image))}
-        for way, ahead, chance in (
-            ("text to image", found.text_to_image, found.chance_text_to_image),
-            ("image to text", found.image_to_text, found.chance_image_to_text),
+        t2i, i2t = found.text_to_image_tied, found.image_to_text_tied
+        for way, ahead, chance, tied in (
+            ("text to image", found.text_to_image, found.chance_text_to_image, t2i),
+            ("image to text", found.image_to_text, found.chance_image_to_text, i2t),
         ):
             values = recall_and_rank(ahead)
             row |= {f"{way} {name}": float(values[name].mean()) for name in _TEXT_FIGURES}
             row |= {f"{way} {name} chance": chance[name] for name in _TEXT_FIGURES}
+            row[f"{way} tied"] = float(tied.mean())
         rows.append(row)
     return {
         name: {"mean": float(np.mean(v)), "lowest": float(np.min(v)), "highest": float(np.max(v))}

@@ -69,6 +69,7 @@ def test_it_learns_to_find_drawings_of_other_cases_by_their_captions(
     assert isinstance(text, dict)
     assert text["text to image R@1"]["mean"] >= 0.45
     assert text["text to image R@1 chance"]["mean"] < 0.2
+    assert text["text to image tied"]["highest"] == text["image to text tied"]["highest"] == 0
     losses = loss_column(tmp_path / "runs" / "fold-0")
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 0.5
     for fold in range(2):
