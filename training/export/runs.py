@@ -11,8 +11,8 @@ from training.errors import TrainingError
 from training.export.source import Source
 from training.export.text import TextSource
 from training.fit import CONFIGURATION_NAME, RunFolder
-from training.runs import configuration_of, method_of, tower_of
 from training.images import MEAN, STD
+from training.runs import configuration_of, method_of, tower_of
 
 _SIDES: Final = {"radiology-small": 224}
 _SIDE: Final = 64
