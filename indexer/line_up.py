@@ -57,6 +57,7 @@ class LineUps:
         switch_when_filled: whether `beside` takes over as soon as it holds what `serving` holds.
         configured: what CBIR_ENCODER named when it was last read: only a change of it is a wish.
         beside_served: whether `beside` was searched before, so that there is a way back to it.
+        retiring: encoders that are filled no longer, and whose vectors are being deleted.
     """
 
     serving: LineUp
@@ -64,6 +65,7 @@ class LineUps:
     switch_when_filled: bool = False
     configured: LineUp | None = None
     beside_served: bool = False
+    retiring: tuple[EncoderVersion, ...] = ()
 
     @classmethod
     def alone(cls, *versions: EncoderVersion) -> LineUps:
@@ -90,7 +92,7 @@ class LineUps:
         """The same with `line_up` beside.
 
         Raises:
-            Rejected: it is searched already, or another one is beside.
+            Rejected: it is searched already, another one is beside, or its vectors are being deleted.
         """
         if line_up == self.serving:
             raise Rejected(f"{line_up} is searched already.")
@@ -98,6 +100,12 @@ class LineUps:
             raise Rejected(
                 f"{self.beside} is filled beside {self.serving}: `cbir encoders retire` first, "
                 "which deletes its vectors."
+            )
+        going = [str(version) for version in line_up.versions if version in self.retiring]
+        if going:
+            raise Rejected(
+                f"The vectors of {', '.join(going)} are being deleted: repeat it in a few seconds. If that "
+                "was interrupted, `cbir encoders retire` ends it."
             )
         served = self.beside_served and self.beside == line_up
         return replace(self, beside=line_up, switch_when_filled=switch_when_filled, beside_served=served)
@@ -113,10 +121,15 @@ class LineUps:
         )
 
     def retired(self) -> LineUps:
-        """The same without the one beside. Raises Rejected when there is none."""
+        """The same without the one beside, its encoders retiring. Raises Rejected when there is none."""
         if self.beside is None:
             raise Rejected("There is no line-up beside the one that is searched.")
-        return replace(self, beside=None, switch_when_filled=False, beside_served=False)
+        retiring = tuple(dict.fromkeys((*self.retiring, *self.only_beside)))
+        return replace(self, beside=None, switch_when_filled=False, beside_served=False, retiring=retiring)
+
+    def without_retiring(self, version: EncoderVersion) -> LineUps:
+        """The same after the vectors of this encoder were deleted."""
+        return replace(self, retiring=tuple(one for one in self.retiring if one != version))
 
     def to_json(self) -> str:
         """As the ledger keeps it."""
@@ -127,21 +140,22 @@ class LineUps:
                 "switch_when_filled": self.switch_when_filled,
                 "configured": _written(self.configured),
                 "beside_served": self.beside_served,
+                "retiring": [_version_written(version) for version in self.retiring],
             }
         )
 
     @classmethod
     def from_json(cls, text: str) -> LineUps:
-        """Read back what `to_json` wrote."""
+        """Read back what `to_json` wrote, here or in another release: what it does not tell is not so."""
         kept = json.loads(text)
-        serving = _read(kept["serving"])
-        assert serving is not None  # noqa: S101 - it is written by to_json
+        beside, configured = kept.get("beside"), kept.get("configured")
         return cls(
-            serving=serving,
-            beside=_read(kept["beside"]),
-            switch_when_filled=kept["switch_when_filled"],
-            configured=_read(kept["configured"]),
-            beside_served=kept["beside_served"],
+            serving=_read(kept["serving"]),
+            beside=None if beside is None else _read(beside),
+            switch_when_filled=kept.get("switch_when_filled", False),
+            configured=None if configured is None else _read(configured),
+            beside_served=kept.get("beside_served", False),
+            retiring=tuple(_version_read(one) for one in kept.get("retiring", ())),
         )
 
 
@@ -183,25 +197,16 @@ class Holdings:
 def _written(line_up: LineUp | None) -> list[dict[str, Any]] | None:
     if line_up is None:
         return None
-    return [
-        {
-            "name": one.version.name,
-            "sha256": one.version.sha256,
-            "dimension": one.version.dimension,
-            "modalities": list(one.modalities),
-        }
-        for one in line_up.encoders
-    ]
+    return [{**_version_written(one.version), "modalities": list(one.modalities)} for one in line_up.encoders]
 
 
-def _read(kept: list[dict[str, Any]] | None) -> LineUp | None:
-    if kept is None:
-        return None
-    return LineUp(
-        tuple(
-            RoutedEncoder(
-                EncoderVersion(one["name"], one["sha256"], one["dimension"]), tuple(one["modalities"])
-            )
-            for one in kept
-        )
-    )
+def _version_written(version: EncoderVersion) -> dict[str, Any]:
+    return {"name": version.name, "sha256": version.sha256, "dimension": version.dimension}
+
+
+def _read(kept: list[dict[str, Any]]) -> LineUp:
+    return LineUp(tuple(RoutedEncoder(_version_read(one), tuple(one["modalities"])) for one in kept))
+
+
+def _version_read(kept: dict[str, Any]) -> EncoderVersion:
+    return EncoderVersion(kept["name"], kept["sha256"], kept["dimension"])

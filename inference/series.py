@@ -57,10 +57,13 @@ class _Looked:
     left_out: list[str]
     refused: dict[EncoderVersion, Rejected]
 
+    retired: frozenset[str] = frozenset()
+
     @property
     def holdings(self) -> str:
-        """As the ledger keeps it."""
-        return str(Holdings(frozenset(map(str, self.made)), frozenset(map(str, self.refused))))
+        """As the ledger keeps it; who was retired while the series was looked at holds nothing any more."""
+        made, refused = frozenset(map(str, self.made)), frozenset(map(str, self.refused))
+        return str(Holdings(made - self.retired, refused - self.retired))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class SeriesIndexing:
         if missing:
             self._make(stored, missing, line_ups, looked)
             self._delete_what_is_not_made(lease.archive_id, line_ups, looked)
+            looked.retired = _labels(line_ups) - _labels(self.embedders.line_ups())
         return _outcome(stored, looked, wanted)
 
     def _kept(
@@ -182,6 +186,10 @@ class SeriesIndexing:
         if not bearable:
             raise TooLarge(f"Every instance is over {limit} bytes: raise CBIR_MAX_INSTANCE_BYTES.")
         return bearable
+
+
+def _labels(line_ups: LineUps) -> frozenset[str]:
+    return frozenset(map(str, line_ups.versions))
 
 
 @contextmanager

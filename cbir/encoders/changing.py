@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -123,18 +124,30 @@ def roll_back(deployment: Deployment) -> str:
 def retire(deployment: Deployment) -> str:
     """Fill the line-up beside no longer, and delete the vectors of its encoders that are not searched.
 
+    What is to be deleted is noted first. Where that was interrupted, this ends it, and leaves the line-up
+    that is beside by now alone.
+
     Raises:
         Rejected: there is none.
     """
     before = deployment.line_ups.read()
-    gone = before.only_beside
+    if before.retiring:
+        return f"An earlier `retire` is ended; deleted: the vectors of {_delete_retiring(deployment)}."
     deployment.line_ups.change(lambda now: _same(now, before).retired())
-    time.sleep(SEEN_BY_ALL_S)  # a worker that still fills it stops first
-    for version in gone:
-        deployment.ledger.disown(str(version))
-        deployment.index.drop(version)
-    named = ", ".join(map(str, gone)) or "no encoder, all are searched"
+    named = _delete_retiring(deployment) or "no encoder, all are searched"
     return f"{before.beside} is retired; deleted: the vectors of {named}."
+
+
+def _delete_retiring(deployment: Deployment) -> str:
+    """Delete what is noted as retiring, unless somebody else has done so meanwhile; gives their names."""
+    time.sleep(SEEN_BY_ALL_S)  # a worker that still fills it stops first
+    gone = deployment.line_ups.read().retiring
+    for version in gone:
+        if version in deployment.line_ups.read().retiring:
+            deployment.index.drop(version)
+            deployment.ledger.disown(str(version))
+            deployment.line_ups.change(partial(LineUps.without_retiring, version=version))
+    return ", ".join(map(str, gone))
 
 
 def filled_of(deployment: Deployment, line_ups: LineUps) -> Filling | None:

@@ -52,6 +52,19 @@ def test_a_third_line_up_waits_until_the_second_is_retired() -> None:
     assert begun.retired().activated(third, switch_when_filled=True).beside == third
 
 
+def test_who_is_retired_is_noted_until_its_vectors_are_deleted_and_is_not_filled_meanwhile() -> None:
+    begun = LineUps(ANYTHING).activated(CHEST_FIRST, switch_when_filled=True).retired()
+    assert begun.retiring == (CHEST,)
+    assert begun.versions == (GREY,)
+    with pytest.raises(Rejected, match="being deleted"):
+        begun.activated(ONLY_CHEST, switch_when_filled=True)
+    third = LineUp((RoutedEncoder(LATER),))
+    assert begun.activated(third, switch_when_filled=True).retired().retiring == (CHEST, LATER)
+    ended = begun.without_retiring(CHEST)
+    assert ended == LineUps(ANYTHING)
+    assert ended.activated(ONLY_CHEST, switch_when_filled=True).beside == ONLY_CHEST
+
+
 def test_what_is_searched_is_not_activated_again() -> None:
     with pytest.raises(Rejected, match="already"):
         LineUps(ANYTHING).activated(ANYTHING, switch_when_filled=True)
@@ -64,6 +77,7 @@ def test_what_is_searched_is_not_activated_again() -> None:
     [
         LineUps(ANYTHING),
         LineUps(ANYTHING, CHEST_FIRST, switch_when_filled=True, configured=ANYTHING, beside_served=True),
+        LineUps(ANYTHING, retiring=(CHEST, LATER)),
     ],
 )
 def test_what_the_ledger_keeps_is_read_back(line_ups: LineUps) -> None:

@@ -22,6 +22,7 @@ from demo.families import FAMILIES, WrittenStudy, write_studies
 from indexer.domain import SeriesAttributes
 from indexer.errors import Rejected
 from indexer.ledger import Indexed, Notice, Priority
+from indexer.line_up import LineUps
 from indexer.search import ExampleReference, Question
 from inference.card import EncoderError
 from inference.worker import now_utc
@@ -35,6 +36,7 @@ def encoders_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
     write_encoder(folder, "first")
     write_encoder(folder, "second", side=24)
+    write_encoder(folder, "third", side=20)
     write_encoder(folder, "flat", collapsed=True)
     write_encoder(folder, "academic", commercial_use=False)
     return folder
@@ -177,6 +179,25 @@ def test_who_searches_another_encoder_at_once_is_told_what_it_does_not_serve(
     with Deployment(settings) as deployment:
         indexed(deployment)
         assert "serves no CR" in told(deployment, "for-mr", at_once=True)
+
+
+def test_a_retirement_that_was_interrupted_is_ended_by_repeating_it(settings: Settings) -> None:
+    with Deployment(settings) as deployment:
+        indexed(deployment)
+        told(deployment, "second")
+        indexed(deployment)
+        deployment.line_ups.change(LineUps.retired)
+        first = deployment.registry.card("first").encoder_version
+        with pytest.raises(Rejected, match="being deleted"):
+            told(deployment, "first")
+        told(deployment, "third")
+        assert "first@" in retire(deployment)
+        assert str(first) not in deployment.ledger.labels()
+        deployment.index.prepare(first)
+        assert list(deployment.index.archive_ids(first)) == []
+        now = deployment.line_ups.read()
+        assert now.retiring == ()
+        assert [version.name for version in now.only_beside] == ["third"]
 
 
 def test_what_is_not_right_or_not_switched_on_is_not_activated(settings: Settings) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from indexer.domain import SeriesAttributes, SeriesReference
 from indexer.errors import Unavailable
+from indexer.following import Reconciler
 from indexer.following import comparison as comparison_module
 from indexer.following.id_set import IdSet
 from indexer.ledger import Gone, Notice, Priority, State
+from indexer.line_up import LineUps
 from indexer.ports import ListedSeries
 from tests.fakes.archive import FakeArchive
 from tests.indexer.following.house import ENCODER, NOW, OTHER_ENCODER, QUIET_S, House, embedding, later
@@ -210,6 +212,32 @@ def test_an_indexed_series_without_vectors_is_indexed_again(house: House) -> Non
     assert house.compare(later(1)).bare == 1
     assert house.work(later(1)) == [lost]
     assert house.vectors() == {lost, kept}
+
+
+class RetiringArchive(FakeArchive):
+    """While it is listed, somebody retires the line-up beside and deletes its vectors."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__()
+        self._house = house
+        both = LineUps.alone(ENCODER)
+        self.line_ups = replace(both, beside=LineUps.alone(OTHER_ENCODER).serving)
+
+    def list_series(self) -> Iterator[ListedSeries]:
+        yield from super().list_series()
+        self.line_ups = self.line_ups.retired()
+        self._house.index.drop(OTHER_ENCODER)
+
+
+def test_a_place_that_was_deleted_during_a_comparison_is_not_made_again(house: House) -> None:
+    archive = RetiringArchive(house)
+    reconciler = Reconciler(
+        archive=archive, ledger=house.ledger, index=house.index, line_ups=lambda: archive.line_ups,
+        quiet_s=QUIET_S,
+    )  # fmt: skip
+    assert reconciler.compare(NOW).complete
+    with pytest.raises(Unavailable):
+        house.vectors(OTHER_ENCODER)
 
 
 def test_a_series_indexed_after_the_vectors_were_listed_is_not_bare(house: House) -> None:
