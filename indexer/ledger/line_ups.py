@@ -42,6 +42,7 @@ class RememberedLineUps:
             except LedgerUnavailable:
                 if self._known is None:
                     raise
+                self._known_at_s = self._clock()  # who waits for the lock does not wait for the ledger too
                 return self._known
 
     def read(self) -> LineUps:
@@ -66,9 +67,10 @@ class RememberedLineUps:
         """
         with self._lock:
             while True:
-                before = self._recalled()
+                kept = self._recalled_text()
+                before = LineUps.from_json(kept)
                 after = how(before)
-                if after == before or self._ledger.revise(KEY, before.to_json(), after.to_json()):
+                if after == before or self._ledger.revise(KEY, kept, after.to_json()):
                     return self._keep(after)
 
     def _keep(self, line_ups: LineUps) -> LineUps:
@@ -76,6 +78,9 @@ class RememberedLineUps:
         return line_ups
 
     def _recalled(self) -> LineUps:
+        return LineUps.from_json(self._recalled_text())
+
+    def _recalled_text(self) -> str:
         while (kept := self._ledger.recall(KEY)) is None:
             self._ledger.revise(KEY, None, self._first().to_json())
-        return LineUps.from_json(kept)
+        return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
 from indexer.errors import LedgerUnavailable, Rejected
 from indexer.ledger import Failed, Indexed, Ledger, Notice, Priority, RememberedLineUps, State
-from indexer.ledger.line_ups import KNOWN_FOR_S
+from indexer.ledger.line_ups import KEY, KNOWN_FOR_S
 from indexer.line_up import LineUp, LineUps, RoutedEncoder
 
 OLD = EncoderVersion("old", "0" * 64, 2)
@@ -39,6 +40,17 @@ class SilentLedger(Ledger):
     def recall(self, key: str) -> str | None:
         if self.down:
             raise LedgerUnavailable("The database does not answer.")
+        return super().recall(key)
+
+
+class CountingLedger(SilentLedger):
+    """Counts how often it is asked, and gives up on who asks for ever."""
+
+    asked = 0
+
+    def recall(self, key: str) -> str | None:
+        self.asked += 1
+        assert self.asked < 100, "it is asked for ever"
         return super().recall(key)
 
 
@@ -75,6 +87,34 @@ def test_an_outage_of_the_ledger_leaves_the_last_line_ups_standing(database_url:
         assert line_ups() == FIRST
         with pytest.raises(LedgerUnavailable):
             line_ups.read()
+
+
+def test_while_the_ledger_is_down_one_question_in_a_while_waits_for_it(database_url: str) -> None:
+    clock = Clock()
+    with CountingLedger.open(database_url) as ledger:
+        assert isinstance(ledger, CountingLedger)
+        line_ups = RememberedLineUps(ledger, lambda: FIRST, clock)
+        line_ups()
+        ledger.down, clock.now_s, ledger.asked = True, 100.0, 0
+        assert [line_ups() for _ in range(5)] == [FIRST] * 5
+        assert ledger.asked == 1
+        clock.now_s += KNOWN_FOR_S + 0.1
+        line_ups()
+        assert ledger.asked == 2
+
+
+@pytest.mark.parametrize("other", [{"of_a_later_release": 1}, {"beside_served": None}])
+def test_what_another_release_has_written_is_changed_all_the_same(
+    database_url: str, other: dict[str, int | None]
+) -> None:
+    """It may hold a key more than ours, or one less."""
+    kept = json.loads(FIRST.to_json()) | other
+    written = json.dumps({key: value for key, value in kept.items() if value is not None})
+    with CountingLedger.open(database_url) as ledger:
+        assert isinstance(ledger, CountingLedger)
+        ledger.remember(KEY, written)
+        assert RememberedLineUps(ledger, lambda: FIRST).change(activated).beside == SECOND
+        assert ledger.asked == 1
 
 
 def test_a_refused_change_changes_nothing(ledger: Ledger) -> None:
