@@ -102,9 +102,10 @@ class QdrantIndex:
 
     def upsert(self, embeddings: Sequence[SeriesEmbedding]) -> None:
         """Store; acknowledged by the write-ahead log when this returns."""
-        points: dict[str, list[models.PointStruct]] = {}
+        points: dict[str, list[tuple[models.PointStruct, int]]] = {}
         for embedding in embeddings:
-            points.setdefault(collection_of(embedding.encoder), []).append(point_of(embedding))
+            sized = point_of(embedding), embedding.frame_vectors.size
+            points.setdefault(collection_of(embedding.encoder), []).append(sized)
         with our_errors():
             for collection, of_one_encoder in points.items():
                 for batch in _batches(of_one_encoder):
@@ -241,12 +242,14 @@ def _vectors(dimension: int) -> dict[str, models.VectorParams]:
     }
 
 
-def _batches(points: Sequence[models.PointStruct]) -> Iterator[list[models.PointStruct]]:
-    """Requests of at most MAX_FLOATS_A_REQUEST numbers, and at least one point."""
+def _batches(points: Sequence[tuple[models.PointStruct, int]]) -> Iterator[list[models.PointStruct]]:
+    """Points, each given with how many numbers it has, in requests of at most MAX_FLOATS_A_REQUEST.
+
+    A request has at least one point.
+    """
     batch: list[models.PointStruct] = []
     floats = 0
-    for point in points:
-        size = _floats(point)
+    for point, size in points:
         if batch and floats + size > MAX_FLOATS_A_REQUEST:
             yield batch
             batch, floats = [], 0
@@ -254,11 +257,3 @@ def _batches(points: Sequence[models.PointStruct]) -> Iterator[list[models.Point
         floats += size
     if batch:
         yield batch
-
-
-def _floats(point: models.PointStruct) -> int:
-    vectors = point.vector
-    assert isinstance(vectors, dict)  # noqa: S101 - both vectors are named
-    frames = vectors[FRAMES]
-    assert isinstance(frames, list)  # noqa: S101 - a multivector
-    return len(frames) * (len(frames[0]) if isinstance(frames[0], list) else 1)
