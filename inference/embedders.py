@@ -80,6 +80,7 @@ class LoadedEmbedders:
         self._inference = inference
         self._folder_of = folder_of
         self._lock = threading.Lock()
+        self._loading: dict[EncoderVersion, threading.Lock] = {}
         self._loaded: dict[EncoderVersion, SeriesEmbedder] = {}
         self._failed: dict[EncoderVersion, tuple[float, str]] = {}
 
@@ -90,14 +91,17 @@ class LoadedEmbedders:
             EncoderError: one of them cannot be used.
         """
         for version in self.line_ups().serving.versions:
-            with self._lock:
+            with self._lock_of(version):
                 self._load(version)
 
     def of(self, version: EncoderVersion) -> SeriesEmbedder:
-        """The embedder of this version. Raises EncoderUnavailable when it cannot be had here."""
-        with self._lock:
-            if version in self._loaded:
-                return self._loaded[version]
+        """The embedder of this version. Raises EncoderUnavailable when it cannot be had here.
+
+        While one is loaded, only those who ask for the same one wait.
+        """
+        if version in self._loaded:
+            return self._loaded[version]
+        with self._lock_of(version):
             failed_at_s, why = self._failed.get(version, (float("-inf"), ""))
             if time.monotonic() - failed_at_s < TRY_AGAIN_S:
                 raise EncoderUnavailable(why)
@@ -107,6 +111,10 @@ class LoadedEmbedders:
                 self._failed[version] = (time.monotonic(), str(error))
                 logger.error("encoder_not_loaded encoder=%s detail=%s", version, error)  # noqa: TRY400
                 raise EncoderUnavailable(str(error)) from error
+
+    def _lock_of(self, version: EncoderVersion) -> threading.Lock:
+        with self._lock:
+            return self._loading.setdefault(version, threading.Lock())
 
     def _load(self, version: EncoderVersion) -> SeriesEmbedder:
         if version not in self._loaded:

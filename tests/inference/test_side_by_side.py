@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from indexer.domain import EncoderVersion
 from indexer.errors import EncoderUnavailable, Rejected
 from indexer.ledger import Ledger, Notice, Priority, SeriesRow, State
 from indexer.line_up import Holdings, LineUps
+from indexer.ports import FetchedInstance, StoredInstance
 from inference.card import CARD_NAME, EncoderError
 from inference.decoders import Decoders
 from inference.embedders import Inference, LoadedEmbedders
@@ -179,6 +180,57 @@ def test_what_only_a_broken_encoder_beside_takes_keeps_no_lane_waiting(hall: Hal
     assert (hall.row().state, hall.row().reason) == (State.SKIPPED, "encoder_not_loaded")
     assert "fine@" in hall.row().detail
     assert hall.row().encoder == "", "another one, or this one when it is mended, may take it"
+
+
+def test_who_is_retired_while_a_series_is_looked_at_is_not_said_to_hold_it(hall: Hall, chest: Path) -> None:
+    hall.serve("any", beside=("fine",))
+    hall.archive = RetiringArchive(hall)
+    hall.archive.store(chest)
+    hall.work()
+    assert hall.row().state is State.INDEXED
+    assert hall.made() == {"any"}
+
+
+class RetiringArchive(FakeArchive):
+    """While it is fetched from, somebody retires the line-up beside."""
+
+    def __init__(self, hall: Hall) -> None:
+        super().__init__()
+        self._hall = hall
+
+    def fetch(self, instances: Sequence[StoredInstance], into: Path) -> Iterator[FetchedInstance]:
+        self._hall.line_ups = self._hall.line_ups.retired()
+        return super().fetch(instances, into)
+
+
+def test_while_one_encoder_is_loaded_another_one_answers(hall: Hall) -> None:
+    hall.serve("any", beside=("fine",))
+    serving, beside = hall.line_ups.versions
+    loading, go_on = threading.Event(), threading.Event()
+
+    def folder_of(version: EncoderVersion) -> Path:
+        if version == beside:
+            loading.set()
+            go_on.wait(DEADLINE_S)
+        return hall.registry.folder_of(version)
+
+    embedders = LoadedEmbedders(
+        Inference(hall.decoders, lambda _issuer, _id: None, threads=1),
+        lambda: hall.line_ups,
+        lambda: hall.line_ups,
+        folder_of,
+    )
+    slow = threading.Thread(target=embedders.of, args=(beside,), daemon=True)
+    quick = threading.Thread(target=embedders.of, args=(serving,), daemon=True)
+    slow.start()
+    assert loading.wait(DEADLINE_S)
+    quick.start()
+    quick.join(DEADLINE_S / 6)
+    answered = not quick.is_alive()
+    go_on.set()
+    slow.join(DEADLINE_S)
+    assert answered
+    assert embedders.of(beside).version == beside
 
 
 def test_an_encoder_that_is_searched_and_broken_is_waited_for(hall: Hall, chest: Path) -> None:
