@@ -117,7 +117,13 @@ class Benchmark:
         return self._of([image for image in self.images if wanted(image)])
 
     def dataset(self, *names: str) -> Benchmark:
-        """The images of these data sets. Raises BenchmarkError when there is none."""
+        """The images of these data sets. Raises BenchmarkError when there is no data set of such a name."""
+        known = {image.dataset for image in self.images}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise BenchmarkError(
+                f"{self.folder} has no data set {', '.join(unknown)}; it has {', '.join(sorted(known))}."
+            )
         return self.where(lambda image: image.dataset in names)
 
     def at(self, indices: Sequence[int]) -> Benchmark:

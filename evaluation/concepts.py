@@ -29,7 +29,7 @@ def given_concepts(benchmark: Benchmark) -> Mapping[str, Concepts]:
     An identifier is C and seven digits, whatever separates them; empty without that column.
     """
     path = benchmark.folder / LABELS_NAME
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         found = {row["image"]: row.get(CUI_COLUMN) or "" for row in csv.DictReader(file)}
     wanted = {image.image for image in benchmark.images}
     parsed = {name: frozenset(_CUI.findall(text)) for name, text in found.items() if name in wanted}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cbir.train.stored import stored_configuration
 from indexer.errors import Rejected
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def _configuration(
 
     from training.methods.image_text_configuration import ImageTextConfiguration  # torch
 
+    stored = stored_configuration(file, "settings")
     try:
-        stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file else {}
         of_fit = {"bfloat16": False, **stored.pop("settings", {}), **_set(settings)}
         return ImageTextConfiguration.model_validate({**stored, **_set(given), "settings": of_fit})
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValidationError as error:
         raise Rejected(f"The configuration cannot be used: {error}") from error
 
 

@@ -37,7 +37,10 @@ def noisy_labels(
         Path | None, typer.Option(exists=True, help="Weights (.safetensors), or a run's folder; else random.")
     ] = None,
     tuned: Annotated[str, typer.Option(help="tower, or head: the tower stays as it is.")] = "tower",
-    frozen_blocks: Annotated[int, typer.Option(help="First blocks that do not learn, 0 to 17.")] = 7,
+    frozen_blocks: Annotated[
+        int | None,
+        typer.Option(help="First blocks that do not learn, 0 to 17; default 7, and 0 without a start."),
+    ] = None,
     projection: Annotated[int, typer.Option(help="Dimension of the embedding; 0: the tower's.")] = 0,
     side: Annotated[int, typer.Option(help="Pixels, a multiple of 32.")] = 160,
     loss: Annotated[
@@ -65,7 +68,7 @@ def noisy_labels(
         "label": label,
         "start": start,
         "tuned": tuned,
-        "frozen_blocks": frozen_blocks,
+        "frozen_blocks": (7 if start else 0) if frozen_blocks is None else frozen_blocks,
         "projection": projection,
         "side": side,
         "q": q,

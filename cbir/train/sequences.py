@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cbir.train.stored import stored_configuration
 from indexer.errors import Rejected
 
 SHOWN = ("same", "other")
@@ -58,12 +59,7 @@ def chosen(
     configuration: Path | None, options: Mapping[str, object], device: str | None, threads: int | None
 ) -> dict[str, Any]:
     """A configuration file's values, with the options that were given laid over them."""
-    import json
-
-    try:
-        wanted = dict(json.loads(configuration.read_text(encoding="utf-8"))) if configuration else {}
-    except (json.JSONDecodeError, TypeError, ValueError) as error:
-        raise Rejected(f"{configuration} does not hold a JSON object: {error}") from error
+    wanted = stored_configuration(configuration, "fit")
     wanted |= {name: value for name, value in options.items() if value is not None}
     fit = {name: value for name, value in (("device", device), ("threads", threads)) if value is not None}
     return {**wanted, "fit": {**wanted.get("fit", {}), **fit}}

@@ -103,6 +103,12 @@ def test_a_file_that_is_no_image_is_refused_when_it_is_read(tmp_path: Path) -> N
 def test_nothing_is_left_when_nothing_is_of_the_kind(tmp_path: Path) -> None:
     benchmark = Benchmark.open(write_noise(tmp_path, [row(1)]))
     with pytest.raises(BenchmarkError, match="Nothing is left"):
-        benchmark.dataset("none")
+        benchmark.where(lambda image: image.dataset == "none")
     with pytest.raises(BenchmarkError, match="Nothing is left"):
         benchmark.at([])
+
+
+def test_a_data_set_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    benchmark = Benchmark.open(write_noise(tmp_path, [row(1, dataset="knees")]))
+    with pytest.raises(BenchmarkError, match="no data set hips; it has knees"):
+        benchmark.dataset("hips")

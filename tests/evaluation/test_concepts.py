@@ -47,3 +47,6 @@ def test_identifiers_of_the_table_are_taken_where_it_has_them(tmp_path: Path) ->
         writer.writeheader()
         writer.writerows(table)
     assert given_concepts(benchmark) == {"a.png": {"C0040405", "C0817096"}}
+    path = tmp_path / "labels.csv"
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert given_concepts(benchmark) == {"a.png": {"C0040405", "C0817096"}}

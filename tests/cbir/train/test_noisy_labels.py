@@ -58,7 +58,7 @@ def test_without_folds_it_learns_from_all_rows(options: list[str], tmp_path: Pat
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--dataset", "no-such-set"], "no image is of that kind"),
+        (["--dataset", "no-such-set"], "no data set"),
         (["--dataset", "bars", "--label", "colour"], "no label 'colour'"),
         (["--dataset", "bars", "--label", "plane"], "empty in all 18 rows"),
         (["--dataset", "bars", "--label", "modality"], "nothing to tell apart"),
@@ -71,3 +71,11 @@ def test_what_cannot_be_learned_is_refused(
 ) -> None:
     with pytest.raises(Rejected, match=said):
         FRESH.invoke(app, ["noisy-labels", str(tmp_path / "out"), *options, *wrong], catch_exceptions=False)
+
+
+def test_without_a_start_every_block_learns(tmp_path: Path) -> None:
+    bench = write_benchmark(tmp_path / "bars", 18)
+    wanted = ["--bench", str(bench), "--dataset", "bars", "--side", str(SIDE), "--steps", "1"]
+    run = ["--folds", "0", "--threads", "1", "--batch-size", "6"]
+    done = FRESH.invoke(app, ["noisy-labels", str(tmp_path / "out"), *wanted, *run])
+    assert done.exit_code == 0, done.output
