@@ -20,6 +20,7 @@ def radiology_small(
     general_steps: Annotated[int, typer.Option(min=0, help="Of the general branch.")] = 600,
     views: Annotated[int, typer.Option(min=0, help="Augmented views of each image.")] = 10,
     seed: int = 0,
+    device: Annotated[str, typer.Option(help="Where the branches learn: cpu, cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="0 lets torch choose.")] = 0,
 ) -> None:
     """Train the default encoder on the images that may be shipped with, those of a permissive licence."""
@@ -36,7 +37,7 @@ def radiology_small(
         views=views,
         findings=FindingsSettings(steps=findings_steps),
         general=GeneralSettings(steps=general_steps),
-        fit=FitSettings(seed=seed, threads=threads),
+        fit=FitSettings(seed=seed, device=device, threads=threads),
     )
     with Progress(transient=True) as bar:
         task = bar.add_task("views")

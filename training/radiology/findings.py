@@ -147,7 +147,7 @@ class FindingsMethod:
 
     def losses(self, batch: FindingsBatch) -> Mapping[str, Tensor]:
         """The weighted sum over tasks; a task counts for the images that have its label."""
-        vectors = self._learner(batch.trunk)
+        vectors = self._learner(batch.trunk.to(next(self._learner.parameters()).device))
         parts = {
             task.name: self._task_loss(task, proxies, vectors, batch)
             for task, proxies in zip(self._tasks, self._learner.proxies, strict=True)
@@ -156,18 +156,18 @@ class FindingsMethod:
         return {"loss": total, **parts}
 
     def _task_loss(self, task: Task, proxies: Tensor, vectors: Tensor, batch: FindingsBatch) -> Tensor:
-        total = vectors.new_zeros(())
+        total, device = vectors.new_zeros(()), vectors.device
         for index, share in ((batch.index, batch.share), (batch.partner, 1 - batch.share)):
             known = task.targets[index] != UNKNOWN
             if known.any():
                 losses = norm_softmax(
-                    vectors[known],
+                    vectors[known.to(device)],
                     proxies,
-                    task.targets[index][known],
+                    task.targets[index][known].to(device),
                     scale=self._settings.scale,
                     smoothing=self._settings.smoothing,
                 )
-                total = total + (share[known] * losses).sum() / len(index)
+                total = total + (share[known].to(device) * losses).sum() / len(index)
         return total
 
 

@@ -179,8 +179,9 @@ class GeneralMethod:
 
     def losses(self, batch: GeneralBatch) -> Mapping[str, Tensor]:
         """Each vector near its teacher's, and all pairs as alike as the teacher's are."""
-        vectors = self._student(batch.trunk)
-        cosine = cosine_distillation(vectors, batch.teacher)
-        relational = relational_distillation(vectors, batch.teacher)
+        device = next(self._student.parameters()).device
+        vectors, teacher = self._student(batch.trunk.to(device)), batch.teacher.to(device)
+        cosine = cosine_distillation(vectors, teacher)
+        relational = relational_distillation(vectors, teacher)
         loss = cosine + self._settings.relational_weight * relational
         return {"loss": loss, "cosine": cosine, "relational": relational}

@@ -66,6 +66,9 @@ class RadiologyConfiguration(BaseModel):
 def train_radiology(configuration: RadiologyConfiguration, run: RunFolder, progress: Progress) -> Path:
     """Run the recipe, going on where it was cut off.
 
+    Views and teachers are embedded on the CPU, in a few minutes; the branches learn on the device of
+    `fit.device`.
+
     With a fold held out, vectors.npz beside the model holds the vectors of all that was not learned from.
 
     Returns:
@@ -182,6 +185,7 @@ def _learn_general(
             tower.general, views, teacher, shares, configuration.general, configuration.fit.seed
         )
     fit(method, stage, configuration.fit, title="general branch")
+    tower.general.cpu()
 
 
 @torch.no_grad()
@@ -218,6 +222,7 @@ def _learn_findings(
         configuration.fit.seed,
     )
     fit(method, stage, configuration.fit, title="findings branch")
+    tower.findings.cpu()
 
 
 def _teacher(
