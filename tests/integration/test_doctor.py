@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -91,13 +92,12 @@ def test_settings_that_are_wrong_in_themselves_are_a_finding(walk: Walk) -> None
 def test_a_damaged_encoder_is_a_problem_beside_which_the_rest_is_looked_at(
     walk: Walk, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "grey32"
-    folder.mkdir()
-    for file in (Path(walk.service.environment["CBIR_ENCODERS_DIR"]) / "grey32").iterdir():
-        (folder / file.name).write_bytes(file.read_bytes().replace(b"grey32", b"grey33"))
-    (folder / "encoder.onnx").write_bytes(b"damaged")
+    shipped = Path(walk.service.environment["CBIR_ENCODERS_DIR"])
+    for folder in (folder for folder in shipped.iterdir() if folder.is_dir()):
+        shutil.copytree(folder, tmp_path / folder.name)
+        (tmp_path / folder.name / "encoder.onnx").write_bytes(b"damaged")
     found = doctor(walk, status=1, CBIR_ENCODERS_DIR=str(tmp_path))
-    assert problems(found) == {"encoder"}
+    assert problems(found) == {"encoder", "line_up"}
     assert found["ledger"][0] == "ok"
 
 

@@ -177,6 +177,7 @@ def test_the_command_does_the_same_and_what_it_writes_quotes_no_file(
         **os.environ,
         "CBIR_DATA_DIR": str(tmp_path),
         "CBIR_ENCODERS_DIR": str(MODELS),
+        "CBIR_ENCODER": "grey32",
         "CBIR_LOG_LEVEL": "DEBUG",
     }
     done = subprocess.run(

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from cbir.engine_process import Endpoint, start_engine
+from cbir.settings import Settings
 from cbir.supervise import Supervisor
 from demo.families import FAMILIES, write_studies
 from indexer.adapters.qdrant import QdrantIndex
@@ -164,7 +165,7 @@ def until_indexed(site: Site, count: int) -> None:
 def test_the_other_worker_finishes_all(site: Site, engine: Endpoint) -> None:
     assert site.ask("SELECT state, count(*) FROM series GROUP BY state") == [("indexed", SERIES)]
     with closing(QdrantIndex(engine.url, api_key=engine.api_key)) as index:
-        points = list(index.archive_ids(load_card(MODELS / "grey32").encoder_version))
+        points = list(index.archive_ids(load_card(MODELS / Settings().encoder).encoder_version))
     assert len(points) == SERIES
     assert set(points) == {archive_id for (archive_id,) in site.ask("SELECT archive_id FROM series")}
 

@@ -28,8 +28,8 @@ def test_the_encoder_that_ships_is_right(models: Path) -> None:
 
 
 def test_a_damaged_file_is_told_by_its_hash(models: Path) -> None:
-    file = models / "grey32" / "encoder.onnx"
-    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    file = models / Settings().encoder / "encoder.onnx"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
     found = by_check(examine_encoding(Settings(encoders_dir=models)))
     assert found["encoder"].level == "problem"
     assert "SHA-256" in found["encoder"].advice
@@ -37,7 +37,7 @@ def test_a_damaged_file_is_told_by_its_hash(models: Path) -> None:
 
 
 def test_a_model_that_computes_otherwise_is_told_by_its_parity_vector(models: Path) -> None:
-    card = models / "grey32" / "card.json"
+    card = models / Settings().encoder / "card.json"
     said = json.loads(card.read_text())
     said["parity"]["checksum"] += 1.0
     card.write_text(json.dumps(said))
