@@ -97,7 +97,7 @@ def test_a_damaged_encoder_is_a_problem_beside_which_the_rest_is_looked_at(
         shutil.copytree(folder, tmp_path / folder.name)
         (tmp_path / folder.name / "encoder.onnx").write_bytes(b"damaged")
     found = doctor(walk, status=1, CBIR_ENCODERS_DIR=str(tmp_path))
-    assert problems(found) == {"encoder", "line_up"}
+    assert problems(found) == {"encoder"}
     assert found["ledger"][0] == "ok"
 
 
