@@ -81,7 +81,7 @@ def test_a_folder_that_is_no_encoder_is_refused(benchmark: Benchmark, tmp_path: 
 
 def test_a_data_set_that_is_not_there_is_refused(benchmark: Benchmark) -> None:
     said = refusal(benchmark.folder, "--encoder", GREY32, "--dataset", "unheard-of")
-    assert "Nothing is left" in said
+    assert "has no data set" in said
 
 
 def test_two_encoders_of_one_name_are_refused(benchmark: Benchmark) -> None:

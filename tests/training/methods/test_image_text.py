@@ -207,7 +207,7 @@ def test_images_without_a_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_set_with_no_image_is_refused(drawn: Benchmark) -> None:
-    with pytest.raises(BenchmarkError, match="Nothing is left"):
+    with pytest.raises(BenchmarkError, match="has no data set"):
         drawn.dataset("medpix_ctmr")
 
 
