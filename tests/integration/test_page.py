@@ -6,6 +6,7 @@ With CBIR_TEST_SCREENSHOTS=folder the pictures are kept there, as `make screensh
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -185,6 +186,10 @@ def test_a_study_that_failed_says_why(
         trust_env=False,
     ).raise_for_status()
     wait_until_indexed(filled, Console(quiet=True), series=before["indexed"])  # type: ignore[index]
+    deadline = time.monotonic() + 60
+    while filled.service.counts()["failed"] <= before["failed"]:  # type: ignore[index]
+        assert time.monotonic() < deadline, filled.service.counts()
+        time.sleep(0.1)
     visit = visit_of(dark, filled.service.url)
     visit.go(f"/?study={study.study_instance_uid}")
     expect(dark.get_by_role("alert")).to_contain_text("truncated_pixel_data")
