@@ -25,7 +25,7 @@ class Asked:
     series: str | None
     example: Path | None
     limit: int
-    exclude_same_patient: bool
+    same_patient: bool
 
 
 def ask(deployment: Deployment, asked: Asked) -> tuple[Answer, AnswerBody]:
@@ -39,7 +39,7 @@ def ask(deployment: Deployment, asked: Asked) -> tuple[Answer, AnswerBody]:
     search = deployment.search(deployment.local_encoder)
     if asked.example is not None:
         files = _files(asked.example)
-        options = UploadOptions(limit=asked.limit, exclude_same_patient=asked.exclude_same_patient)
+        options = UploadOptions(limit=asked.limit, same_patient=asked.same_patient)
         answer = search.similar(options.about(files), LOCAL)
         query = QueryBody.of(answer, options, uploaded=len(files))
     else:
@@ -54,7 +54,7 @@ def _question(asked: Asked) -> QuestionBody:
         return QuestionBody(
             example=ExampleBody(study_instance_uid=asked.study, series_instance_uid=asked.series),
             limit=asked.limit,
-            exclude_same_patient=asked.exclude_same_patient,
+            same_patient=asked.same_patient,
         )
     except ValidationError as wrong:
         raise Rejected("A UID is digits and dots, 64 characters at most: check what you typed.") from wrong

@@ -92,11 +92,13 @@ def search(
     example: Annotated[Path | None, typer.Option(exists=True, help="A DICOM file or a folder.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Matches.")] = 10,
     as_json: AsJson = False,
-    same_patient: Annotated[bool, typer.Option("--same-patient", help="Let the same patient match.")] = False,
+    same_patient: Annotated[
+        bool, typer.Option("--same-patient", help="List the same patient's studies too.")
+    ] = False,
 ) -> None:
     """Find the prior studies that look like an example."""
     with Deployment(settings_of_environment()) as deployment:
-        answer, body = ask(deployment, Asked(study, series, example, limit, not same_patient))
+        answer, body = ask(deployment, Asked(study, series, example, limit, same_patient))
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
     else:

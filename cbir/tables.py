@@ -18,10 +18,14 @@ PAGE = 500
 
 def print_matches(console: Console, answer: Answer) -> None:
     """The matches of one question, each with its DICOM references on lines of their own, to be copied."""
+    if answer.refused is not None:
+        console.print(f"Not answered ({answer.refused.reason}): {answer.refused.message}", highlight=False)
+        return
     if not answer.matches:
         console.print("No similar prior case is indexed.")
         return
-    console.print(f"Similar prior cases ({answer.encoder.name}, {answer.took_ms:.0f} ms)", style="bold")
+    encoder = answer.matches[0].encoder
+    console.print(f"Similar prior cases ({encoder.name}, {answer.took_ms:.0f} ms)", style="bold")
     for match in answer.matches:
         about = match.attributes
         date = about.study_date.isoformat() if about.study_date else ""

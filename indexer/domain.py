@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
+Kind = Literal["image", "report"]
 
 _POINT_NAMESPACE: Final = uuid.UUID("5b0f6f0e-6a1c-5f5e-9a9b-2c1f5d1f7c11")
 
@@ -44,6 +45,20 @@ class FrameReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle on a frame: fractions of the frame's width and height, from its top left corner.
+
+    Where it says what a question asks about, it lies inside the frame; where it says what a feature map
+    covers, it may reach beyond (a frame that was letterboxed) or leave a margin out (one that was cropped).
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesReference:
     """One series.
 
@@ -67,12 +82,20 @@ class SeriesAttributes:
 
     `patient` is a keyed hash of issuer and PatientID, with the name of the key before it; None when the
     id is blank or a placeholder, and None is never the same patient as anybody.
+
+    `sequence` and `plane` are words of ours, empty where they are not known: what kind of acquisition of
+    its modality the series is ("T1", "T2", "FLAIR", "DWI" …, of CT "CONTRAST" …) and how it lies ("AXIAL",
+    "CORONAL", "SAGITTAL"; of a projection "FRONTAL", "LATERAL" …). `kind` tells a report's vector from
+    those of images.
     """
 
     modality: str = ""
     body_part_examined: str = ""
     study_date: date | None = None
     patient: str | None = None
+    sequence: str = ""
+    plane: str = ""
+    kind: Kind = "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +169,20 @@ class Scope:
     """Where candidates may come from, for one question.
 
     `not_study` and `not_patient` leave out the example's own study and patient; `only_studies`, when
-    given, narrows the search to those studies. With `not_patient`, a patient that was hashed with
-    another key is left out as well: nobody can tell whether it is the same one.
+    given, narrows the search to those studies, `only_patient` to the series of one patient. With
+    `not_patient`, a patient that was hashed with another key is left out as well: nobody can tell whether
+    it is the same one. `sequence` and `plane`, when given, leave out series that are known to be of
+    another one; a series of an unknown one stays in. `kind` tells images from reports.
     """
 
     filters: Filters = field(default_factory=Filters)
     not_study: str | None = None
     not_patient: str | None = None
     only_studies: tuple[str, ...] | None = None
+    only_patient: str | None = None
+    sequence: str = ""
+    plane: str = ""
+    kind: Kind = "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +195,41 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceMatch:
+    """A series of the example and the series of a prior study that answers it.
+
+    `score` is their late-interaction score in [-1, 1]. `is_like` says that both are of the same modality,
+    sequence and plane, as far as these are known; otherwise the study has no such series.
+    """
+
+    example: SeriesReference
+    example_attributes: SeriesAttributes
+    reference: SeriesReference
+    attributes: SeriesAttributes
+    score: float
+    is_like: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A prior study that is shown: its best series, instance and frame.
 
-    `rank` is 1-based. `score` is in [-1, 1], larger is nearer. `answers` is the example's series that
-    this match answers best, `frame` the frame of the match that is nearest to `example_frame`, and
-    `encoder` the one that compared these two.
+    Attributes:
+        rank: 1-based.
+        score: in [-1, 1], larger is nearer: what the rank goes by.
+        reference: the series that carried the match.
+        attributes: of that series.
+        frame: the frame of it that is nearest to `example_frame`.
+        encoder: the one that compared these two.
+        answers: the example's series that this match answers best; None where only a text was asked.
+        example_frame: the frame of it that is nearest to `frame`; None where only a text was asked.
+        pair_score: the late-interaction score of `answers` and `reference` alone, in [-1, 1].
+        percent: how many percent of the pairs of this modality and body part in this archive are less
+            alike than `pair_score`, in [0, 100]; None while too few pairs are known.
+        sequences: the example's series with the series that answer them, the one that carried first.
+        place: where in `frame` the region that was asked about was found.
+        possible_same_person: another patient by its id, and so alike that it may be the same person.
+        carried_by_report: a text was asked, and the study's report answers it better than its images.
     """
 
     rank: int
@@ -179,19 +237,70 @@ class Match:
     reference: SeriesReference
     attributes: SeriesAttributes
     frame: FrameReference
-    answers: SeriesReference
-    example_frame: FrameReference
     encoder: EncoderVersion
+    answers: SeriesReference | None = None
+    example_frame: FrameReference | None = None
+    pair_score: float = 0.0
+    percent: float | None = None
+    sequences: tuple[SequenceMatch, ...] = ()
+    place: Region | None = None
+    possible_same_person: bool = False
+    carried_by_report: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a question is not answered with cases; `reason` is one word in snake case, `message` a sentence."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The matches of one question, in rank order.
 
-    `encoder` is the one that compared the best match; each match names its own.
+    Attributes:
+        example: what was asked about; empty where only a text was asked, or nothing could be embedded.
+        encoder: the one that compared the best match (each match names its own); None where none did.
+        matches: other patients' studies. Empty where `refused` says why.
+        took_ms: from the question to the answer.
+        same_patient: earlier and later studies of the example's own patient, newest first, when asked for.
+        refused: why nothing is shown; None where the question was answered, if only with nothing.
+        more: what the question was refined with: series that a match shall be like.
+        less: series that a match shall be unlike.
     """
 
     example: tuple[SeriesEmbedding, ...]
-    encoder: EncoderVersion
+    encoder: EncoderVersion | None
     matches: tuple[Match, ...]
     took_ms: float
+    same_patient: tuple[Match, ...] = ()
+    refused: Refusal | None = None
+    more: tuple[SeriesReference, ...] = ()
+    less: tuple[SeriesReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMap:
+    """What an encoder saw in one frame, cell by cell, before it was averaged.
+
+    Attributes:
+        encoder: the one that saw it.
+        cells: float32 (rows, columns, d), row 0 at the top; the mean of all cells has the direction of the
+            frame's vector, exactly for an encoder with a `feature_map` output that is its embedding's
+            average, nearly for others.
+        area: the part of the frame that the cells cover.
+    """
+
+    encoder: EncoderVersion
+    cells: Vector
+    area: Region
+
+
+@dataclass(frozen=True, slots=True)
+class MatchMap:
+    """Where one frame looks like another: float32 (rows, columns) in [0, 1] over `area` of the frame."""
+
+    values: Vector
+    area: Region

@@ -51,6 +51,12 @@ class NotIndexed(Rejected):
         self.state = state
 
 
+class NotConfigured(Rejected):
+    """What is asked for is possible, and this installation lacks something for it. HTTP 409."""
+
+    reason = "not_configured"
+
+
 class Unavailable(CbirError):
     """A neighbour did not answer: ask again later. HTTP 503; the ledger keeps the series."""
 

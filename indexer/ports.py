@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 from indexer.domain import (
     Candidate,
     EncoderVersion,
+    FeatureMap,
+    Filters,
     IndexedSeries,
     Scope,
     SeriesEmbedding,
@@ -130,6 +132,22 @@ class ChangeLog(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which modality values become black to white, in units of the modality (CT: HU); `width` is > 0."""
+
+    center: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextEmbedding:
+    """The unit vector float32 (d,) of a text, comparable with the image vectors of `encoder`."""
+
+    encoder: EncoderVersion
+    vector: Vector
+
+
 class Encoder(Protocol):
     """Turns the instances of an example into embeddings, and a frame into a picture."""
 
@@ -149,13 +167,35 @@ class Encoder(Protocol):
         """
         ...
 
-    def render(self, instance: Path, frame_number: int, longest_side: int) -> bytes:
+    def render(
+        self, instance: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         """One frame as a radiologist would recognise it: a PNG, grey or RGB.
 
         Args:
             instance: a DICOM file.
             frame_number: 1-based.
             longest_side: pixels; a smaller frame is not enlarged.
+            window: of a grey frame; None takes the instance's own.
+        """
+        ...
+
+    def feature_maps(self, instance: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """What the encoder of the instance's modality saw in each of these frames (1-based), cell by cell.
+
+        Raises:
+            Rejected: a frame cannot be decoded, or no encoder takes the modality.
+            NotFound: there is no such frame.
+            EncoderUnavailable: the worker does not answer.
+        """
+        ...
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """Embed a text by the image-text encoder that is searched.
+
+        Raises:
+            NotConfigured: no encoder that is searched has a text tower; the message says how to get one.
+            EncoderUnavailable: the worker does not answer.
         """
         ...
 
@@ -226,6 +266,14 @@ class VectorIndex(Protocol):
 
     def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
         """Every indexed series, in no order."""
+        ...
+
+    def sample(
+        self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int
+    ) -> tuple[SeriesEmbedding, ...]:
+        """Up to `limit` stored image series that pass the filters, drawn at random; the same seed draws the
+        same while nothing changes.
+        """
         ...
 
     def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:

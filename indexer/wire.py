@@ -21,6 +21,7 @@ from indexer.domain import (
 from indexer.errors import (
     CbirError,
     EncoderUnavailable,
+    NotConfigured,
     NotFound,
     NotIndexed,
     Overloaded,
@@ -38,6 +39,7 @@ _STATUS: Final[tuple[tuple[type[CbirError], int, str], ...]] = (
     (TooLarge, 413, "Too large"),
     (NotFound, 404, "Not found"),
     (NotIndexed, 409, "Not indexed"),
+    (NotConfigured, 409, "Not configured"),
     (Rejected, 422, "Rejected"),
     (Overloaded, 429, "Overloaded"),
     (CbirError, 503, "Unavailable"),
@@ -130,8 +132,9 @@ class Problem(_Wire):
 
     def to_error(self) -> CbirError:
         """The error that a worker's problem document stands for."""
-        if self.reason == Unsupported.reason:
-            return Unsupported(self.detail)
+        for special in (Unsupported, NotConfigured):
+            if self.reason == special.reason:
+                return special(self.detail)
         for kind, status, _ in _STATUS:
             if status == self.status and issubclass(kind, Rejected):
                 return kind(self.detail, reason=self.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer.domain import Match
@@ -32,11 +33,12 @@ class Links:
         """The application entity that the matching study can be retrieved from."""
         return (self.retrieve_ae_title or None) if _is_in_orthanc(match) else None
 
-    def viewer_url(self, match: Match) -> str | None:
-        """The series in Orthanc Explorer."""
+    def viewers(self, match: Match) -> Mapping[str, str]:
+        """Where a person opens the match: a URL for each viewer, by its name, the first one being the usual."""
         if not self.public_url or not _is_in_orthanc(match):
-            return None
-        return f"{self.public_url.rstrip('/')}/app/explorer.html#series?uuid={match.reference.archive_id}"
+            return {}
+        root = self.public_url.rstrip("/")
+        return {"Orthanc Explorer": f"{root}/app/explorer.html#series?uuid={match.reference.archive_id}"}
 
 
 def _is_in_orthanc(match: Match) -> bool:

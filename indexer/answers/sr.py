@@ -134,7 +134,7 @@ def _identify(report: Dataset, question_id: str, created: datetime) -> None:
 
 def _asked_about(example: Example, answer: Answer) -> Sequence[ExampleInstance]:
     """The example's instances that a match answers; where there is no match, one a series."""
-    named = {match.example_frame.sop_instance_uid for match in answer.matches}
+    named = {match.example_frame.sop_instance_uid for match in answer.matches if match.example_frame}
     return [image for image in example.instances if image.sop_instance_uid in named] or _one_a_series(example)
 
 

@@ -58,7 +58,8 @@ def match_group(match: Match, question_id: str, *, opaque: bool) -> hd.ContentSe
         ],
     )
     content = group[0].ContentSequence
-    content.append(_image(concepts.SOURCE, match.example_frame))
+    if match.example_frame is not None:
+        content.append(_image(concepts.SOURCE, match.example_frame))
     if not opaque:
         content.append(_image(concepts.SIMILAR_IMAGE, match.frame))
     return group

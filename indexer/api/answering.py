@@ -8,8 +8,19 @@ from pydantic import BaseModel, ConfigDict
 
 from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.answers.links import Links
-from indexer.api.asking import ExampleBody, FiltersBody, QuestionBody, UploadOptions
-from indexer.domain import Answer, EncoderVersion, FrameReference, IndexedSeries, Match, SeriesEmbedding
+from indexer.answers.words import likeness_of
+from indexer.api.asking import ExampleBody, FiltersBody, QuestionBody, RegionBody, UploadOptions
+from indexer.domain import (
+    Answer,
+    EncoderVersion,
+    FrameReference,
+    IndexedSeries,
+    Match,
+    Refusal,
+    Region,
+    SequenceMatch,
+    SeriesEmbedding,
+)
 
 
 class Wire(BaseModel):
@@ -53,6 +64,8 @@ class ExampleSeriesBody(Wire):
     series_instance_uid: str
     modality: str
     body_part_examined: str
+    sequence: str
+    plane: str
     frames: int
     key_frame: FrameBody
 
@@ -63,6 +76,8 @@ class ExampleSeriesBody(Wire):
             series_instance_uid=embedding.reference.series_instance_uid,
             modality=embedding.attributes.modality,
             body_part_examined=embedding.attributes.body_part_examined,
+            sequence=embedding.attributes.sequence,
+            plane=embedding.attributes.plane,
             frames=len(embedding.frames),
             key_frame=key_frame(embedding),
         )
@@ -71,18 +86,25 @@ class ExampleSeriesBody(Wire):
 class QueryBody(Wire):
     """The question as it was understood.
 
-    `example` is as it was named, None for an upload; `uploaded` and `ignored` count its files;
-    `picture` is a data URL, when one was asked for.
+    `study_instance_uid` is None where nothing of an example could be embedded, or only a text was asked.
+    `example` is as it was named, None for an upload; `uploaded` and `ignored` count its files; `more` and
+    `less` are the Series Instance UIDs of the chosen cases; `picture` is a data URL, when one was asked for.
     """
 
-    study_instance_uid: str
+    study_instance_uid: str | None
     series: list[ExampleSeriesBody]
     example: ExampleBody | None
     uploaded: int
     ignored: int
     limit: int
     filters: FiltersBody
-    exclude_same_patient: bool
+    same_patient: bool
+    region: RegionBody | str | None
+    text: str
+    text_weight: float
+    more: list[str]
+    less: list[str]
+    diversity: float
     picture: str | None = None
 
     @classmethod
@@ -97,47 +119,98 @@ class QueryBody(Wire):
     ) -> QueryBody:
         """What was asked, and what of the example could be compared."""
         return cls(
-            study_instance_uid=answer.example[0].reference.study_instance_uid,
+            study_instance_uid=answer.example[0].reference.study_instance_uid if answer.example else None,
             series=[ExampleSeriesBody.of(embedding) for embedding in answer.example],
             example=asked.example if isinstance(asked, QuestionBody) else None,
             uploaded=uploaded,
             ignored=ignored,
             limit=asked.limit,
             filters=asked.filters,
-            exclude_same_patient=asked.exclude_same_patient,
+            same_patient=asked.same_patient,
+            region=asked.region or None,
+            text=asked.text,
+            text_weight=asked.text_weight,
+            more=[reference.series_instance_uid for reference in answer.more],
+            less=[reference.series_instance_uid for reference in answer.less],
+            diversity=asked.diversity,
             picture=picture,
         )
 
 
-class LinksBody(Wire):
-    """Where a person opens the match."""
+class RegionOfMatch(Wire):
+    """Where in a frame, in fractions of it from its top left corner."""
 
-    viewer: str | None
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, region: Region) -> RegionOfMatch:
+        """One rectangle."""
+        return cls(left=region.left, top=region.top, width=region.width, height=region.height)
+
+
+class SequenceBody(Wire):
+    """A series of the example and the series of the match that answers it; `score` is in [-1, 1]."""
+
+    example_series_instance_uid: str
+    example_sequence: str
+    example_plane: str
+    series_instance_uid: str
+    sequence: str
+    plane: str
+    score: float
+    is_like: bool
+
+    @classmethod
+    def of(cls, found: SequenceMatch) -> SequenceBody:
+        """One pair of series."""
+        return cls(
+            example_series_instance_uid=found.example.series_instance_uid,
+            example_sequence=found.example_attributes.sequence,
+            example_plane=found.example_attributes.plane,
+            series_instance_uid=found.reference.series_instance_uid,
+            sequence=found.attributes.sequence,
+            plane=found.attributes.plane,
+            score=round(found.score, 6),
+            is_like=found.is_like,
+        )
 
 
 class MatchBody(Wire):
     """A prior study that looks like the example: its best series, instance and frame.
 
-    `score` is in [-1, 1], larger is nearer. `answers_series_instance_uid` and `example_…` name what of
-    the example it is nearest to, `encoder` what compared the two.
+    `score` is in [-1, 1], larger is nearer; `percent` of the pairs of this modality and body part in this
+    archive are less alike, and `likeness` says so in a word of `indexer.answers.words`.
+    `answers_series_instance_uid` and `example_…` name what of the example it is nearest to, `encoder` what
+    compared the two, `place` where the region that was asked about was found. `links` has a URL a viewer.
     """
 
     rank: int
     score: float
+    percent: float | None
+    likeness: str
     study_instance_uid: str
     series_instance_uid: str
     sop_instance_uid: str
     frame_number: int
     modality: str
     body_part_examined: str
+    sequence: str
+    plane: str
     study_date: date | None
     retrieve_url: str | None
     retrieve_ae_title: str | None
-    answers_series_instance_uid: str
-    example_sop_instance_uid: str
-    example_frame_number: int
+    answers_series_instance_uid: str | None
+    example_sop_instance_uid: str | None
+    example_frame_number: int | None
+    sequences: list[SequenceBody]
+    place: RegionOfMatch | None
+    possible_same_person: bool
+    carried_by_report: bool
     encoder: EncoderBody
-    links: LinksBody
+    links: dict[str, str]
 
     @classmethod
     def of(cls, match: Match, links: Links) -> MatchBody:
@@ -145,29 +218,55 @@ class MatchBody(Wire):
         return cls(
             rank=match.rank,
             score=round(match.score, 6),
+            percent=None if match.percent is None else round(match.percent, 3),
+            likeness=likeness_of(match).value,
             study_instance_uid=match.reference.study_instance_uid,
             series_instance_uid=match.reference.series_instance_uid,
             sop_instance_uid=match.frame.sop_instance_uid,
             frame_number=match.frame.frame_number,
             modality=match.attributes.modality,
             body_part_examined=match.attributes.body_part_examined,
+            sequence=match.attributes.sequence,
+            plane=match.attributes.plane,
             study_date=match.attributes.study_date,
             retrieve_url=links.retrieve_url(match),
             retrieve_ae_title=links.ae_title(match),
-            answers_series_instance_uid=match.answers.series_instance_uid,
-            example_sop_instance_uid=match.example_frame.sop_instance_uid,
-            example_frame_number=match.example_frame.frame_number,
+            answers_series_instance_uid=match.answers.series_instance_uid if match.answers else None,
+            example_sop_instance_uid=match.example_frame.sop_instance_uid if match.example_frame else None,
+            example_frame_number=match.example_frame.frame_number if match.example_frame else None,
+            sequences=[SequenceBody.of(found) for found in match.sequences],
+            place=RegionOfMatch.of(match.place) if match.place else None,
+            possible_same_person=match.possible_same_person,
+            carried_by_report=match.carried_by_report,
             encoder=EncoderBody.of(match.encoder),
-            links=LinksBody(viewer=links.viewer_url(match)),
+            links=dict(links.viewers(match)),
         )
 
 
+class RefusalBody(Wire):
+    """Why no case is shown: one word in snake case, and a sentence for a person."""
+
+    reason: str
+    message: str
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> RefusalBody:
+        """One refusal."""
+        return cls(reason=refusal.reason, message=refusal.message)
+
+
 class AnswerBody(Wire):
-    """The answer to a question; `encoder` compared its best match."""
+    """The answer to a question; `encoder` compared its best match.
+
+    `matches` are other patients' studies. `same_patient` are the studies of the example's own patient,
+    newest first, where they were asked for. `refused` says why nothing is shown.
+    """
 
     query: QueryBody
-    encoder: EncoderBody
+    encoder: EncoderBody | None
     matches: list[MatchBody]
+    same_patient: list[MatchBody]
+    refused: RefusalBody | None
     took_ms: float
     notice: str
 
@@ -176,8 +275,10 @@ class AnswerBody(Wire):
         """Write down one answer."""
         return cls(
             query=query,
-            encoder=EncoderBody.of(answer.encoder),
+            encoder=EncoderBody.of(answer.encoder) if answer.encoder else None,
             matches=[MatchBody.of(match, links) for match in answer.matches],
+            same_patient=[MatchBody.of(match, links) for match in answer.same_patient],
+            refused=RefusalBody.of(answer.refused) if answer.refused else None,
             took_ms=round(answer.took_ms, 3),
             notice=NOT_FOR_DIAGNOSIS,
         )

@@ -7,11 +7,21 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from indexer.domain import Filters
-from indexer.search import MAX_LIMIT, ExampleReference, Question
+from indexer.domain import Filters, Region
+from indexer.search import MAX_LIMIT, ExampleReference, Question, RegionOfInterest
+from indexer.search.question import MAX_CHOSEN, MAX_TEXT
 
 _DATE: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
@@ -31,6 +41,8 @@ Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, mi
 Codes = Annotated[list[Code], Field(max_length=50)]
 Day = Annotated[date, BeforeValidator(_day)]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_TEXT)]
 
 
 class Strict(BaseModel):
@@ -59,6 +71,26 @@ class ExampleBody(Strict):
     sop_instance_uid: Uid | None = None
     frame_number: Annotated[int, Field(ge=1)] | None = None
 
+    def to_domain(self) -> ExampleReference:
+        """The example of the search. Raises Rejected when it names nothing, or two things."""
+        return ExampleReference(**self.model_dump())
+
+
+class RegionBody(Strict):
+    """A rectangle on one frame (from 1) of the example, in fractions of the frame from its top left corner."""
+
+    sop_instance_uid: Uid
+    frame_number: Annotated[int, Field(ge=1)] = 1
+    left: Fraction
+    top: Fraction
+    width: Fraction
+    height: Fraction
+
+    def to_domain(self) -> RegionOfInterest:
+        """The region of the search. Raises Rejected when it is empty or leaves the frame."""
+        region = Region(self.left, self.top, self.width, self.height)
+        return RegionOfInterest(self.sop_instance_uid, self.frame_number, region)
+
 
 class FiltersBody(Strict):
     """What a match must be; an empty list means anything, dates are inclusive."""
@@ -85,29 +117,60 @@ class FiltersBody(Strict):
 
 
 class QuestionBody(Strict):
-    """POST /api/search."""
+    """POST /api/search. The example may be left out where a text, or chosen cases, are asked with."""
 
-    example: ExampleBody
+    example: ExampleBody | None = None
     limit: Limit = 10
     filters: FiltersBody = FiltersBody()
-    exclude_same_patient: bool = True
+    same_patient: bool = False
+    region: RegionBody | None = None
+    text: Text = ""
+    text_weight: Fraction = 0.5
+    more: Annotated[list[ExampleBody], Field(max_length=MAX_CHOSEN)] = []
+    less: Annotated[list[ExampleBody], Field(max_length=MAX_CHOSEN)] = []
+    diversity: Fraction = 0.0
 
     def to_domain(self) -> Question:
         """The question of the search. Raises Rejected for an example that names nothing, or two things."""
         return Question(
-            example=ExampleReference(**self.example.model_dump()),
+            example=None if self.example is None else self.example.to_domain(),
             limit=self.limit,
             filters=self.filters.to_domain(),
-            exclude_same_patient=self.exclude_same_patient,
+            same_patient=self.same_patient,
+            region=None if self.region is None else self.region.to_domain(),
+            text=self.text,
+            text_weight=self.text_weight,
+            more=tuple(one.to_domain() for one in self.more),
+            less=tuple(one.to_domain() for one in self.less),
+            diversity=self.diversity,
         )
 
 
 class UploadOptions(FiltersBody):
-    """The query of POST /api/search/upload; `picture` wants the example's frame in the answer as well."""
+    """The query of POST /api/search/upload.
+
+    `more` and `less` are Series Instance UIDs; `region` is six values with commas between: the SOP Instance
+    UID, the frame number, left, top, width and height. `picture` wants the example's frame in the answer
+    as well, `maps` where it and each match look alike.
+    """
 
     limit: Limit = 10
-    exclude_same_patient: bool = True
+    same_patient: bool = False
+    region: Annotated[str, Field(max_length=200)] = ""
+    text: Text = ""
+    text_weight: Fraction = 0.5
+    more: Annotated[list[Uid], Field(max_length=MAX_CHOSEN)] = []
+    less: Annotated[list[Uid], Field(max_length=MAX_CHOSEN)] = []
+    diversity: Fraction = 0.0
     picture: bool = False
+    maps: bool = False
+
+    @field_validator("region")
+    @classmethod
+    def _refuse_another_form(cls, value: str) -> str:
+        if value:
+            _region(value)
+        return value
 
     @property
     def filters(self) -> FiltersBody:
@@ -120,5 +183,23 @@ class UploadOptions(FiltersBody):
             example=paths,
             limit=self.limit,
             filters=self.to_domain(),
-            exclude_same_patient=self.exclude_same_patient,
+            same_patient=self.same_patient,
+            region=_region(self.region).to_domain() if self.region else None,
+            text=self.text,
+            text_weight=self.text_weight,
+            more=tuple(ExampleReference(series_instance_uid=uid) for uid in self.more),
+            less=tuple(ExampleReference(series_instance_uid=uid) for uid in self.less),
+            diversity=self.diversity,
         )
+
+
+def _region(text: str) -> RegionBody:
+    """Read `UID,frame,left,top,width,height`."""
+    names = ("sop_instance_uid", "frame_number", "left", "top", "width", "height")
+    values = text.split(",")
+    if len(values) != len(names):
+        raise PydanticCustomError("region", "write a region as UID,frame,left,top,width,height")
+    try:
+        return RegionBody.model_validate(dict(zip(names, values, strict=True)))
+    except ValidationError as error:
+        raise PydanticCustomError("region", "write a region as UID,frame,left,top,width,height") from error

@@ -95,7 +95,7 @@ def _asked(house: House, metrics: Metrics, question: Question, caller: Caller, w
         "question_answered caller=%s way=%s study=%s matches=%d took_ms=%.0f",
         caller.name,
         way,
-        answer.example[0].reference.study_instance_uid,
+        answer.example[0].reference.study_instance_uid if answer.example else "",
         len(answer.matches),
         answer.took_ms,
     )
@@ -132,8 +132,11 @@ def _response(request: Request, answer: Answer, query: QueryBody, links: Links) 
 
 def _picture(house: House, answer: Answer, paths: tuple[Path, ...]) -> str | None:
     """The example's frame that the best match is nearest to, as a data URL; None when it cannot be had."""
+    if not answer.example:
+        return None
     first = answer.example[0]
-    frame = answer.matches[0].example_frame if answer.matches else first.frames[len(first.frames) // 2]
+    nearest = answer.matches[0].example_frame if answer.matches else None
+    frame = nearest or first.frames[len(first.frames) // 2]
     try:
         path = _path_of(frame.sop_instance_uid, paths)
         png = house.encoder.render(path, frame.frame_number, EXAMPLE_SIDE)

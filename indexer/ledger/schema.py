@@ -1,4 +1,4 @@
-"""The ledger's two tables, the same on SQLite and PostgreSQL."""
+"""The ledger's tables, the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -131,3 +131,27 @@ MEMORY = Table(
     Column("key", KEY, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+BACKGROUNDS = Table(
+    "backgrounds",
+    METADATA,
+    Column("encoder", KEY, primary_key=True),
+    Column("modality", KEY, primary_key=True),
+    Column("body_part_examined", KEY, primary_key=True),
+    Column("pairs", Integer, nullable=False),
+    Column("series", Integer, nullable=False),
+    Column("quantiles", Text, nullable=False),
+    Column("nearest", Text, nullable=False),
+    Column("made_at", UtcTime, nullable=False),
+)
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("question_id", KEY, primary_key=True),
+    Column("caller", KEY, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("study_instance_uid", KEY, nullable=False),
+    Column("answer", Text, nullable=False),
+)
+Index("answers_by_caller", ANSWERS.c.caller, ANSWERS.c.asked_at)

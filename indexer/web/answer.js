@@ -81,7 +81,7 @@ export class Answer {
         el(
           "div.actions",
           {},
-          match.links.viewer ? el("a.button.small", { href: match.links.viewer, target: "_blank", rel: "noopener noreferrer" }, "Open") : null,
+          Object.values(match.links)[0] ? el("a.button.small", { href: Object.values(match.links)[0], target: "_blank", rel: "noopener noreferrer" }, "Open") : null,
           el("button.small", { type: "button", onclick: () => this.on.ask({ study_instance_uid: match.study_instance_uid }) }, "Ask with this"),
         ),
         references(match),

@@ -122,14 +122,14 @@ function askReference(signal) {
     example: example.reference,
     limit: filters.limit,
     filters: filters.filters,
-    exclude_same_patient: filters.excludeSamePatient,
+    same_patient: !filters.excludeSamePatient,
   };
   return ask(question, signal);
 }
 
 async function askUpload(signal) {
   const { body, contentType, ignored } = example.upload;
-  const more = { limit: filters.limit, exclude_same_patient: filters.excludeSamePatient, picture: true };
+  const more = { limit: filters.limit, same_patient: !filters.excludeSamePatient, picture: true };
   const found = await upload(body, contentType, filters.query(more), { signal, progress: (share) => panel.sent(share) });
   found.query.ignored += ignored;
   return found;

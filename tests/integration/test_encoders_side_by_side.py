@@ -63,7 +63,6 @@ class Ward:
             json={
                 "example": {"study_instance_uid": study.study_instance_uid},
                 "limit": 100,
-                "exclude_same_patient": False,
             },
             headers={"X-CBIR-Request": "1"},
             timeout=30.0,

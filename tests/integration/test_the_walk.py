@@ -103,7 +103,7 @@ def test_a_match_can_be_retrieved_where_the_answer_says(
     filled: Walk, archived: Sequence[WrittenStudy]
 ) -> None:
     match = ask_by_http(filled, archived[0].study_instance_uid)[0]
-    viewer = match["links"]["viewer"]  # type: ignore[index]
+    viewer = match["links"]["Orthanc Explorer"]  # type: ignore[index]
     series = viewer.rsplit("uuid=", 1)[1]
     answer = httpx.get(
         f"{filled.orthanc.http_url}/series/{series}", auth=filled.orthanc.auth, trust_env=False

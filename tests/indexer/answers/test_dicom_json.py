@@ -40,9 +40,9 @@ def test_an_archive_without_addresses_gives_no_links(tmp_path: Path) -> None:
     answer = answer_about(write(tmp_path, instance("asked")), matches=1)
     [item] = to_dicom_json(answer, Links())
     assert not {"00081190", "00080054"} & item.keys()
-    assert Links().viewer_url(answer.matches[0]) is None
+    assert Links().viewers(answer.matches[0]) == {}
 
 
 def test_a_match_opens_in_orthanc_explorer(tmp_path: Path) -> None:
     answer = answer_about(write(tmp_path, instance("asked")), matches=1)
-    assert LINKS.viewer_url(answer.matches[0]) == "http://pacs.example/app/explorer.html#series?uuid=prior-1"
+    assert LINKS.viewers(answer.matches[0])["Orthanc Explorer"].endswith("explorer.html#series?uuid=prior-1")

@@ -149,8 +149,8 @@ def test_the_same_patient_is_left_out_unless_asked_for(
     empty_house.index_series(_as_patient_of(one, other, tmp_path))
     with asked(empty_house) as client:
         assert studies_of(client.post("/api/search", json=about(one))) == []
-        found = studies_of(client.post("/api/search", json=about(one, exclude_same_patient=False)))
-        assert found == [other.study_instance_uid]
+        answer = client.post("/api/search", json=about(one, same_patient=True))
+        assert studies_of(answer) == []
 
 
 def _as_patient_of(one: WrittenStudy, other: WrittenStudy, folder: Path) -> list[Path]:

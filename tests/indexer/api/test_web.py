@@ -344,5 +344,5 @@ def test_the_api_is_described_on_a_page_of_our_own(visit: Visit) -> None:
     visit.go("/docs")
     operation = visit.page.locator("details.operation", has_text="/api/search/upload")
     operation.locator("summary").first.click()
-    expect(operation).to_contain_text("exclude_same_patient")
+    expect(operation).to_contain_text("same_patient")
     expect(operation).to_contain_text("application/zip")

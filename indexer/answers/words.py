@@ -1,0 +1,68 @@
+"""A score in the words of a physician, in English and French."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal
+
+from indexer.domain import Match
+
+Language = Literal["en", "fr"]
+
+
+class Likeness(StrEnum):
+    """How alike, in five steps of the percentage of pairs that are less alike; without one, unknown."""
+
+    NEARLY_THE_SAME = "nearly_the_same"
+    VERY_ALIKE = "very_alike"
+    ALIKE = "alike"
+    SOMEWHAT_ALIKE = "somewhat_alike"
+    HARDLY_ALIKE = "hardly_alike"
+    UNKNOWN = "unknown"
+
+
+_STEPS: Final = (
+    (99.9, Likeness.NEARLY_THE_SAME),
+    (99.0, Likeness.VERY_ALIKE),
+    (95.0, Likeness.ALIKE),
+    (80.0, Likeness.SOMEWHAT_ALIKE),
+    (0.0, Likeness.HARDLY_ALIKE),
+)
+_WORDS: Final[dict[Language, dict[Likeness, str]]] = {
+    "en": {
+        Likeness.NEARLY_THE_SAME: "nearly the same",
+        Likeness.VERY_ALIKE: "very alike",
+        Likeness.ALIKE: "alike",
+        Likeness.SOMEWHAT_ALIKE: "somewhat alike",
+        Likeness.HARDLY_ALIKE: "hardly alike",
+        Likeness.UNKNOWN: "",
+    },
+    "fr": {
+        Likeness.NEARLY_THE_SAME: "presque identique",
+        Likeness.VERY_ALIKE: "très ressemblant",
+        Likeness.ALIKE: "ressemblant",
+        Likeness.SOMEWHAT_ALIKE: "assez ressemblant",
+        Likeness.HARDLY_ALIKE: "peu ressemblant",
+        Likeness.UNKNOWN: "",
+    },
+}
+
+
+def likeness_of(match: Match) -> Likeness:
+    """The step that a match stands on."""
+    if match.percent is None:
+        return Likeness.UNKNOWN
+    percent = match.percent
+    return next(step for least, step in _STEPS if percent >= least)
+
+
+def in_words(likeness: Likeness, language: Language = "en") -> str:
+    """A step in words; empty for an unknown one."""
+    return _WORDS[language][likeness]
+
+
+def percentage(percent: float) -> str:
+    """A percentage without a claim that its sample cannot carry: 87, 99.4, more than 99.9."""
+    if percent > 99.9:
+        return "more than 99.9"
+    return f"{percent:.1f}" if percent >= 99 else f"{percent:.0f}"

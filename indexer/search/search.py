@@ -1,0 +1,151 @@
+"""From a question to its answer: clues, candidates, visible studies, matches, and the judgement over them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from indexer.domain import Answer, EncoderVersion, Refusal, Scope, SeriesEmbedding
+from indexer.errors import Rejected
+from indexer.ledger import Ledger
+from indexer.line_up import LineUps
+from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
+from indexer.search.clues import Clue, clue_of_text
+from indexer.search.examples import Examples
+from indexer.search.judging import Judge
+from indexer.search.matches import Matches
+from indexer.search.question import ExampleReference, Question
+from indexer.search.ranking import RankedStudy, Ranking
+
+OVERFETCH = 4
+MAX_STUDIES_PROBED = 1000
+
+
+class Search:
+    """Query by example: each clue among the vectors of the encoder that made its own."""
+
+    def __init__(
+        self,
+        *,
+        line_ups: Callable[[], LineUps],
+        ledger: Ledger,
+        archive: Archive,
+        encoder: Encoder,
+        index: VectorIndex,
+        access: Access,
+        judge: Judge | None = None,
+    ) -> None:
+        """Take the world as ports.
+
+        Args:
+            line_ups: tells whose vectors are searched, anew for each question.
+            ledger: the state of what is not indexed.
+            archive: where an example is fetched from whose frames were not sampled.
+            encoder: embeds new examples, regions and texts.
+            index: the vectors.
+            access: who may see what.
+            judge: percentages and refusals; None judges nothing.
+        """
+        self._line_ups = line_ups
+        self._encoder = encoder
+        self._index = index
+        self._access = access
+        self._judge = judge or Judge()
+        self._examples = Examples(ledger, archive, encoder, index, access)
+        self._matches = Matches(index, self._judge)
+
+    def similar(self, question: Question, caller: Caller) -> Answer:
+        """Find the prior studies that look most like what is asked with.
+
+        Returns:
+            Up to `question.limit` matches, a study each; fewer when the caller may not see more or
+            the index holds no more; none, with the reason, where the question is refused.
+
+        Raises:
+            NotFound: the example is unknown, or the caller may not see it.
+            NotIndexed: the example is known but has no vectors (yet).
+            NotConfigured: a text is asked with, and no encoder reads text.
+            Rejected: the DICOM given is not understood.
+            Unavailable: a neighbour did not answer.
+        """
+        started = time.perf_counter()
+        line_ups = self._line_ups()
+        try:
+            example = self._example(question, caller, line_ups)
+        except Rejected as error:
+            refusal = self._judge.refusal_of(error)
+            if refusal is None:
+                raise
+            return _refused((), refusal, started)
+        refusal = self._judge.of_example(example)
+        if refusal is not None:
+            return _refused(example, refusal, started)
+        more = self._chosen(question.more, caller, line_ups)
+        less = self._chosen(question.less, caller, line_ups)
+        clues = [Clue("example", e) for e in example]
+        clues += [Clue("more", e) for e in more] + [Clue("less", e) for e in less]
+        if question.text.strip():
+            clues.append(clue_of_text(self._encoder.embed_text(question.text)))
+        scope = Scope(
+            filters=question.filters,
+            not_study=example[0].reference.study_instance_uid if example else None,
+            not_patient=example[0].attributes.patient if example else None,
+        )
+        ranked = self._visible_studies(clues, scope, question, caller)
+        refusal = self._judge.of_ranked(ranked) if example else None
+        if refusal is not None:
+            return _refused(example, refusal, started)
+        matches = self._matches.of(ranked)
+        return Answer(
+            example=example,
+            encoder=matches[0].encoder if matches else _first_encoder(example),
+            matches=matches,
+            took_ms=_since_ms(started),
+            more=tuple(embedding.reference for embedding in more),
+            less=tuple(embedding.reference for embedding in less),
+        )
+
+    def _example(self, question: Question, caller: Caller, line_ups: LineUps) -> tuple[SeriesEmbedding, ...]:
+        if question.example is None:
+            return ()
+        return self._examples.read(question.example, caller, line_ups)
+
+    def _chosen(
+        self, references: Sequence[ExampleReference], caller: Caller, line_ups: LineUps
+    ) -> list[SeriesEmbedding]:
+        return [
+            embedding
+            for reference in references
+            for embedding in self._examples.read(reference, caller, line_ups)
+        ]
+
+    def _visible_studies(
+        self, clues: Sequence[Clue], scope: Scope, question: Question, caller: Caller
+    ) -> list[RankedStudy]:
+        ranking = Ranking(self._index, question.text_weight)
+        limit, wanted = question.limit, question.limit * OVERFETCH
+        while True:
+            ranked = ranking.rank(clues, scope, wanted)
+            visible = self._access.visible(caller, [study.best.reference for study in ranked])
+            shown = [study for study in ranked if study.best.reference.archive_id in visible]
+            if len(shown) >= limit or len(ranked) < wanted or wanted >= MAX_STUDIES_PROBED:
+                return shown[:limit]
+            wanted *= OVERFETCH
+
+
+def _refused(example: tuple[SeriesEmbedding, ...], refusal: Refusal, started: float) -> Answer:
+    return Answer(
+        example=example,
+        encoder=_first_encoder(example),
+        matches=(),
+        took_ms=_since_ms(started),
+        refused=refusal,
+    )
+
+
+def _first_encoder(example: Sequence[SeriesEmbedding]) -> EncoderVersion | None:
+    return example[0].encoder if example else None
+
+
+def _since_ms(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
