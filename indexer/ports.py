@@ -271,8 +271,9 @@ class VectorIndex(Protocol):
     def sample(
         self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int
     ) -> tuple[SeriesEmbedding, ...]:
-        """Up to `limit` stored image series that pass the filters, drawn at random; the same seed draws the
-        same while nothing changes.
+        """Up to `limit` stored image series that pass the filters, drawn at random.
+
+        The same seed draws the same while nothing changes.
         """
         ...
 

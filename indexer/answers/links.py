@@ -34,7 +34,7 @@ class Links:
         return (self.retrieve_ae_title or None) if _is_in_orthanc(match) else None
 
     def viewers(self, match: Match) -> Mapping[str, str]:
-        """Where a person opens the match: a URL for each viewer, by its name, the first one being the usual."""
+        """Where a person opens the match: a URL for each viewer, by its name, the usual one first."""
         if not self.public_url or not _is_in_orthanc(match):
             return {}
         root = self.public_url.rstrip("/")

@@ -77,7 +77,7 @@ class ExampleBody(Strict):
 
 
 class RegionBody(Strict):
-    """A rectangle on one frame (from 1) of the example, in fractions of the frame from its top left corner."""
+    """A rectangle on one frame (from 1) of the example, in fractions of it from its top left corner."""
 
     sop_instance_uid: Uid
     frame_number: Annotated[int, Field(ge=1)] = 1
