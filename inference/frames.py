@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import Rejected
-from inference.attributes import HeaderAttributes, attributes_of, number_of, position_mm
+from inference.attributes import HeaderAttributes, attributes_of
 from inference.decoding import StoredPixels
+from inference.header_values import number_of, position_mm
 from inference.limits import Limits
 from inference.preprocess import Preprocessing, preprocess
 from inference.reading import Identity, InstanceFile, identity_of, open_instance

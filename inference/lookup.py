@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from indexer.errors import Rejected
-from inference.attributes import numbers_of
+from inference.header_values import numbers_of
 
 _CHANNELS: Final = ("Red", "Green", "Blue")
 

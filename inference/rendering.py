@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from indexer.errors import Rejected
-from inference.attributes import functional_group, number_of, numbers_of
 from inference.decoding import StoredFrame
+from inference.header_values import functional_group, number_of, numbers_of
 from inference.lookup import LookupTable, lut_of, palette_of
 from inference.reading import text_of, tolerant
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from inference.attributes import attributes_of, number_of, position_mm
+from inference.attributes import attributes_of
+from inference.header_values import number_of, position_mm
 from inference.reading import tolerant
 
 
