@@ -13,7 +13,7 @@ from pynetdicom.sop_class import ComprehensiveSRStorage, Verification  # type: i
 from cbir.doctor.finding import Finding, ok, problem, warning
 from cbir.settings import Settings
 from indexer.ae.admission import CALLED_AE_TITLE_NOT_RECOGNISED
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 
 WAIT_S = 10
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what is asked in its place

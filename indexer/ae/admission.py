@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 
 CALLING_AE_TITLE_NOT_RECOGNISED: Final = 0x03
 CALLED_AE_TITLE_NOT_RECOGNISED: Final = 0x07

@@ -12,7 +12,7 @@ from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, Implicit
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 from indexer.errors import Unavailable
 
 logger = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from indexer.ae.admission import Admission, NotAdmitted
-from indexer.ae.destinations import Destination
 from indexer.ae.questions import Questions
 from indexer.answers.example import read_instance
+from indexer.destinations import Destination
 from indexer.errors import Rejected, TooLarge, Unavailable
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from indexer.ae.answering import Answering
-from indexer.ae.destinations import Destination
 from indexer.ae.patience import OpenQuestion, Patience
 from indexer.ae.spool import Spool, SpooledQuestion
 from indexer.answers.example import ExampleInstance
+from indexer.destinations import Destination
 from indexer.errors import Rejected, Unavailable
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from cbir.deployment import Deployment
 from cbir.doctor.associations import examine_own_entity
 from cbir.engine_process import free_port
 from cbir.settings import Settings, unknown_options
-from indexer.ae.destinations import Destination
 from indexer.ae.spool import SpoolFull
 from indexer.answers.example import read_instance
+from indexer.destinations import Destination
 from indexer.errors import Rejected
 from tests.fakes.answers import instance
 from tests.fakes.searcher import FakeSearcher

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
-from indexer.ae.destinations import Destination
 from indexer.ae.entity import ApplicationEntity
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
+from indexer.destinations import Destination
 from indexer.domain import Answer
 from tests.fakes.answers import answer_about
 from tests.fakes.searcher import FakeSearcher

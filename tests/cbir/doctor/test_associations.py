@@ -12,7 +12,7 @@ from pynetdicom.sop_class import ComprehensiveSRStorage, CTImageStorage, Verific
 from cbir.doctor.associations import examine_callers, examine_own_entity
 from cbir.settings import Settings
 from demo.orthanc import free_port
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 from tests.cbir.doctor.findings import by_check
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from cbir.doctor.service import examine_service, is_serving
 from cbir.settings import Settings
 from demo.orthanc import free_port
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 from tests.cbir.doctor.findings import by_check
 
 SECRET = SecretStr("s" * 32)

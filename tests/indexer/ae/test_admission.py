@@ -9,7 +9,7 @@ from indexer.ae.admission import (
     NotAdmitted,
     is_address_of,
 )
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 
 WS1 = Destination.parse("WS1=10.0.0.5:104")
 WS1_AT_HOME = Destination.parse("WS1=10.0.0.6:104")

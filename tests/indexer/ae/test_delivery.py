@@ -13,9 +13,9 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.events import Event
 
 from indexer.ae.delivery import Undelivered, deliver
-from indexer.ae.destinations import Destination
 from indexer.answers.example import read_example
 from indexer.answers.sr import similar_cases_report
+from indexer.destinations import Destination
 from tests.fakes.answers import answer_about, instance, uid, write
 from tests.fakes.workstation import Workstation, free_port
 

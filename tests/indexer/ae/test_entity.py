@@ -19,11 +19,11 @@ from pynetdicom.events import Event
 
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
-from indexer.ae.destinations import Destination
 from indexer.ae.entity import ApplicationEntity
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
+from indexer.destinations import Destination
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, instance, uid, write
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import Workstation, echo, free_port, listens, send, wait_until

@@ -12,12 +12,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from indexer.ae.answering import Answering
-from indexer.ae.destinations import Destination
 from indexer.ae.patience import Patience
 from indexer.ae.questions import MAX_BROKEN, Questions
 from indexer.ae.spool import Spool, SpooledQuestion, SpoolFull
 from indexer.answers.example import read_instance
 from indexer.answers.identity import MANUFACTURER
+from indexer.destinations import Destination
 from indexer.domain import Answer
 from indexer.errors import EncoderUnavailable, NotIndexed, Unavailable, Unsupported
 from tests.fakes.answers import answer_about, instance, uid

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from indexer.ae.answering import Answering
-from indexer.ae.destinations import Destination
 from indexer.ae.entity import ApplicationEntity
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
 from indexer.ae.tls import mutual_tls
+from indexer.destinations import Destination
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import ECHOSCU, echo, wait_until
 

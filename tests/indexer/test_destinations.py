@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.ae.destinations import Destination
+from indexer.destinations import Destination
 
 
 @pytest.mark.parametrize(

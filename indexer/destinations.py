@@ -1,4 +1,4 @@
-"""The callers of the CBIR application entity: who may ask, and where their answers go."""
+"""Application entities that instances are sent to: the callers of our own, and other places by name."""
 
 from __future__ import annotations
 
