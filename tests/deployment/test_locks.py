@@ -26,7 +26,7 @@ def test_no_lock_settles_pytorch_s_build_or_where_packages_come_from(lock: Path)
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "jpeg12", "build"])
 def test_what_runs_in_a_hospital_holds_nothing_of_training(name: str) -> None:
-    assert not {"transformers", "tokenizers", "matplotlib", "scikit-learn", "onnx"} & set(pinned(name))
+    assert not {"transformers", "safetensors", "matplotlib", "scikit-learn", "onnx"} & set(pinned(name))
 
 
 @pytest.mark.parametrize("name", ["train", "dev"])
