@@ -13,29 +13,49 @@ from indexer.errors import Rejected
 ANY: Final = "*"
 REFUSED: Final = "!"
 JOINT: Final = "+"
+DOCUMENTS: Final = frozenset({"SR", "DOC"})
+"""Modalities whose series are read as text, or not at all: never as images, whatever an encoder takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoutedEncoder:
-    """One encoder of a line-up and the DICOM modalities that it takes; "*" is any."""
+    """One encoder of a line-up and the DICOM modalities whose images it takes; "*" is any.
+
+    `languages` (ISO 639-1) are those that it reads; empty for an encoder of images alone.
+    """
 
     version: EncoderVersion
     modalities: tuple[str, ...] = (ANY,)
+    languages: tuple[str, ...] = ()
 
     def serves(self, modality: str) -> bool:
-        """Whether it takes series of this modality (0008,0060)."""
+        """Whether it takes images of this modality (0008,0060)."""
         return ANY in self.modalities or modality in self.modalities
 
 
 @dataclass(frozen=True, slots=True)
 class LineUp:
-    """Encoders in order: the first that serves a modality takes it."""
+    """Encoders in order: the first that serves a modality takes it, the first that reads takes what is text."""
 
     encoders: tuple[RoutedEncoder, ...]
 
     def route(self, modality: str) -> EncoderVersion | None:
-        """The encoder of this modality; None when there is none."""
+        """The encoder of series of this modality, reports among them; None when there is none."""
+        return self.reads(modality) if modality in DOCUMENTS else self.looks_at(modality)
+
+    def looks_at(self, modality: str) -> EncoderVersion | None:
+        """The encoder of images of this modality; None when there is none."""
         return next((one.version for one in self.encoders if one.serves(modality)), None)
+
+    def reads(self, modality: str) -> EncoderVersion | None:
+        """The encoder of reports, if series of this modality are such; None when there is none."""
+        text_encoder = self.text_encoder
+        return text_encoder.version if text_encoder is not None and modality in DOCUMENTS else None
+
+    @property
+    def text_encoder(self) -> RoutedEncoder | None:
+        """The first encoder that reads texts: it embeds what is asked in words, and reports."""
+        return next((one for one in self.encoders if one.languages), None)
 
     @property
     def versions(self) -> tuple[EncoderVersion, ...]:
@@ -197,7 +217,11 @@ class Holdings:
 def _written(line_up: LineUp | None) -> list[dict[str, Any]] | None:
     if line_up is None:
         return None
-    return [{**_version_written(one.version), "modalities": list(one.modalities)} for one in line_up.encoders]
+    return [
+        {**_version_written(one.version), "modalities": list(one.modalities)}
+        | ({"languages": list(one.languages)} if one.languages else {})
+        for one in line_up.encoders
+    ]
 
 
 def _version_written(version: EncoderVersion) -> dict[str, Any]:
@@ -205,7 +229,12 @@ def _version_written(version: EncoderVersion) -> dict[str, Any]:
 
 
 def _read(kept: list[dict[str, Any]]) -> LineUp:
-    return LineUp(tuple(RoutedEncoder(_version_read(one), tuple(one["modalities"])) for one in kept))
+    return LineUp(
+        tuple(
+            RoutedEncoder(_version_read(one), tuple(one["modalities"]), tuple(one.get("languages", ())))
+            for one in kept
+        )
+    )
 
 
 def _version_read(kept: dict[str, Any]) -> EncoderVersion:

@@ -62,7 +62,7 @@ class Registry:
         if not names:
             raise EncoderError("A line-up names one encoder at least: CBIR_ENCODER=name[,name].")
         cards = [self.card(name) for name in dict.fromkeys(names)]
-        return LineUp(tuple(RoutedEncoder(card.encoder_version, card.modalities) for card in cards))
+        return LineUp(tuple(map(_routed, cards)))
 
     def folder_of(self, version: EncoderVersion) -> Path:
         """The folder that holds this version, whatever the folder is called; its file is not read.
@@ -93,7 +93,7 @@ class Registry:
         for folder in self.folders():
             card = read_card(folder)
             if card is not None and str(card.encoder_version) == label:
-                return LineUp((RoutedEncoder(card.encoder_version, card.modalities),))
+                return LineUp((_routed(card),))
         return None
 
 
@@ -103,3 +103,7 @@ def read_card(folder: Path) -> Card | None:
         return Card.model_validate_json((folder / CARD_NAME).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def _routed(card: Card) -> RoutedEncoder:
+    return RoutedEncoder(card.encoder_version, card.modalities, card.text.languages if card.text else ())

@@ -22,6 +22,23 @@ def test_the_first_encoder_that_serves_a_modality_takes_it() -> None:
     assert ONLY_CHEST.route("MR") is None
 
 
+def test_reports_go_to_the_first_encoder_that_reads_and_never_to_one_that_only_looks() -> None:
+    reading = LineUp((RoutedEncoder(GREY), RoutedEncoder(CHEST, ("CR",), ("en", "fr"))))
+    assert [reading.route(modality) for modality in ("CT", "SR", "DOC")] == [GREY, CHEST, CHEST]
+    assert reading.looks_at("SR") == GREY
+    assert reading.reads("CT") is None
+    assert [ANYTHING.route(modality) for modality in ("SR", "DOC")] == [None, None]
+    assert LineUps(ANYTHING, reading).wanted("SR") == (CHEST,)
+
+
+def test_an_encoder_that_learned_to_read_makes_another_line_up() -> None:
+    reading = LineUp((RoutedEncoder(GREY, languages=("en",)),))
+    begun = LineUps(ANYTHING).activated(reading, switch_when_filled=True)
+    assert begun.versions == (GREY,)
+    assert Holdings.of("").lack(begun.wanted("SR"))
+    assert LineUps.from_json(begun.to_json()) == begun
+
+
 def test_a_series_is_wanted_once_where_both_line_ups_route_it_to_the_same_encoder() -> None:
     both = LineUps(ANYTHING, CHEST_FIRST)
     assert both.wanted("CR") == (GREY, CHEST)
