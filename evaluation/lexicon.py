@@ -11,8 +11,8 @@ from typing import Final, Literal, cast, get_args
 
 from evaluation.errors import BenchmarkError
 from evaluation.negation import Negations, is_absent, is_denied, is_planned_or_partial
-from evaluation.sentences import Language, language_of, sentences_of
-from evaluation.words import Word, folded, words_of
+from inference.sentences import Language, language_of, sentences_of
+from inference.words import Word, folded, words_of
 
 Kind = Literal["organ", "finding", "removal"]
 LEXICON_PATH: Final = Path(__file__).with_name("lexicon.csv")
@@ -98,7 +98,7 @@ class Lexicon:
         """The concepts that one sentence names, in its order.
 
         Args:
-            sentence: see `evaluation.sentences.sentences_of`.
+            sentence: see `inference.sentences.sentences_of`.
             language: None finds out by the sentence alone, which errs on short ones.
         """
         spoken = language or language_of(sentence)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from evaluation.words import Word, folded
+from inference.words import Word, folded
 
 
 def _phrases(text: str) -> tuple[tuple[str, ...], ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evaluation.benchmark import Benchmark, LabelledImage
 from evaluation.folds import numbered
-from evaluation.sentences import sentences_of
+from inference.sentences import sentences_of
 from training.errors import TrainingError
 from training.losses.info_nce import shared_targets
 from training.methods.image_text_configuration import ImageTextConfiguration, TextField

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from evaluation.lexicon import Lexicon
 from evaluation.negation import is_absent
-from evaluation.sentences import Language, language_of, sentences_of
-from evaluation.words import words_of
+from inference.sentences import Language, language_of, sentences_of
+from inference.words import words_of
 from training.errors import TrainingError
 
 Level = Literal["organ", "region"]

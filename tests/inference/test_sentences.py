@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.sentences import language_of, sentences_of
+from inference.sentences import language_of, sentences_of
 
 
 @pytest.mark.parametrize(

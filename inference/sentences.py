@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from evaluation.words import folded
+from inference.words import folded
 
 Language = Literal["en", "fr"]
 
