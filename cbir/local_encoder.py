@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.domain import SeriesEmbedding
+from indexer.ports import Window
 from inference.embedders import LoadedEmbedders
 
 
@@ -22,6 +23,8 @@ class LocalEncoder:
         """Embed DICOM files, one embedding a series."""
         return self.embedder().embed_files(instances, frame_number)
 
-    def render(self, instance: Path, frame_number: int, longest_side: int) -> bytes:
+    def render(
+        self, instance: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         """One frame as a PNG."""
-        return self.embedder().render_file(instance, frame_number, longest_side)
+        return self.embedder().render_file(instance, frame_number, longest_side, window)

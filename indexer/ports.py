@@ -18,6 +18,7 @@ from indexer.domain import (
     SeriesReference,
     Vector,
 )
+from indexer.errors import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,15 @@ class Window:
 
     center: float
     width: float
+
+
+def window_or_none(center: float | None, width: float | None) -> Window | None:
+    """Both, or neither. Raises Rejected."""
+    if center is None and width is None:
+        return None
+    if center is None or width is None:
+        raise Rejected("Give both window_center and window_width, or neither.")
+    return Window(center, width)
 
 
 @dataclass(frozen=True, slots=True)

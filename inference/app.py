@@ -19,6 +19,7 @@ from indexer import problems
 from indexer.domain import EncoderVersion
 from indexer.errors import CbirError, Overloaded, Rejected, TooLarge
 from indexer.intake.multipart_related import DICOM, RelatedReader
+from indexer.ports import Window, window_or_none
 from indexer.wire import EmbeddingsAnswer, WireEncoder, WireSkipped
 from inference.embedding import EmbeddedFiles
 
@@ -41,8 +42,10 @@ class Embedder(Protocol):
         """Embed the files, one embedding a series; only one frame (1-based) of each where it is given."""
         ...
 
-    def render_file(self, path: Path, frame_number: int, longest_side: int) -> bytes:
-        """One frame (1-based) as a PNG."""
+    def render_file(
+        self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
+        """One frame (1-based) as a PNG, a grey one through the window where it is given."""
         ...
 
 
@@ -175,11 +178,18 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
             return _answer(found)
 
     @app.post("/rendered", dependencies=guarded, response_class=Response)
-    async def rendered(request: Request, frame_number: FrameNumber, longest_side: LongestSide) -> Response:
-        """Render one frame of the instance in the body."""
+    async def rendered(
+        request: Request,
+        frame_number: FrameNumber,
+        longest_side: LongestSide,
+        window_center: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+        window_width: Annotated[float | None, Query(gt=0, allow_inf_nan=False)] = None,
+    ) -> Response:
+        """Render one frame of the instance in the body, a grey one through the window where it is given."""
+        window = window_or_none(window_center, window_width)
         async with intake.folder(request) as folder:
             path = await intake.instance(request, folder)
-            png = await run_in_threadpool(embedder.render_file, path, frame_number, longest_side)
+            png = await run_in_threadpool(embedder.render_file, path, frame_number, longest_side, window)
             return Response(png, media_type=PNG)
 
 

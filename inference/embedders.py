@@ -13,6 +13,7 @@ from typing import Final
 from indexer.domain import EncoderVersion, SeriesEmbedding
 from indexer.errors import EncoderUnavailable, Unsupported
 from indexer.line_up import LineUps
+from indexer.ports import Window
 from inference.card import EncoderError
 from inference.decoders import Decoders
 from inference.embedding import EmbeddedFiles, Pseudonym, SeriesEmbedder, embed_groups
@@ -163,8 +164,10 @@ class LoadedEmbedders:
         """Like `embed_groups`, the embeddings alone."""
         return tuple(embedded.embedding for embedded in self.embed_groups(paths, frame_number).series)
 
-    def render_file(self, path: Path, frame_number: int, longest_side: int) -> bytes:
+    def render_file(
+        self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         """One frame (1-based) of a DICOM file as a PNG. Raises Rejected, NotFound."""
         decoders = self._inference.decoders
-        call = decoders.submit(render, path, frame_number - 1, longest_side, decoders.limits)
+        call = decoders.submit(render, path, frame_number - 1, longest_side, decoders.limits, window)
         return decoders.result(call)

@@ -19,7 +19,7 @@ from indexer.domain import (
     pooled,
 )
 from indexer.errors import Rejected
-from indexer.ports import FetchedInstance, StoredInstance
+from indexer.ports import FetchedInstance, StoredInstance, Window
 from inference.attributes import HeaderAttributes
 from inference.decoders import Call, Decoders
 from inference.encoder import OnnxEncoder
@@ -187,9 +187,12 @@ class SeriesEmbedder:
         """Like embed_files(), with what was skipped and why."""
         return embed_groups(lambda _modality: self, self._decoders, paths, frame_number)
 
-    def render_file(self, path: Path, frame_number: int, longest_side: int) -> bytes:
+    def render_file(
+        self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         """One frame (1-based) of a DICOM file as a PNG. Raises Rejected, NotFound."""
-        call = self._decoders.submit(render, path, frame_number - 1, longest_side, self._decoders.limits)
+        limits = self._decoders.limits
+        call = self._decoders.submit(render, path, frame_number - 1, longest_side, limits, window)
         return self._decoders.result(call)
 
     def embed_group(
@@ -288,6 +291,8 @@ class SeriesEmbedder:
                 body_part_examined=attributes.body_part_examined,
                 study_date=attributes.study_date,
                 patient=self._pseudonym(attributes.issuer, attributes.patient_id),
+                sequence=attributes.sequence,
+                plane=attributes.plane,
             ),
             encoder=self.version,
             frames=tuple(frame for frame, _ in in_order),

@@ -23,13 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import Rejected
+from indexer.ports import Window
 from inference.attributes import HeaderAttributes, attributes_of
 from inference.decoding import StoredPixels
 from inference.header_values import number_of, position_mm
 from inference.limits import Limits
+from inference.png_text import labelled, texts_of
 from inference.preprocess import Preprocessing, preprocess
-from inference.reading import Identity, InstanceFile, identity_of, open_instance
-from inference.rendering import is_blank, render_frame, to_png
+from inference.reading import Identity, identity_of, open_instance
+from inference.rendering import Window as VoiWindow
+from inference.rendering import is_blank, render_frame, show_frame, to_png
 
 _PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -129,14 +132,20 @@ def prepare(
         )
 
 
-def render(path: Path, frame_index: int, longest_side: int, limits: Limits) -> bytes:
-    """One frame of a file as a PNG. Raises Rejected; NotFound when there is no such frame."""
+def render(
+    path: Path, frame_index: int, longest_side: int, limits: Limits, window: Window | None = None
+) -> bytes:
+    """One frame of a file as a PNG, a grey one through `window` where that is given.
+
+    The PNG says which window a grey frame was rendered with: see `inference.png_text`.
+
+    Raises:
+        Rejected: the frame cannot be shown; NotFound when there is no such frame.
+    """
+    wanted = None if window is None else VoiWindow(window.center, window.width)
     with open_instance(path, limits) as instance:
-        return to_png(_rendered(instance, frame_index, limits), longest_side)
-
-
-def _rendered(instance: InstanceFile, frame_index: int, limits: Limits) -> NDArray[np.float32]:
-    return render_frame(StoredPixels(instance, limits).frame(frame_index))
+        shown = show_frame(StoredPixels(instance, limits).frame(frame_index), wanted)
+        return labelled(to_png(shown.pixels, longest_side), texts_of(shown))
 
 
 def _prepared(pixels: StoredPixels, frame_index: int, wanted: Preprocessing) -> PreparedFrame:

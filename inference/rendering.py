@@ -59,6 +59,28 @@ class Window:
         width = max(self.width - 1, 1e-6)
         return np.asarray(np.clip((values - (self.centre - 0.5)) / width + 0.5, 0, 1))
 
+    def as_linear(self) -> Window:
+        """The LINEAR window of the same ramp; a SIGMOID's with its centre and width."""
+        if self.function == "SIGMOID" or (self.function != "LINEAR_EXACT" and self.width >= 1):
+            return Window(self.centre, self.width)
+        return Window(self.centre + 0.5, self.width + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A rendered frame, and how its grey came about.
+
+    Attributes:
+        pixels: as `render_frame` gives them.
+        window: what it was rendered with, as a LINEAR one; None for colour. Of a VOI LUT, the window over
+            the values that the table tells apart.
+        inverted: whether low values are white (MONOCHROME1).
+    """
+
+    pixels: Pixels
+    window: Window | None
+    inverted: bool = False
+
 
 def render_frame(frame: StoredFrame) -> Pixels:
     """Render one frame so that white means what the modality shows as white.
@@ -82,14 +104,22 @@ def render_frame(frame: StoredFrame) -> Pixels:
     Source:
         DICOM PS3.3 C.11.1, C.11.2, C.7.6.3.1, C.7.5.1.1.2 (padding); PS3.4 N.2.
     """
+    return show_frame(frame).pixels
+
+
+def show_frame(frame: StoredFrame, window: Window | None = None) -> Shown:
+    """Render one frame as `render_frame` does, a grey one through `window` where that is given."""
     with tolerant():
+        used, inverted = None, False
         if frame.values.ndim == 3:
             rendered = _colour(frame)
         elif frame.photometric_interpretation == "PALETTE COLOR":
             rendered = palette_of(frame.header, signed=_is_signed(frame)).apply(frame.values)
         else:
-            rendered = _grey(frame)
-        return _square(np.ascontiguousarray(rendered, dtype=np.float32), frame)
+            inverted = frame.photometric_interpretation == "MONOCHROME1"
+            rendered, used = _grey(frame, window, inverted=inverted)
+        pixels = _square(np.ascontiguousarray(rendered, dtype=np.float32), frame)
+        return Shown(pixels, used.as_linear() if used else None, inverted)
 
 
 def is_blank(rendered: Pixels) -> bool:
@@ -126,7 +156,7 @@ def modality_values(frame: StoredFrame) -> Values:
     return np.asarray(values * exact(slope) + exact(intercept))
 
 
-def _grey(frame: StoredFrame) -> Values:
+def _grey(frame: StoredFrame, wanted: Window | None, *, inverted: bool) -> tuple[Values, Window]:
     values = modality_values(frame)
     usable = np.isfinite(values)
     padding = _padding(frame)
@@ -135,31 +165,36 @@ def _grey(frame: StoredFrame) -> Values:
     if not usable.any():
         raise Rejected("No pixel has a finite value.", reason="no_finite_pixel")
     values = np.where(np.isfinite(values), values, values[usable].min())
-    display = _display(values, usable, frame)
-    if frame.photometric_interpretation == "MONOCHROME1":
+    display, used = _display(values, usable, frame) if wanted is None else (wanted.apply(values), wanted)
+    if inverted:
         display = 1 - display
-    return np.asarray(np.where(usable, display, 0))
+    return np.asarray(np.where(usable, display, 0)), used
 
 
-def _display(values: Values, usable: NDArray[np.bool_], frame: StoredFrame) -> Values:
+def _display(values: Values, usable: NDArray[np.bool_], frame: StoredFrame) -> tuple[Values, Window]:
+    """Display values, and the window that stands for how they came about."""
     hounsfield = _is_hounsfield(frame)
     shown = _as_the_header_says(values, frame)
-    if shown is not None and (hounsfield or np.ptp(shown[usable]) >= FLAT):
+    if shown is not None and (hounsfield or np.ptp(shown[0][usable]) >= FLAT):
         return shown
     if shown is None and hounsfield:
-        return Window(*CT_WINDOW_HU).apply(values)
-    if shown is None and _is_display_ready(frame):
-        return np.asarray(values / (2**frame.bits_stored - 1))
-    return _estimated_window(values[usable]).apply(values)
+        window = Window(*CT_WINDOW_HU)
+    elif shown is None and _is_display_ready(frame):
+        most = 2**frame.bits_stored - 1
+        return np.asarray(values / most), Window(most / 2, float(most), "LINEAR_EXACT")
+    else:
+        window = _estimated_window(values[usable])
+    return window.apply(values), window
 
 
-def _as_the_header_says(values: Values, frame: StoredFrame) -> Values | None:
+def _as_the_header_says(values: Values, frame: StoredFrame) -> tuple[Values, Window] | None:
     table = _table(frame, "VOILUTSequence")
     if table is not None:
         bits = min(table.bits, max(int(table.entries.max()).bit_length(), 1))
-        return np.asarray(np.clip(table.apply(values) / (2**bits - 1), 0, 1))
+        told_apart = Window(table.first + len(table.entries) / 2, float(len(table.entries)))
+        return np.asarray(np.clip(table.apply(values) / (2**bits - 1), 0, 1)), told_apart
     window = window_of(frame)
-    return None if window is None else window.apply(values)
+    return None if window is None else (window.apply(values), window)
 
 
 def window_of(frame: StoredFrame) -> Window | None:

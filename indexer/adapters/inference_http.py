@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -12,6 +12,7 @@ import httpx
 from indexer.domain import EncoderVersion, SeriesEmbedding
 from indexer.errors import EncoderUnavailable, Rejected
 from indexer.intake.multipart_related import CHUNK_BYTES, DICOM, RelatedBody
+from indexer.ports import Window
 from indexer.wire import WireEncoder, embeddings_of, problem_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -79,14 +80,17 @@ class InferenceClient:
         )
         return embeddings_of(answer)
 
-    def render(self, instance: Path, frame_number: int, longest_side: int) -> bytes:
+    def render(
+        self, instance: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         """A PNG of one frame (1-based), its longest side as given; errors as those of `embed`."""
+        windowed = {} if window is None else {"window_center": window.center, "window_width": window.width}
         return self._answer(
             "POST",
             "/rendered",
             content=_chunks(instance),
             headers={"Content-Type": DICOM, "Content-Length": str(instance.stat().st_size)},
-            params={"frame_number": frame_number, "longest_side": longest_side},
+            params={"frame_number": frame_number, "longest_side": longest_side} | windowed,
         )
 
     def _answer(
@@ -96,7 +100,7 @@ class InferenceClient:
         *,
         content: RelatedBody | Iterator[bytes] | None = None,
         headers: dict[str, str] | None = None,
-        params: dict[str, int] | None = None,
+        params: Mapping[str, int | float] | None = None,
     ) -> bytes:
         try:
             answer = self._client.request(method, path, content=content, headers=headers, params=params)

@@ -19,13 +19,14 @@ from indexer.api.asking import Uid
 from indexer.api.house import House, TheCaller, TheGates, TheHouse
 from indexer.domain import SeriesReference
 from indexer.errors import NotFound
-from indexer.ports import StoredInstance
+from indexer.ports import StoredInstance, Window, window_or_none
 
 KEPT_BYTES: Final = 64 * 2**20
 KEPT_S: Final = 60.0
+_IN_UNITS: Final = "of a grey frame, in units of the modality (CT: HU); both or neither"
 
 router = APIRouter(prefix="/api", tags=["browse"])
-Key = tuple[str, int, int, int]
+Key = tuple[str, int, int, int, Window | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,23 @@ def rendered(
     caller: TheCaller,
     pictures: Annotated[Pictures, Depends(pictures_of)],
     size: Annotated[int, Query(ge=16, le=2048, description="longest side in pixels")] = 256,
+    window_center: Annotated[float | None, Query(ge=-1e9, le=1e9, description=_IN_UNITS)] = None,
+    window_width: Annotated[float | None, Query(gt=0, le=1e9, description=_IN_UNITS)] = None,
 ) -> Response:
-    """One frame (from 1) as a PNG, as a radiologist would recognise it."""
+    """One frame (from 1) as a PNG, as a radiologist would recognise it.
+
+    A grey frame may be asked for with a window; its PNG says which one it was rendered with (tEXt
+    WindowCenter, WindowWidth, PhotometricInterpretation).
+    """
+    window = window_or_none(window_center, window_width)
     instance = house.archive.find_instance(sop_instance_uid)
     if not house.access.visible(caller, [SeriesReference("", "", instance.series_archive_id)]):
         raise NotFound(f"There is no instance {sop_instance_uid}.")
-    key = (instance.archive_id, instance.size_bytes, frame_number, size)
+    key = (instance.archive_id, instance.size_bytes, frame_number, size, window)
     picture = pictures.get(key)
     if picture is None:
         with gates.renderings.entered():
-            picture = _picture(house, instance, frame_number, size)
+            picture = _picture(house, instance, frame_number, size, window)
         pictures.put(key, picture)
     headers = {"ETag": picture.etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     if request.headers.get("if-none-match") == picture.etag:
@@ -111,10 +119,12 @@ def rendered(
     return Response(picture.png, media_type="image/png", headers=headers)
 
 
-def _picture(house: House, instance: StoredInstance, frame_number: int, size: int) -> Picture:
+def _picture(
+    house: House, instance: StoredInstance, frame_number: int, size: int, window: Window | None
+) -> Picture:
     with TemporaryDirectory(prefix="cbir-picture-") as folder:
         fetched = list(house.archive.fetch([instance], Path(folder)))
         if not fetched:
             raise NotFound(f"Instance {instance.sop_instance_uid} is no longer in the archive.")
-        png = house.encoder.render(fetched[0].path, frame_number, size)
+        png = house.encoder.render(fetched[0].path, frame_number, size, window)
     return Picture(png, time.monotonic())

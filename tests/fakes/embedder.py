@@ -23,6 +23,7 @@ from indexer.domain import (
     pooled,
 )
 from indexer.errors import NotFound, Rejected, Unsupported
+from indexer.ports import Window
 from inference.embedding import Embedded, EmbeddedFiles
 from inference.outcome import SkippedFrame
 
@@ -58,8 +59,12 @@ class FakeEmbedder:
         found = tuple(Embedded(_embedded(group, frame_number, self.version)) for group in series.values())
         return EmbeddedFiles(series=found, skipped=tuple(skipped))
 
-    def render_file(self, path: Path, frame_number: int, longest_side: int) -> bytes:
+    def render_file(
+        self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         pixels = _frames(dcmread(path, force=True), frame_number)[0]
+        if window is not None:
+            pixels = np.clip(((pixels - window.center) / window.width + 0.5) * 255, 0, 255)
         side = min(longest_side, max(pixels.shape))
         buffer = BytesIO()
         Image.fromarray(pixels.astype(np.uint8)).resize((side, side)).save(buffer, "PNG")

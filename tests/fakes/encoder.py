@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
@@ -25,6 +26,7 @@ from indexer.domain import (
 )
 from indexer.errors import EncoderUnavailable, NotFound, Rejected
 from indexer.patients import Pseudonyms
+from indexer.ports import Window
 
 TILES = 4
 VERSION = EncoderVersion(name="tiles", sha256="0123456789abcdef" * 4, dimension=TILES * TILES)
@@ -51,16 +53,22 @@ class FakeEncoder:
             raise Rejected("None of the instances has a frame.", reason="no_pixels")
         return tuple(self._embedded(datasets, frame_number) for datasets in by_series.values())
 
-    def render(self, instance: Path, frame_number: int, longest_side: int) -> bytes:
+    def render(
+        self, instance: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
         self._answer()
         frames = _frames(_read(instance))
         if frame_number > len(frames):
             raise NotFound(f"There is no frame {frame_number}; there are {len(frames)}.")
         self.rendered += 1
-        grey = Image.fromarray(np.rint(frames[frame_number - 1] * 255).astype(np.uint8))
+        seen = window or Window(0.5, 1.0)
+        display = np.clip((frames[frame_number - 1] - seen.center) / seen.width + 0.5, 0, 1)
+        grey = Image.fromarray(np.rint(display * 255).astype(np.uint8))
         grey.thumbnail((longest_side, longest_side))
-        png = io.BytesIO()
-        grey.save(png, "PNG")
+        png, texts = io.BytesIO(), PngInfo()
+        texts.add_text("WindowCenter", f"{seen.center:.6g}")
+        texts.add_text("WindowWidth", f"{seen.width:.6g}")
+        grey.save(png, "PNG", pnginfo=texts)
         return png.getvalue()
 
     def _answer(self) -> None:

@@ -116,6 +116,21 @@ def test_a_frame_is_rendered_as_a_png(worker: httpx.Client) -> None:
     assert picture.getpixel((8, 8)) == 200
 
 
+def test_a_frame_is_rendered_through_the_window_that_is_asked_for(worker: httpx.Client) -> None:
+    def asked(**window: float) -> httpx.Response:
+        return worker.post(
+            "/rendered",
+            params={"frame_number": 1, "longest_side": 16} | window,
+            content=dicom_bytes(ct_instance(1, fill=200, size=32)),
+            headers={"Content-Type": "application/dicom"},
+        )
+
+    windowed = Image.open(BytesIO(asked(window_center=200, window_width=10).content))
+    assert windowed.getpixel((8, 8)) == 127
+    assert asked(window_center=200).status_code == 422
+    assert asked(window_center=200, window_width=0).status_code == 422
+
+
 def test_the_encoder_and_the_health_are_told(worker: httpx.Client) -> None:
     assert worker.get("/encoder").json() == {"name": "statistics", "sha256": "5" * 64, "dimension": 3}
     assert worker.get("/healthz").json() == {"status": "ok"}

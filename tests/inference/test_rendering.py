@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import (
     apply_color_lut,
@@ -18,8 +20,20 @@ from pydicom.pixels.processing import (
 from pydicom.sequence import Sequence
 
 from indexer.errors import Rejected
+from indexer.ports import Window as PortWindow
+from inference.frames import render
+from inference.limits import Limits
 from inference.reading import tolerant
-from inference.rendering import CT_WINDOW_HU, is_blank, modality_values, pixel_aspect, render_frame, to_png
+from inference.rendering import (
+    CT_WINDOW_HU,
+    Window,
+    is_blank,
+    modality_values,
+    pixel_aspect,
+    render_frame,
+    show_frame,
+    to_png,
+)
 from tests.fakes.instance_file import instance, ramp, write
 from tests.inference.conftest import PYDICOM_FILES, stored
 
@@ -312,3 +326,38 @@ def test_a_png_is_shrunk_but_never_enlarged_and_keeps_its_colours() -> None:
     grey = cv2.imdecode(np.frombuffer(to_png(colour[..., 1], 100), np.uint8), cv2.IMREAD_UNCHANGED)
     assert grey is not None
     assert grey.shape == (40, 20)
+
+
+@pytest.mark.parametrize("name", [*WINDOWED, *UNWINDOWED, "examples_jpeg2k.dcm"])
+def test_a_frame_rendered_again_with_the_window_it_was_shown_with_looks_the_same(name: str) -> None:
+    frame = stored(PYDICOM_FILES / name)
+    shown = show_frame(frame)
+    if shown.window is None:
+        assert shown.pixels.ndim == 3
+    else:
+        again = show_frame(frame, shown.window)
+        np.testing.assert_allclose(again.pixels, shown.pixels, atol=2e-3)
+        assert again.window == shown.window
+
+
+def test_a_wanted_window_is_over_modality_values_and_an_inverted_frame_stays_inverted(tmp_path: Path) -> None:
+    values = np.array([[0, 1000, 1040, 1080, 4000]] * 2, "<u2")
+    for photometric, expected in (("MONOCHROME2", [0, 0, 0.5, 1, 1]), ("MONOCHROME1", [1, 1, 0.5, 0, 0])):
+        dataset = instance(values, PhotometricInterpretation=photometric, RescaleIntercept="-1000")
+        dataset.RescaleSlope = "1"
+        shown = show_frame(stored(write(dataset, tmp_path / f"{photometric}.dcm")), Window(40.5, 81))
+        np.testing.assert_allclose(shown.pixels[0], expected, atol=1e-6)
+        assert shown.inverted == (photometric == "MONOCHROME1")
+
+
+def test_a_png_of_a_grey_frame_says_its_window_and_one_of_a_colour_frame_nothing() -> None:
+    png = render(PYDICOM_FILES / "CT_small.dcm", 0, 64, Limits(), PortWindow(-600, 1500))
+    texts = Image.open(BytesIO(png)).text  # type: ignore[attr-defined]
+    assert texts == {
+        "WindowCenter": "-600",
+        "WindowWidth": "1500",
+        "PhotometricInterpretation": "MONOCHROME2",
+    }
+    assert png != render(PYDICOM_FILES / "CT_small.dcm", 0, 64, Limits())
+    colour = Image.open(BytesIO(render(PYDICOM_FILES / "examples_rgb_color.dcm", 0, 64, Limits())))
+    assert colour.text == {}  # type: ignore[attr-defined]

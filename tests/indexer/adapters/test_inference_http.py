@@ -25,6 +25,7 @@ from indexer.errors import (
     TooLarge,
     Unsupported,
 )
+from indexer.ports import Window
 from inference.app import create_app
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.server import serving
@@ -64,7 +65,9 @@ def test_the_same_embeddings_come_as_from_the_embedder_itself(tmp_path: Path) ->
 def test_a_frame_is_rendered(instance: Path) -> None:
     with serving(create_app(FakeEmbedder())) as url, InferenceClient(url) as client:
         png = client.render(instance, 1, 64)
+        windowed = client.render(instance, 1, 64, Window(0, 0.5))
     assert Image.open(BytesIO(png)).size == (16, 16)
+    assert windowed != png
 
 
 def test_refusals_come_back_as_the_errors_they_were(instance: Path, tmp_path: Path) -> None:

@@ -580,6 +580,24 @@ def test_a_picture_that_did_not_change_is_not_sent_or_made_again(
     assert house.encoder.rendered == rendered
 
 
+def test_a_frame_is_rendered_through_the_window_that_is_asked_for_and_kept_by_it(
+    client: httpx.Client, house: Furnished, studies: Studies
+) -> None:
+    path = picture_path(client, studies.old("chest-cr")[0])
+    plain = client.get(path).content
+    narrow = client.get(path, params={"window_center": 0.5, "window_width": 0.1}).content
+    with Image.open(io.BytesIO(narrow)) as image:
+        assert image.text == {"WindowCenter": "0.5", "WindowWidth": "0.1"}  # type: ignore[attr-defined]
+    assert narrow != plain
+    rendered = house.encoder.rendered
+    assert client.get(path).content == plain
+    assert client.get(path, params={"window_center": 0.5, "window_width": 0.1}).content == narrow
+    assert house.encoder.rendered == rendered
+    problem(client.get(path, params={"window_center": 0.5}), 422)
+    problem(client.get(path, params={"window_center": 0.5, "window_width": -1}), 422)
+    problem(client.get(path, params={"window_center": "nan", "window_width": "inf"}), 422)
+
+
 def test_a_picture_of_what_was_deleted_is_404_at_once(
     client: httpx.Client, house: Furnished, studies: Studies
 ) -> None:
