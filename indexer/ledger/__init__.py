@@ -1,5 +1,6 @@
 """The state of every series: who noticed it, who works on it, how it ended."""
 
+from indexer.ledger.answers import KeptAnswer, KeptCase
 from indexer.ledger.ledger import Ledger
 from indexer.ledger.line_ups import RememberedLineUps
 from indexer.ledger.migration import NewerSchema
@@ -26,6 +27,8 @@ __all__ = [
     "Gone",
     "Holders",
     "Indexed",
+    "KeptAnswer",
+    "KeptCase",
     "KnownSeries",
     "Lease",
     "Ledger",

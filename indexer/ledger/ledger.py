@@ -9,7 +9,8 @@ from functools import partial
 from types import TracebackType
 from typing import Final
 
-from indexer.ledger import leasing, listing, noticing
+from indexer.ledger import answers, leasing, listing, noticing
+from indexer.ledger.answers import KeptAnswer
 from indexer.ledger.database import Database
 from indexer.ledger.migration import migrate
 from indexer.ledger.values import (
@@ -214,3 +215,21 @@ class Ledger:
     def disown(self, label: str) -> int:
         """Forget that this encoder looked at any series: its vectors are deleted; gives their count."""
         return self._database.write(lambda c: noticing.disown(c, label))
+
+    # Answers
+
+    def keep_answer(self, kept: KeptAnswer) -> None:
+        """Keep what a caller was answered, in place of an earlier answer to the same question."""
+        self._database.write(lambda c: answers.write_answer(c, kept))
+
+    def answers_of(self, caller: str, since: datetime) -> list[KeptAnswer]:
+        """What one caller was answered since then, the newest first; the last 100 at most."""
+        return self._database.read(lambda c: answers.read_answers(c, caller, since))
+
+    def answer_to(self, question_id: str) -> KeptAnswer | None:
+        """What one question was answered; None when it is not kept."""
+        return self._database.read(lambda c: answers.read_answer(c, question_id))
+
+    def forget_answers(self, before: datetime) -> int:
+        """Forget the answers of questions before then; gives their count."""
+        return self._database.write(lambda c: answers.delete_answers(c, before))
