@@ -24,8 +24,8 @@ def functional_group(header: Dataset, frame_index: int, keyword: str) -> Dataset
         ("PerFrameFunctionalGroupsSequence", frame_index),
         ("SharedFunctionalGroupsSequence", 0),
     ):
-        item = _item(header, groups, index)
-        macro = _item(item, keyword, 0) if item is not None else None
+        item = sequence_item(header, groups, index)
+        macro = sequence_item(item, keyword, 0) if item is not None else None
         if macro is not None:
             return macro
     return header
@@ -77,7 +77,8 @@ def position_mm(header: Dataset) -> float | None:
     return float(np.dot(normal, position))
 
 
-def _item(header: Dataset, keyword: str, index: int) -> Dataset | None:
+def sequence_item(header: Dataset, keyword: str, index: int) -> Dataset | None:
+    """One item of a sequence (0-based); None when it is missing or malformed."""
     try:
         sequence = header.get(keyword)
     except Exception:  # noqa: BLE001 - a malformed sequence raises whatever pydicom raises
