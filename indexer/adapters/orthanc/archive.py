@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from indexer.adapters.orthanc.library import OrthancLibrary
 from indexer.adapters.orthanc.probing import Probes
 from indexer.adapters.orthanc.reading import (
     fingerprint,
@@ -63,6 +64,7 @@ class OrthancArchive:
             url, user=user, password=password, timeout_s=timeout_s, max_file_bytes=max_instance_bytes
         )
         self._probes = Probes(self._rest)
+        self.library = OrthancLibrary(self._rest)
         self._study_uids: dict[str, str] = {}
 
     def __enter__(self) -> OrthancArchive:

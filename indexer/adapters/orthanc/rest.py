@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import queue
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import aiohttp
 from indexer.adapters.orthanc.loop import LoopThread
 from indexer.errors import ArchiveUnavailable, NotFound, TooLarge, Unavailable
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Orthanc compresses every answer for a client that would take it: 150 times slower for DICOM files.
@@ -31,11 +34,15 @@ _BUFFER_BYTES: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One file to fetch: `path` of the API into the local file `to`; about `size_bytes` are expected."""
+    """One file to fetch: `path` of the API into the local file `to`; about `size_bytes` are expected.
+
+    With a `body` it is made for us by POST: what Orthanc cannot make is left out, as what is not there.
+    """
 
     path: str
     to: Path
     size_bytes: int
+    body: bytes | None = None
 
 
 class OrthancRest:
@@ -74,6 +81,23 @@ class OrthancRest:
         async def get_one(path: str) -> None:
             with contextlib.suppress(NotFound):
                 found[path] = await self._json("GET", path)
+
+        self._loop.run(_each(get_one, paths, AT_ONCE))
+        return found
+
+    def post(self, path: str, body: object) -> Any:  # noqa: ANN401
+        """The JSON that answers to this JSON."""
+        return self._loop.run(self._json("POST", path, data=json.dumps(body).encode()))
+
+    def texts(self, paths: Sequence[str]) -> dict[str, str]:
+        """The text of several resources by path; those that are not there are left out."""
+        found: dict[str, str] = {}
+
+        async def get_one(path: str) -> None:
+            async with self._answer("GET", path) as answer:
+                with contextlib.suppress(NotFound):
+                    _refuse_errors(answer)
+                    found[path] = await answer.text(errors="replace")
 
         self._loop.run(_each(get_one, paths, AT_ONCE))
         return found
@@ -125,7 +149,12 @@ class OrthancRest:
 
     async def _fetch(self, download: Download) -> None:
         expected_s = min(download.size_bytes, self._max_file_bytes) / SLOWEST_BYTES_PER_S
-        async with self._answer("GET", download.path, timeout_s=self._timeout_s + expected_s) as answer:
+        method = "GET" if download.body is None else "POST"
+        async with self._answer(
+            method, download.path, data=download.body, timeout_s=self._timeout_s + expected_s
+        ) as answer:
+            if download.body is not None:
+                _refuse_what_cannot_be_made(answer)
             _refuse_errors(answer)
             self._refuse_large(answer.content_length or 0, download)
             with _complete_file(download.to) as part:
@@ -218,6 +247,13 @@ def _refuse_errors(answer: aiohttp.ClientResponse) -> None:
         )
     if answer.status != 200:
         raise ArchiveUnavailable(f"Orthanc answers {answer.status} to {answer.url.path}.")
+
+
+def _refuse_what_cannot_be_made(answer: aiohttp.ClientResponse) -> None:
+    """A file that Orthanc cannot transcode or anonymize: 400, or 500 with its own exception."""
+    if answer.status in (400, 415, 500, 501):
+        logger.warning("copy_not_made path=%s status=%d", answer.url.path, answer.status)
+        raise NotFound(f"Orthanc cannot make {answer.url.path}.")
 
 
 @contextlib.contextmanager
