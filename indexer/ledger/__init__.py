@@ -1,6 +1,7 @@
 """The state of every series: who noticed it, who works on it, how it ended."""
 
 from indexer.ledger.answers import KeptAnswer, KeptCase
+from indexer.ledger.backgrounds import Background, Group
 from indexer.ledger.ledger import Ledger
 from indexer.ledger.line_ups import RememberedLineUps
 from indexer.ledger.migration import NewerSchema
@@ -23,8 +24,10 @@ from indexer.ledger.values import (
 )
 
 __all__ = [
+    "Background",
     "Failed",
     "Gone",
+    "Group",
     "Holders",
     "Indexed",
     "KeptAnswer",

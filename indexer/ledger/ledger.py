@@ -9,8 +9,18 @@ from functools import partial
 from types import TracebackType
 from typing import Final
 
+from sqlalchemy import Connection
+
 from indexer.ledger import answers, leasing, listing, noticing
 from indexer.ledger.answers import KeptAnswer
+from indexer.ledger.backgrounds import (
+    Background,
+    Group,
+    count_groups,
+    drop_backgrounds,
+    read_backgrounds,
+    write_backgrounds,
+)
 from indexer.ledger.database import Database
 from indexer.ledger.migration import migrate
 from indexer.ledger.values import (
@@ -213,8 +223,30 @@ class Ledger:
         return self._database.read(listing.read_labels)
 
     def disown(self, label: str) -> int:
-        """Forget that this encoder looked at any series: its vectors are deleted; gives their count."""
-        return self._database.write(lambda c: noticing.disown(c, label))
+        """Forget that this encoder looked at any series: its vectors are deleted; gives their count.
+
+        Its backgrounds go as well.
+        """
+
+        def disown(connection: Connection) -> int:
+            drop_backgrounds(connection, label)
+            return noticing.disown(connection, label)
+
+        return self._database.write(disown)
+
+    # Backgrounds
+
+    def backgrounds(self, label: str) -> list[Background]:
+        """How alike unrelated series are to this encoder, `name@12 hex digits`; the widest first."""
+        return self._database.read(lambda c: read_backgrounds(c, label))
+
+    def keep_backgrounds(self, label: str, backgrounds: Sequence[Background], now: datetime) -> None:
+        """Keep these of one encoder in place of those before."""
+        self._database.write(lambda c: write_backgrounds(c, label, backgrounds, now))
+
+    def groups(self, label: str) -> list[Group]:
+        """How many series of each modality and body part have vectors of this encoder, largest first."""
+        return self._database.read(lambda c: count_groups(c, label))
 
     # Answers
 

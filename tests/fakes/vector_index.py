@@ -108,6 +108,17 @@ class FakeVectorIndex:
     def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
         return iter(tuple(self._of(encoder)))
 
+    def sample(
+        self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int
+    ) -> tuple[SeriesEmbedding, ...]:
+        passing = [
+            stored
+            for stored in self._of(encoder).values()
+            if stored.attributes.kind == "image" and _passes(stored.attributes, filters)
+        ]
+        order = np.random.default_rng(seed).permutation(len(passing))[:limit]
+        return tuple(passing[int(place)] for place in order)
+
     def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:
         return iter([id_ for id_, s in self._of(encoder).items() if not _hashed_with(s.attributes, key_name)])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -13,10 +15,11 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from indexer.adapters.qdrant.connection import connect, is_conflict, our_errors
 from indexer.adapters.qdrant.nearest import NearestStudies
 from indexer.adapters.qdrant.points import FRAMES, POOLED, checked, embedding_of, indexed_of, point_of
-from indexer.adapters.qdrant.scope import hashed_with, is_value
+from indexer.adapters.qdrant.scope import filter_of, hashed_with, is_value
 from indexer.domain import (
     Candidate,
     EncoderVersion,
+    Filters,
     IndexedSeries,
     Scope,
     SeriesEmbedding,
@@ -186,6 +189,26 @@ class QdrantIndex:
         for point in self._scroll(encoder, IDS_A_PAGE, with_payload=["archive_id"]):
             yield (point.payload or {})["archive_id"]
 
+    def sample(
+        self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int
+    ) -> tuple[SeriesEmbedding, ...]:
+        """Up to `limit` stored image series that pass the filters, drawn at random.
+
+        Points are in the order of their ids, which are hashes: those that follow a random id, and at the
+        end those from the first id on, are a random sample.
+        """
+        begin = uuid.UUID(int=random.Random(seed).getrandbits(128), version=5)  # noqa: S311 - no secret
+        wanted = filter_of(Scope(filters=filters))
+        after = self._scroll(encoder, EMBEDDINGS_A_PAGE, wanted=wanted, with_vectors=True, offset=str(begin))
+        found = {str(point.id): point for point in islice(after, limit)}
+        if len(found) < limit:
+            before = self._scroll(encoder, EMBEDDINGS_A_PAGE, wanted=wanted, with_vectors=True)
+            for point in before:
+                if len(found) >= limit or str(point.id) in found:
+                    break
+                found[str(point.id)] = point
+        return tuple(embedding_of(point, encoder) for point in found.values())
+
     def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:
         """The series whose patient another key than this one has hashed."""
         otherwise = models.Filter(must_not=[hashed_with(key_name)])
@@ -210,8 +233,8 @@ class QdrantIndex:
         wanted: models.Filter | None = None,
         with_payload: bool | list[str] = True,
         with_vectors: bool = False,
+        offset: models.ExtendedPointId | None = None,
     ) -> Iterator[models.Record]:
-        offset = None
         while True:
             with our_errors():
                 points, offset = self._client.scroll(

@@ -37,6 +37,7 @@ DIMENSION = 8
 ENCODER = EncoderVersion("contract", "a" * 64, DIMENSION)
 OTHER_ENCODER = EncoderVersion("contract", "b" * 64, DIMENSION)
 F16 = 2e-3
+NO_FILTERS = Filters()
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
 pytestmark = pytest.mark.filterwarnings(
@@ -394,6 +395,51 @@ def test_every_archive_id_is_listed_once(index: VectorIndex) -> None:
     index.upsert([series(f"{n}") for n in range(1100)])
     listed = list(index.archive_ids(ENCODER))
     assert sorted(listed) == sorted(f"orthanc-{n}-1" for n in range(1100))
+
+
+def test_a_sample_is_of_different_series_that_pass_the_filters(index: VectorIndex) -> None:
+    index.upsert([series(f"{n}", (1, n), attributes=SeriesAttributes("MR", "BRAIN")) for n in range(60)])
+    index.upsert([series(f"ct-{n}", attributes=SeriesAttributes("CT", "CHEST")) for n in range(7)])
+
+    def drawn(limit: int, *, filters: Filters = NO_FILTERS, seed: int = 1) -> list[str]:
+        return [e.reference.archive_id for e in index.sample(ENCODER, filters, limit=limit, seed=seed)]
+
+    assert len(drawn(20)) == len(set(drawn(20))) == 20
+    assert len(set(drawn(1000))) == 67
+    ct = {f"orthanc-ct-{n}-1" for n in range(7)}
+    assert set(drawn(50, filters=Filters(modality=("CT",)))) == ct
+    assert set(drawn(50, filters=Filters(("CT",), ("CHEST",)))) == ct
+    assert drawn(50, filters=Filters(modality=("US",))) == []
+
+
+def test_a_sample_is_the_same_for_a_seed_and_another_for_another(index: VectorIndex) -> None:
+    index.upsert([series(f"{n}", (1, n)) for n in range(60)])
+    drawn = [
+        frozenset(e.reference.archive_id for e in index.sample(ENCODER, NO_FILTERS, limit=10, seed=seed))
+        for seed in (1, 1, *range(2, 120))
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 10
+    assert len(frozenset[str]().union(*drawn)) == 60  # nobody is never drawn
+
+
+def test_a_sample_comes_with_its_vectors(index: VectorIndex) -> None:
+    stored = series("1", (1, 0), (0, 1))
+    index.upsert([stored])
+    (found,) = index.sample(ENCODER, NO_FILTERS, limit=3, seed=5)
+    assert (found.reference, found.attributes, found.frames) == (
+        stored.reference,
+        stored.attributes,
+        stored.frames,
+    )
+    assert found.frame_vectors == pytest.approx(stored.frame_vectors, abs=F16)
+
+
+def test_reports_are_in_no_sample(index: VectorIndex) -> None:
+    report = SeriesAttributes("SR", patient="hash-of-2", kind="report")
+    index.upsert([series("1"), series("2", attributes=report)])
+    found = index.sample(ENCODER, NO_FILTERS, limit=5, seed=0)
+    assert [e.reference.study_instance_uid for e in found] == ["1"]
 
 
 def test_vectors_of_two_encoders_never_meet(index: VectorIndex) -> None:
