@@ -27,6 +27,9 @@ _ROUTES = (
     ("GET", re.compile(r"/api/studies")),
     ("GET", re.compile(rf"/api/studies/{_UID}")),
     ("GET", re.compile(rf"/api/instances/{_UID}/frames/[0-9]{{1,9}}/rendered")),
+    ("GET", re.compile(r"/api/maps")),
+    ("GET", re.compile(r"/api/destinations")),
+    ("POST", re.compile(r"/api/send")),
     ("POST", re.compile(r"/api/search")),
     ("POST", re.compile(r"/api/search/upload")),
 )

@@ -106,8 +106,13 @@ class StudiesPage(Wire):
 
 
 class IndexedSeriesBody(SeriesBody):
-    """A series of one study with those of its frames that are indexed."""
+    """A series of one study with those of its frames that are indexed.
 
+    `sequence` and `plane` are empty where they are not known.
+    """
+
+    sequence: str
+    plane: str
     frames: list[FrameBody]
 
 
@@ -269,7 +274,9 @@ def _study(row: StudyRow, indexed: Mapping[str, IndexedSeries]) -> StudyBody:
 
 
 def _indexed_series(row: SeriesRow, indexed: IndexedSeries | None) -> IndexedSeriesBody:
-    frames = () if indexed is None else indexed.frames
     return IndexedSeriesBody(
-        **SeriesBody.of(row).model_dump(), frames=[FrameBody.of(frame) for frame in frames]
+        **SeriesBody.of(row).model_dump(),
+        sequence=indexed.attributes.sequence if indexed else "",
+        plane=indexed.attributes.plane if indexed else "",
+        frames=[FrameBody.of(frame) for frame in indexed.frames] if indexed else [],
     )

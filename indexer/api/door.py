@@ -23,9 +23,9 @@ _UID: Final = r"[0-9.]{1,64}"
 # What a person may ask through Orthanc; everything else is for the administrator.
 _ASKING: Final = (
     ("GET", re.compile(r"/(?:web/[\w.-]+)?")),
-    ("GET", re.compile(rf"/api/(?:status|studies(?:/{_UID})?)")),
+    ("GET", re.compile(rf"/api/(?:status|maps|destinations|studies(?:/{_UID})?)")),
     ("GET", re.compile(rf"/api/instances/{_UID}/frames/\d{{1,9}}/rendered")),
-    ("POST", re.compile(r"/api/search(?:/upload)?")),
+    ("POST", re.compile(r"/api/(?:search(?:/upload)?|send)")),
 )
 # Nothing about the archive is in these.
 _OPEN: Final = re.compile(r"/(?:web/[\w.-]+|docs|healthz|favicon\.ico)?")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter
-from starlette.responses import FileResponse
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, Response
 
 from indexer.errors import NotFound
 
@@ -22,36 +22,40 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/", response_class=FileResponse)
-def page() -> FileResponse:
+def page(request: Request) -> Response:
     """The page."""
-    return _file("index.html")
+    return _file("index.html", request)
 
 
 @router.get("/docs", response_class=FileResponse)
-def docs() -> FileResponse:
+def docs(request: Request) -> Response:
     """The API's description, drawn by a script of ours."""
-    return _file("docs.html")
+    return _file("docs.html", request)
 
 
 @router.get("/favicon.ico", response_class=FileResponse)
-def favicon() -> FileResponse:
+def favicon(request: Request) -> Response:
     """The sign in the tab."""
-    return _file("mark.svg")
+    return _file("mark.svg", request)
 
 
 @router.get("/web/{name}", response_class=FileResponse)
-def part(name: str) -> FileResponse:
+def part(name: str, request: Request) -> Response:
     """A part of the page."""
-    return _file(name)
+    return _file(name, request)
 
 
-def _file(name: str) -> FileResponse:
-    """A file of the folder itself: the name is looked up, never joined to a path."""
+def _file(name: str, request: Request) -> Response:
+    """A file of the folder, unless the browser has it: the name is looked up, never joined to a path."""
     files = {path.name: path for path in WEB.iterdir() if path.suffix in _MEDIA_TYPES}
     if name not in files:
         raise NotFound("There is no such part of the page.")
-    return FileResponse(
+    found = FileResponse(
         files[name],
         media_type=_MEDIA_TYPES[files[name].suffix],
         headers={"Cache-Control": "no-cache"},
+        stat_result=files[name].stat(),
     )
+    if request.headers.get("if-none-match") != found.headers["etag"]:
+        return found
+    return Response(status_code=304, headers={"ETag": found.headers["etag"], "Cache-Control": "no-cache"})

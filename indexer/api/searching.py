@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import logging
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
@@ -20,6 +22,7 @@ from indexer.api.answering import AnswerBody, QueryBody
 from indexer.api.asking import QuestionBody, UploadOptions
 from indexer.api.house import House, TheCaller, TheGates, TheHouse, TheSettings
 from indexer.api.metrics import Metrics, TheMetrics
+from indexer.api.progress import NDJSON, SeriesBySeries, Tell, told
 from indexer.domain import Answer
 from indexer.errors import CbirError, Rejected, TooLarge
 from indexer.intake import KINDS, Received, reader_for, received
@@ -68,14 +71,18 @@ async def search_upload(
     metrics: TheMetrics,
     caller: TheCaller,
 ) -> Response:
-    """Find prior studies that look like DICOM that is sent along; nothing of it is kept."""
-    with gates.uploads.entered(), TemporaryDirectory(prefix="cbir-upload-") as name:
-        folder = Path(name)
+    """Find prior studies that look like DICOM that is sent along; nothing of it is kept.
+
+    Who accepts application/x-ndjson gets a line for every step, the answer in the last one.
+    """
+    with ExitStack() as held:
+        held.enter_context(gates.uploads.entered())
+        folder = Path(held.enter_context(TemporaryDirectory(prefix="cbir-upload-")))
         upload = await _received(request, folder, settings.max_upload_bytes)
 
-        def answer() -> Response:
+        def answer(asked: House) -> Response:
             with gates.questions.entered():
-                found = _asked(house, metrics, options.about(upload.paths), caller, "upload")
+                found = _asked(asked, metrics, options.about(upload.paths), caller, "upload")
             query = QueryBody.of(
                 found,
                 options,
@@ -85,7 +92,16 @@ async def search_upload(
             )
             return _response(request, found, query, settings.links)
 
-        return await run_in_threadpool(answer)
+        if NDJSON not in request.headers.get("accept", ""):
+            return await run_in_threadpool(answer, house)
+        kept = held.pop_all()
+
+        def answer_in_steps(tell: Tell) -> Response:
+            with kept:
+                encoder = SeriesBySeries(house.encoder, tell)
+                return answer(replace(house, search=house.search.embedding_with(encoder)))
+
+        return told(answer_in_steps, len(upload.paths))
 
 
 def _asked(house: House, metrics: Metrics, question: Question, caller: Caller, way: str) -> Answer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 
 from indexer.domain import Answer, EncoderVersion, Refusal, Scope, SeriesEmbedding
 from indexer.errors import Rejected
@@ -53,6 +55,12 @@ class Search:
         self._judge = judge or Judge()
         self._examples = Examples(ledger, archive, encoder, index, access)
         self._matches = Matches(index, self._judge)
+
+    def embedding_with(self, encoder: Encoder) -> Search:
+        """The same search, whose new examples this encoder embeds."""
+        other = copy(self)
+        other._examples = replace(self._examples, encoder=encoder)
+        return other
 
     def similar(self, question: Question, caller: Caller) -> Answer:
         """Find the prior studies that look most like what is asked with.

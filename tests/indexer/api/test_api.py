@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from pydicom import dcmread
 
 from demo.families import WrittenStudy
 from indexer.api import ApiSettings
@@ -25,6 +26,7 @@ from indexer.domain import SeriesEmbedding
 from indexer.errors import LedgerUnavailable
 from indexer.intake.multipart_related import RelatedBody
 from indexer.ledger import Failed, Ledger
+from tests.fakes.encoder import FakeEncoder
 from tests.fakes.house import LINKS, Furnished, by_series, served
 from tests.indexer.conftest import Studies
 
@@ -73,7 +75,9 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 def test_the_answer_has_the_shape_that_was_promised(client: httpx.Client, studies: Studies) -> None:
     answer = client.post("/api/search", json=about(studies.old("brain-mr")[0], limit=3)).json()
-    assert answer.keys() == {"query", "encoder", "matches", "took_ms", "notice"}
+    assert answer.keys() == {
+        "query", "encoder", "matches", "same_patient", "refused", "took_ms", "notice",
+    }  # fmt: skip
     assert answer["encoder"].keys() == {"name", "sha256"}
     assert answer["notice"].startswith("Not for diagnosis")
     assert answer["query"]["limit"] == 3
@@ -328,7 +332,7 @@ def test_a_study_that_is_not_indexed_yet_is_409_with_its_state(house: Furnished,
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({}, "body.example"),
+        ({}, "Ask with an example"),
         ({"example": {}}, "exactly one"),
         ({"example": {"study_instance_uid": "1", "series_instance_uid": "2"}}, "exactly one"),
         ({"example": {"study_instance_uid": "1", "frame_number": 1}}, "frame_number"),
@@ -553,6 +557,88 @@ def test_a_study_is_shown_with_its_series_and_frames(client: httpx.Client, studi
 
 
 # Pictures
+
+
+def lines_of(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def sent_in_steps(client: httpx.Client, paths: Sequence[Path]) -> httpx.Response:
+    body = RelatedBody(paths)
+    headers = {"Content-Type": body.content_type, "Accept": "application/x-ndjson"}
+    return client.post("/api/search/upload", content=b"".join(body), headers=headers)
+
+
+def test_an_upload_is_told_of_step_by_step_and_its_answer_is_the_last_line(
+    client: httpx.Client, studies: Studies
+) -> None:
+    paths = studies.new("brain-mr").paths
+    lines = lines_of(sent_in_steps(client, paths))
+    assert lines[:-1] == [
+        {"step": "received", "number": len(paths), "of": len(paths)},
+        {"step": "embedding", "number": 1, "of": 2},
+        {"step": "embedding", "number": 2, "of": 2},
+        {"step": "searching", "number": 0, "of": 0},
+    ]
+    body = RelatedBody(paths)
+    plain = client.post(
+        "/api/search/upload", content=b"".join(body), headers={"Content-Type": body.content_type}
+    ).json()
+    answer = lines[-1]["answer"]
+    assert answer["matches"] == plain["matches"]
+    assert answer["query"]["uploaded"] == len(paths)
+
+
+def test_an_upload_that_goes_wrong_on_the_way_ends_with_a_problem(
+    client: httpx.Client, house: Furnished, studies: Studies
+) -> None:
+    house.encoder.unavailable = True
+    lines = lines_of(sent_in_steps(client, studies.new("chest-cr").paths))
+    assert lines[-1]["problem"]["reason"] == "encoder_unavailable"
+    assert lines[-1]["problem"]["status"] == 503
+
+
+def test_a_series_without_frames_is_left_out_beside_one_with_frames(
+    client: httpx.Client, studies: Studies, tmp_path: Path
+) -> None:
+    path = studies.new("chest-cr").paths[0]
+    without = dcmread(path)
+    without.SeriesInstanceUID, without.SOPInstanceUID = "1.2.3.4", "1.2.3.4.5"
+    del without.PixelData
+    without.save_as(tmp_path / "without.dcm")
+    answer = lines_of(sent_in_steps(client, [tmp_path / "without.dcm", path]))[-1]["answer"]
+    assert [series["frames"] for series in answer["query"]["series"]] == [1]
+    refused = lines_of(sent_in_steps(client, [tmp_path / "without.dcm"]))
+    assert refused[-1]["problem"]["reason"] == "no_pixels"
+
+
+def test_nothing_is_embedded_for_somebody_who_has_gone(house: Furnished, studies: Studies) -> None:
+    embedded: list[int] = []
+    went = threading.Event()
+
+    class Slow(FakeEncoder):
+        def embed(
+            self, instances: Sequence[Path], frame_number: int | None = None
+        ) -> tuple[SeriesEmbedding, ...]:
+            embedded.append(len(instances))
+            went.wait(10)
+            time.sleep(0.3)
+            return super().embed(instances, frame_number)
+
+    house.encoder = Slow()
+    body = RelatedBody(studies.new("brain-mr").paths)
+    headers = {"Content-Type": body.content_type, "Accept": "application/x-ndjson"}
+    with asked(house, max_questions=1) as client:
+        with client.stream("POST", "/api/search/upload", content=b"".join(body), headers=headers) as answer:
+            next(answer.iter_lines())
+        went.set()
+        deadline = time.monotonic() + 10
+        while client.post("/api/search", json=about(studies.old("chest-cr")[0])).status_code == 429:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert len(embedded) == 1
 
 
 def picture_path(client: httpx.Client, study: WrittenStudy) -> str:
