@@ -632,7 +632,8 @@ def test_nothing_is_embedded_for_somebody_who_has_gone(house: Furnished, studies
     headers = {"Content-Type": body.content_type, "Accept": "application/x-ndjson"}
     with asked(house, max_questions=1) as client:
         with client.stream("POST", "/api/search/upload", content=b"".join(body), headers=headers) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()
+            assert [json.loads(next(lines))["step"] for _ in range(2)] == ["received", "embedding"]
         went.set()
         deadline = time.monotonic() + 10
         while client.post("/api/search", json=about(studies.old("chest-cr")[0])).status_code == 429:
