@@ -35,7 +35,7 @@ class RoutedEncoder:
 
 @dataclass(frozen=True, slots=True)
 class LineUp:
-    """Encoders in order: the first that serves a modality takes it, the first that reads takes what is text."""
+    """Encoders in order: the first that serves a modality takes it; the first that reads takes reports."""
 
     encoders: tuple[RoutedEncoder, ...]
 

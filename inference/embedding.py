@@ -27,6 +27,7 @@ from inference.frames import PreparedInstance, prepare, render
 from inference.grouping import by_series, that_frame
 from inference.limits import Limits
 from inference.outcome import Outcome, SkippedFrame, WaitingFrame
+from inference.reading import Identity
 from inference.sampling import SampledFrame, sample_frames
 
 Pseudonym = Callable[[str, str], str | None]
@@ -242,7 +243,7 @@ class SeriesEmbedder:
     ) -> None:
         try:
             prepared = self._decoders.result(piece.call)
-            _refuse_other_series(prepared, reference)
+            refuse_other_series(prepared.identity, reference)
         except Rejected as refused:
             for order in piece.orders:
                 outcome.refuse(refused, piece.instance.sop_instance_uid, sampled[order].frame_index + 1)
@@ -335,8 +336,8 @@ def _places(sampled: Sequence[SampledFrame]) -> dict[str, tuple[int, ...]]:
     return places
 
 
-def _refuse_other_series(prepared: PreparedInstance, reference: SeriesReference) -> None:
-    identity = prepared.identity
+def refuse_other_series(identity: Identity, reference: SeriesReference) -> None:
+    """Raise Rejected (other_series) for an instance whose header says that it belongs elsewhere."""
     found = (identity.study_instance_uid, identity.series_instance_uid)
     if found != (reference.study_instance_uid, reference.series_instance_uid):
         raise Rejected("By its header the instance belongs to another series.", reason="other_series")

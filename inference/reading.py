@@ -110,13 +110,24 @@ def open_instance(path: Path, limits: Limits) -> Iterator[InstanceFile]:
         Unsupported: a report, a segmentation, our own answer: anything that is not a clinical image.
         Rejected: it is not DICOM, or its header cannot be read.
     """
+    with open_whole(path, limits) as instance:
+        _refuse_other_kinds(instance)
+        yield instance
+
+
+@contextmanager
+def open_whole(path: Path, limits: Limits) -> Iterator[InstanceFile]:
+    """Open a DICOM file of any kind: everything before its pixels is its header, documents too.
+
+    Raises:
+        TooLarge: the file, or what it inflates to, exceeds the limits.
+        Rejected: it is not DICOM, or its header cannot be read.
+    """
     with tolerant(), path.open("rb", buffering=0) as raw, _Clipped(raw) as file:
         size_bytes = file.size_bytes
         if size_bytes > limits.max_instance_bytes:
             raise TooLarge(f"The file has {size_bytes} bytes; {limits.max_instance_bytes} are allowed.")
-        instance = _read(file, size_bytes, limits)
-        _refuse_other_kinds(instance)
-        yield instance
+        yield _read(file, size_bytes, limits)
 
 
 def identity_of(instance: InstanceFile) -> Identity:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.domain import Vector
+from indexer.domain import EncoderVersion, Vector
 from inference.card import TEXT_ONNX_NAME, TOKENIZER_NAME, Card, EncoderError, TextTower, load_card, sha256_of
 from inference.encoder import open_session, unit_rows
 
@@ -38,6 +38,36 @@ class TextEncoder:
         self._tokenizer = _tokenizer(folder / TOKENIZER_NAME, self._tower.max_tokens)
         self._session = open_session(folder / TEXT_ONNX_NAME, providers, threads)
         _check_shapes(self._session, self._tower, folder)
+
+    @property
+    def version(self) -> EncoderVersion:
+        """Whose images the texts may be compared with."""
+        return self.card.encoder_version
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that it reads, ISO 639-1."""
+        return self._tower.languages
+
+    def knows(self, text: str) -> bool:
+        """Whether its tokenizer knows a word of the text, or a part of one."""
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        encoded = self._tokenizer.encode(text)
+        return any(
+            not special and token != unknown
+            for token, special in zip(encoded.tokens, encoded.special_tokens_mask, strict=True)
+        )
+
+    def passages(self, sentences: Sequence[str]) -> list[str]:
+        """Neighbouring sentences joined, as many as are read at once; a longer one stands alone."""
+        passages: list[str] = []
+        for sentence in sentences:
+            joined = f"{passages[-1]} {sentence}" if passages else sentence
+            if passages and not self._tokenizer.encode(joined).overflowing:
+                passages[-1] = joined
+            else:
+                passages.append(sentence)
+        return passages
 
     def encode(self, texts: Sequence[str]) -> Vector:
         """Embed texts; what is longer than the card's `max_tokens` is cut off.
@@ -105,7 +135,7 @@ def _tokenizer(path: Path, max_tokens: int) -> Any:  # noqa: ANN401 - tokenizers
         library: ModuleType = importlib.import_module("tokenizers")
     except ImportError as error:
         raise EncoderError(
-            "The package `tokenizers` is not installed, and text needs it: pip install tokenizers."
+            "The package `tokenizers` is not installed, and text needs it: make setup, or pip install tokenizers."
         ) from error
     try:
         tokenizer = library.Tokenizer.from_file(str(path))

@@ -20,9 +20,10 @@ from indexer.errors import NotFound, Rejected, Unsupported
 from indexer.ports import Archive, FetchedInstance, ListedSeries
 from inference.decoders import Decoders
 from inference.frames import InstanceSummary, render, summarise
+from inference.reports import Report, read_report
 from inference.sampling import SampledFrame, sample_frames
 from training.errors import TrainingError
-from training.pairs.reports import Report, by_study, read_report
+from training.pairs.reports import by_study
 
 ARCHIVE_DATASET: Final = "archive"
 FRAMES: Final = "frames"
@@ -81,8 +82,8 @@ class Examinations:
         texts = dict(reports) if reports is not None else by_study(self._reports(listed))
         if not texts:
             raise TrainingError(
-                "The archive holds no report that can be read (Structured Report or encapsulated text; "
-                f"PDF is not read): give a table of reports. Left out: {self._left_out()}."
+                "The archive holds no report that can be read (Structured Report or encapsulated "
+                f"document): give a table of reports. Left out: {self._left_out()}."
             )
         rows = [
             replace(row, report=texts[series.reference.study_instance_uid])
