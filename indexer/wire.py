@@ -30,8 +30,12 @@ from indexer.errors import (
     Unavailable,
     Unsupported,
 )
+from indexer.ports import TextEmbedding
 
 PROBLEM: Final = "application/problem+json"
+
+MOST_CHARACTERS: Final = 2000
+"""Of a text that is embedded."""
 
 _FLOAT32: Final = np.dtype("<f4")
 # The most special first: an error is told by the first of these that it is.
@@ -114,6 +118,29 @@ class EmbeddingsAnswer(_Wire):
         return tuple(_read(one, (one.encoder or self.encoder).to_domain()) for one in self.embeddings)
 
 
+class TextQuestion(_Wire):
+    """The body of POST /texts."""
+
+    text: Annotated[str, Field(max_length=MOST_CHARACTERS)]
+
+
+class TextAnswer(_Wire):
+    """TextEmbedding, the answer to POST /texts; the vector is base64 of little-endian float32."""
+
+    encoder: WireEncoder
+    vector: str
+
+    @classmethod
+    def of(cls, text: TextEmbedding) -> TextAnswer:
+        """Write one down."""
+        return cls(encoder=WireEncoder.of(text.encoder), vector=_encoded(text.vector))
+
+    def to_domain(self) -> TextEmbedding:
+        """Read it back. Raises EncoderUnavailable for a vector of the wrong size, or not finite."""
+        encoder = self.encoder.to_domain()
+        return TextEmbedding(encoder, _decoded(self.vector, (encoder.dimension,)))
+
+
 class Problem(_Wire):
     """A problem document (RFC 9457); `reason` is one word in snake case for programs."""
 
@@ -147,6 +174,14 @@ def embeddings_of(body: bytes) -> tuple[SeriesEmbedding, ...]:
         return EmbeddingsAnswer.model_validate_json(body).to_domain()
     except ValidationError as error:
         raise EncoderUnavailable("The worker's answer holds no embeddings: update it.") from error
+
+
+def text_of(body: bytes) -> TextEmbedding:
+    """Read an answer of POST /texts. Raises EncoderUnavailable when it is none."""
+    try:
+        return TextAnswer.model_validate_json(body).to_domain()
+    except ValidationError as error:
+        raise EncoderUnavailable("The worker's answer holds no text's vector: update it.") from error
 
 
 def problem_of(body: bytes) -> Problem | None:

@@ -63,6 +63,9 @@ class ReportEmbedder:
             place = order.pop(instance.instance.archive_id, None)
             if place is not None:
                 self._take(instance, place, reference, outcome)
+        for place in order.values():
+            gone = Rejected("The report was gone when it was fetched.", reason="not_fetched")
+            outcome.refuse(gone, sampled[place].instance.sop_instance_uid)
         if not outcome.vectors or outcome.attributes is None:
             raise outcome.why_nothing()
         return Embedded(self._embedding(reference, outcome), tuple(outcome.skipped))

@@ -12,7 +12,7 @@ from typing import Protocol
 from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
 from indexer.errors import EncoderUnavailable, NotFound, Rejected, TooLarge, Unsupported
 from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Skipped
-from indexer.line_up import Holdings, LineUps
+from indexer.line_up import DOCUMENTS, Holdings, LineUps
 from indexer.patients import key_name_of
 from indexer.ports import Archive, FetchedInstance, StoredInstance, StoredSeries, VectorIndex
 from inference.embedding import Embedded
@@ -20,7 +20,7 @@ from inference.sampling import SampledFrame, sample_frames
 
 
 class Embedder(Protocol):
-    """Turns the sampled frames of one series into its embedding."""
+    """Turns the sampled frames, or the reports, of one series into its embedding."""
 
     @property
     def version(self) -> EncoderVersion:
@@ -46,6 +46,10 @@ class Embedders(Protocol):
 
     def of(self, version: EncoderVersion) -> Embedder:
         """One of them, loaded when it is first asked for. Raises EncoderUnavailable when it cannot be."""
+        ...
+
+    def of_reports(self, version: EncoderVersion) -> Embedder:
+        """What embeds reports by it, loaded when first asked for. Raises EncoderUnavailable."""
         ...
 
 
@@ -130,10 +134,11 @@ class SeriesIndexing:
         An encoder that is only filled beside, and cannot be loaded here, holds up nobody: a comparison
         finds what it lacks once it is at hand. For one encoder the files are decoded while others arrive.
         """
-        embedders = []
+        embedders: list[Embedder] = []
+        embedder_of = self.embedders.of_reports if _is_text(stored) else self.embedders.of
         for version in missing:
             try:
-                embedders.append(self.embedders.of(version))
+                embedders.append(embedder_of(version))
             except EncoderUnavailable:
                 if version not in line_ups.only_beside:
                     raise
@@ -188,6 +193,10 @@ class SeriesIndexing:
         return bearable
 
 
+def _is_text(stored: StoredSeries) -> bool:
+    return stored.listed.modality in DOCUMENTS
+
+
 def _labels(line_ups: LineUps) -> frozenset[str]:
     return frozenset(map(str, line_ups.versions))
 
@@ -217,6 +226,12 @@ def _outcome(stored: StoredSeries, looked: _Looked, wanted: Sequence[EncoderVers
 def _unserved(stored: StoredSeries, line_ups: LineUps) -> Skipped:
     """Another line-up may have an encoder for it: it names nobody, which is not the same as None."""
     modality = stored.listed.modality or "without a modality"
+    if _is_text(stored):
+        unread = Unsupported(
+            f"No encoder of {line_ups.serving} reads text: `cbir encoders list` shows those that do.",
+            reason="report",
+        )
+        return _skipped(stored, str(Holdings()), unread)
     nobody = Unsupported(
         f"No encoder of {line_ups.serving} takes series {modality}: add one that does to CBIR_ENCODER.",
         reason="no_encoder",

@@ -16,6 +16,12 @@ from inference.card import TEXT_ONNX_NAME, TOKENIZER_NAME, Card, EncoderError, T
 from inference.encoder import open_session, unit_rows
 
 INPUTS: Final = frozenset({"input_ids", "attention_mask"})
+NO_TEXT_ENCODER: Final = (
+    "No encoder that is searched reads text. Train one on images and texts of your own: "
+    "`cbir train image-text BENCHMARK RUN`, then `cbir export RUN CBIR_ENCODERS_DIR/NAME "
+    "--images BENCHMARK --language en --language fr`, then `cbir encoders activate NAME`; ask again once "
+    "`cbir status` says that it is searched. `cbir encoders list` shows which encoders read what languages."
+)
 
 
 class TextEncoder:
@@ -135,7 +141,7 @@ def _tokenizer(path: Path, max_tokens: int) -> Any:  # noqa: ANN401 - tokenizers
         library: ModuleType = importlib.import_module("tokenizers")
     except ImportError as error:
         raise EncoderError(
-            "The package `tokenizers` is not installed, and text needs it: make setup, or pip install tokenizers."
+            "The package `tokenizers` is not installed, and text needs it: `make setup`."
         ) from error
     try:
         tokenizer = library.Tokenizer.from_file(str(path))
