@@ -15,6 +15,7 @@ from indexer.domain import (
     FeatureMap,
     Filters,
     IndexedSeries,
+    MatchMap,
     Scope,
     SeriesEmbedding,
     SeriesReference,
@@ -318,6 +319,22 @@ class Encoder(Protocol):
 
         Raises:
             Rejected: a frame cannot be decoded, or no encoder takes the modality.
+            NotFound: there is no such frame.
+            EncoderUnavailable: the worker does not answer.
+        """
+        ...
+
+    def occlusion_maps(
+        self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """Where each of two frames looks like the other, found by covering patches; seconds a pair.
+
+        Args:
+            instances: the DICOM file of each frame; one file may be named twice.
+            frame_numbers: 1-based.
+
+        Raises:
+            Rejected: as `feature_maps`, and where each of them has another encoder.
             NotFound: there is no such frame.
             EncoderUnavailable: the worker does not answer.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 PREFERRED_PROVIDERS: Final = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _HASH_MULTIPLIER: Final = 2654435761
 _SMALLEST_NORM: Final = 1e-6
+_SAME_DIRECTION: Final = 0.999
 
 
 class OnnxEncoder:
@@ -65,6 +67,36 @@ class OnnxEncoder:
             raise ValueError(f"A batch is float32 (n, {wanted}), not {batch.dtype} {batch.shape}.")
         (raw,) = self._session.run([self.card.outputs.embedding], {self.card.input.name: batch})
         return unit_rows(np.asarray(raw, dtype=np.float32).reshape(len(batch), -1))
+
+    @cached_property
+    def has_cells(self) -> bool:
+        """Whether the model has a feature map whose average over its cells has the embedding's direction.
+
+        Asked of the reference input once: a model that pools otherwise, or projects what it has pooled, has
+        cells that cannot be compared with its vectors.
+        """
+        name = self.card.outputs.feature_map
+        known = {found.name: found.shape for found in self._session.get_outputs()}
+        if name is None or len(known.get(name, ())) != 4:
+            return False
+        batch = reference_input(self.card)
+        (raw,) = self._session.run([name], {self.card.input.name: batch})
+        if raw.shape[1] != self.card.dimension:
+            return False
+        mean = unit_rows(np.asarray(raw, dtype=np.float32).mean(axis=(2, 3)))
+        return bool(float(mean[0] @ self.encode(batch)[0]) >= _SAME_DIRECTION)
+
+    def cells(self, batch: NDArray[np.float32]) -> Vector:
+        """What the model saw, before it was averaged; only where `has_cells`.
+
+        Args:
+            batch: float32 (n, channels, height, width).
+
+        Returns:
+            float32 (n, rows, columns, dimension), row 0 at the top.
+        """
+        (raw,) = self._session.run([self.card.outputs.feature_map], {self.card.input.name: batch})
+        return np.ascontiguousarray(raw.transpose(0, 2, 3, 1), dtype=np.float32)
 
     def _check_parity(self, folder: Path) -> None:
         parity = self.card.parity

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.domain import Region
+
 Pixels = NDArray[np.float32]
 Resize = Literal["letterbox", "stretch", "crop"]
 
@@ -52,6 +54,25 @@ def preprocess(rendered: Pixels, wanted: Preprocessing) -> Pixels:
     return np.ascontiguousarray((ranged - mean) / std, dtype=np.float32)
 
 
+def covered_area(rows: int, columns: int, wanted: Preprocessing) -> Region:
+    """The part of a rendered frame that the model's input shows, in fractions of the frame.
+
+    It reaches beyond the frame where that is letterboxed, and leaves margins out where it is cropped.
+
+    Args:
+        rows: of the rendered frame.
+        columns: of the rendered frame.
+        wanted: from the model card.
+    """
+    if wanted.resize == "letterbox":
+        (height, width), (top, left) = _letterboxed(rows, columns, wanted.height, wanted.width)
+        return Region(-left / width, -top / height, wanted.width / width, wanted.height / height)
+    if wanted.resize == "crop":
+        (height, width), (top, left) = _cropped(rows, columns, wanted.height, wanted.width)
+        return Region(left / columns, top / rows, width / columns, height / rows)
+    return Region(0.0, 0.0, 1.0, 1.0)
+
+
 def _with_channels(rendered: Pixels, channels: int) -> Pixels:
     """Grey repeated as colour; colour as its luma (ITU-R BT.601)."""
     if channels == 1:
@@ -76,21 +97,29 @@ def _resized(pixels: Pixels, height: int, width: int, how: int) -> Pixels:
 
 
 def _letterbox(pixels: Pixels, height: int, width: int) -> Pixels:
-    rows, columns = pixels.shape[:2]
-    scale = min(height / rows, width / columns)
-    inner = (min(max(round(rows * scale), 1), height), min(max(round(columns * scale), 1), width))
+    inner, (top, left) = _letterboxed(pixels.shape[0], pixels.shape[1], height, width)
     boxed = np.zeros((height, width, *pixels.shape[2:]), dtype=np.float32)
-    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
     boxed[top : top + inner[0], left : left + inner[1]] = _stretch(pixels, *inner)
     return boxed
 
 
 def _crop(pixels: Pixels, height: int, width: int) -> Pixels:
-    rows, columns = pixels.shape[:2]
+    kept, (top, left) = _cropped(pixels.shape[0], pixels.shape[1], height, width)
+    return _stretch(pixels[top : top + kept[0], left : left + kept[1]], height, width)
+
+
+def _letterboxed(rows: int, columns: int, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width of the frame inside the input, and the place of its first pixel there."""
+    scale = min(height / rows, width / columns)
+    inner = (min(max(round(rows * scale), 1), height), min(max(round(columns * scale), 1), width))
+    return inner, ((height - inner[0]) // 2, (width - inner[1]) // 2)
+
+
+def _cropped(rows: int, columns: int, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width of what is kept of the frame, and the place of its first pixel there."""
     scale = max(height / rows, width / columns)
     kept = (min(max(round(height / scale), 1), rows), min(max(round(width / scale), 1), columns))
-    top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
-    return _stretch(pixels[top : top + kept[0], left : left + kept[1]], height, width)
+    return kept, ((rows - kept[0]) // 2, (columns - kept[1]) // 2)
 
 
 _RESIZES = {"letterbox": _letterbox, "stretch": _stretch, "crop": _crop}
