@@ -172,7 +172,8 @@ class Scope:
     given, narrows the search to those studies, `only_patient` to the series of one patient. With
     `not_patient`, a patient that was hashed with another key is left out as well: nobody can tell whether
     it is the same one. `sequence` and `plane`, when given, leave out series that are known to be of
-    another one; a series of an unknown one stays in. `kind` tells images from reports.
+    another one; a series of an unknown one stays in. `kind` tells images from reports. `not_studies` and
+    `not_patients` leave out the studies, and the patients, of chosen cases.
     """
 
     filters: Filters = field(default_factory=Filters)
@@ -183,6 +184,8 @@ class Scope:
     sequence: str = ""
     plane: str = ""
     kind: Kind = "image"
+    not_studies: tuple[str, ...] = ()
+    not_patients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

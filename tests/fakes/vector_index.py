@@ -158,11 +158,20 @@ def _check(vectors: Vector, dimension: int) -> None:
 def _in_scope(stored: SeriesEmbedding, scope: Scope) -> bool:
     study = stored.reference.study_instance_uid
     return (
-        study != scope.not_study
+        study not in (scope.not_study, *scope.not_studies)
         and (scope.not_patient is None or _is_another(stored.attributes, scope.not_patient))
+        and stored.attributes.patient not in scope.not_patients
+        and scope.only_patient in (None, stored.attributes.patient)
+        and scope.kind == stored.attributes.kind
+        and _may_be(stored.attributes.sequence, scope.sequence)
+        and _may_be(stored.attributes.plane, scope.plane)
         and (scope.only_studies is None or study in scope.only_studies)
         and _passes(stored.attributes, scope.filters)
     )
+
+
+def _may_be(word: str, wanted: str) -> bool:
+    return not word or not wanted or word == wanted
 
 
 def _is_another(attributes: SeriesAttributes, patient: str) -> bool:

@@ -41,6 +41,9 @@ INDEXES = {
     "body_part_examined": models.PayloadSchemaType.KEYWORD,
     "patient": models.PayloadSchemaType.KEYWORD,
     "patient_key": models.PayloadSchemaType.KEYWORD,
+    "sequence": models.PayloadSchemaType.KEYWORD,
+    "plane": models.PayloadSchemaType.KEYWORD,
+    "kind": models.PayloadSchemaType.KEYWORD,
     "study_date": models.PayloadSchemaType.INTEGER,
 }
 MAX_FLOATS_A_REQUEST = 1_500_000
@@ -197,17 +200,16 @@ class QdrantIndex:
         Points are in the order of their ids, which are hashes: those that follow a random id, and at the
         end those from the first id on, are a random sample.
         """
-        begin = uuid.UUID(int=random.Random(seed).getrandbits(128), version=5)  # noqa: S311 - no secret
+        begin = str(uuid.UUID(int=random.Random(seed).getrandbits(128), version=5))  # noqa: S311 - no secret
         wanted = filter_of(Scope(filters=filters))
-        after = self._scroll(encoder, EMBEDDINGS_A_PAGE, wanted=wanted, with_vectors=True, offset=str(begin))
-        found = {str(point.id): point for point in islice(after, limit)}
-        if len(found) < limit:
-            before = self._scroll(encoder, EMBEDDINGS_A_PAGE, wanted=wanted, with_vectors=True)
-            for point in before:
-                if len(found) >= limit or str(point.id) in found:
+        found: dict[str, SeriesEmbedding] = {}
+        for first in (begin, None):
+            points = self._scroll(encoder, EMBEDDINGS_A_PAGE, wanted=wanted, with_vectors=True, offset=first)
+            for point in points:
+                if len(found) == limit or str(point.id) in found:
                     break
-                found[str(point.id)] = point
-        return tuple(embedding_of(point, encoder) for point in found.values())
+                found[str(point.id)] = embedding_of(point, encoder)
+        return tuple(found.values())
 
     def hashed_otherwise(self, encoder: EncoderVersion, key_name: str) -> Iterator[str]:
         """The series whose patient another key than this one has hashed."""

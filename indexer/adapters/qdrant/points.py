@@ -75,6 +75,9 @@ def payload_of(embedding: SeriesEmbedding) -> dict[str, Any]:
         "archive_id": reference.archive_id,
         "modality": attributes.modality,
         "body_part_examined": attributes.body_part_examined,
+        "sequence": attributes.sequence,
+        "plane": attributes.plane,
+        "kind": attributes.kind,
         "sop_instance_uids": list(dict.fromkeys(frame.sop_instance_uid for frame in embedding.frames)),
         "frames": [
             [frame.sop_class_uid, frame.sop_instance_uid, frame.frame_number] for frame in embedding.frames
@@ -145,4 +148,7 @@ def _attributes(payload: Mapping[str, Any]) -> SeriesAttributes:
         body_part_examined=payload["body_part_examined"],
         study_date=None if day is None else _day(day),
         patient=payload.get("patient"),
+        sequence=payload.get("sequence", ""),
+        plane=payload.get("plane", ""),
+        kind=payload.get("kind", "image"),
     )

@@ -11,20 +11,28 @@ from indexer.domain import Filters, Scope
 from indexer.patients import key_name_of
 
 
-def filter_of(scope: Scope) -> models.Filter | None:
-    """The filter of a question; None where everything may come."""
+def filter_of(scope: Scope) -> models.Filter:
+    """The filter of a question."""
     wanted = _attributes(scope.filters)
     if scope.only_studies is not None:
         wanted.append(_is_any("study_instance_uid", scope.only_studies))
+    if scope.kind == "report":
+        wanted.append(is_value("kind", "report"))
+    if scope.only_patient is not None:
+        wanted.append(is_value("patient", scope.only_patient))
     if scope.not_patient is not None:
         wanted.append(hashed_with(key_name_of(scope.not_patient)))
-    unwanted = [
-        is_value(key, value)
-        for key, value in (("study_instance_uid", scope.not_study), ("patient", scope.not_patient))
-        if value is not None
+    # A point that does not say what it stands for is from the time when all were images.
+    unwanted = [is_value("kind", "report")] if scope.kind == "image" else []
+    if scope.not_study is not None or scope.not_studies:
+        unwanted.append(_is_any("study_instance_uid", _several(scope.not_study, scope.not_studies)))
+    if scope.not_patient is not None or scope.not_patients:
+        unwanted.append(_is_any("patient", _several(scope.not_patient, scope.not_patients)))
+    unwanted += [
+        _is_known_to_be_other_than(key, word)
+        for key, word in (("sequence", scope.sequence), ("plane", scope.plane))
+        if word
     ]
-    if not wanted and not unwanted:
-        return None
     return models.Filter(must=[*wanted] or None, must_not=[*unwanted] or None)
 
 
@@ -36,6 +44,15 @@ def is_value(key: str, value: str) -> models.FieldCondition:
 def hashed_with(key_name: str) -> models.FieldCondition:
     """The patient is nobody, or was hashed with this key."""
     return _is_any("patient_key", (key_name, NOBODY))
+
+
+def _is_known_to_be_other_than(key: str, word: str) -> models.FieldCondition:
+    """The field is there, is not empty and is another word."""
+    return models.FieldCondition(key=key, match=models.MatchExcept(**{"except": [word, ""]}))
+
+
+def _several(one: str | None, more: Sequence[str]) -> list[str]:
+    return [*([] if one is None else [one]), *more]
 
 
 def _is_any(key: str, values: Sequence[str]) -> models.FieldCondition:

@@ -88,6 +88,9 @@ def test_preparing_makes_the_vectors_and_the_indexes_before_anything_is_stored(
         "body_part_examined": "keyword",
         "patient": "keyword",
         "patient_key": "keyword",
+        "sequence": "keyword",
+        "plane": "keyword",
+        "kind": "keyword",
         "study_date": "integer",
     }
 
@@ -137,6 +140,9 @@ def test_a_point_holds_references_and_filters_and_nothing_else(
         "frames": [["1.2.840", "1.2.3.4", 1], ["1.2.840", "1.2.3.4", 7]],
         "modality": "MR",
         "body_part_examined": "BRAIN",
+        "sequence": "",
+        "plane": "",
+        "kind": "image",
         "study_date": 20200102,
         "patient": "0f" * 16,
         "patient_key": "",

@@ -222,6 +222,61 @@ def test_narrowed_to_no_study_nothing_is_found(index: VectorIndex) -> None:
     assert ask(index, scope=Scope(only_studies=())) == ()
 
 
+def test_a_search_may_be_narrowed_to_one_patient(index: VectorIndex) -> None:
+    patients = {"1": "key:a", "2": "key:b", "3": None, "4": "other:a", "5": "key:a"}
+    index.upsert([series(s, attributes=SeriesAttributes("MR", patient=p)) for s, p in patients.items()])
+    assert studies(ask(index, scope=Scope(only_patient="key:a"))) == ["1", "5"]
+    assert studies(ask(index, scope=Scope(only_patient="key:a", not_study="1"))) == ["5"]
+
+
+def test_the_studies_and_patients_of_chosen_cases_may_be_left_out(index: VectorIndex) -> None:
+    patients = {"1": "key:a", "2": "key:b", "3": None, "4": "key:d", "5": "key:b"}
+    index.upsert([series(s, attributes=SeriesAttributes("MR", patient=p)) for s, p in patients.items()])
+    assert studies(ask(index, scope=Scope(not_studies=("2", "3")))) == ["1", "4", "5"]
+    assert studies(ask(index, scope=Scope(not_study="1", not_studies=("2", "3")))) == ["4", "5"]
+    assert studies(ask(index, scope=Scope(not_patients=("key:b", "key:d")))) == ["1", "3"]
+    assert studies(ask(index, scope=Scope(not_patient="key:a", not_patients=("key:b",)))) == ["3", "4"]
+
+
+def test_series_that_are_known_to_be_of_another_sequence_or_plane_are_left_out(index: VectorIndex) -> None:
+    known = {
+        "1": SeriesAttributes("MR", sequence="T1", plane="AXIAL"),
+        "2": SeriesAttributes("MR", sequence="T2", plane="AXIAL"),
+        "3": SeriesAttributes("MR", sequence="T1", plane="SAGITTAL"),
+        "4": SeriesAttributes("MR", sequence="T1"),
+        "5": SeriesAttributes("MR"),
+    }
+    index.upsert([series(study, attributes=attributes) for study, attributes in known.items()])
+    assert studies(ask(index, scope=Scope(sequence="T1"))) == ["1", "3", "4", "5"]
+    assert studies(ask(index, scope=Scope(plane="AXIAL"))) == ["1", "2", "4", "5"]
+    assert studies(ask(index, scope=Scope(sequence="T1", plane="AXIAL"))) == ["1", "4", "5"]
+    assert studies(ask(index)) == ["1", "2", "3", "4", "5"]
+
+
+def test_reports_are_found_only_where_reports_are_asked_for(index: VectorIndex) -> None:
+    index.upsert([series("1"), series("1", number=2, attributes=SeriesAttributes("SR", kind="report"))])
+    index.upsert([series("2", attributes=SeriesAttributes("SR", kind="report"))])
+    assert [c.reference.series_instance_uid for c in ask(index)] == ["1.1"]
+    reports = ask(index, scope=Scope(kind="report"))
+    assert [c.reference.series_instance_uid for c in reports] == ["1.2", "2.1"]
+    assert {c.attributes.kind for c in reports} == {"report"}
+
+
+def test_points_of_an_earlier_release_are_images_of_an_unknown_sequence(
+    kind: str, index: VectorIndex
+) -> None:
+    index.upsert([series("1"), series("2", attributes=SeriesAttributes("MR", sequence="T2", plane="AXIAL"))])
+    if isinstance(index, QdrantIndex):
+        keys = ["sequence", "plane", "kind"]
+        index._client.delete_payload(
+            collection_of(ENCODER), keys=keys, points=[series("1").reference.point_id], wait=True
+        )
+    assert studies(ask(index, scope=Scope(sequence="T1", plane="AXIAL"))) == ["1"]
+    assert ask(index, scope=Scope(kind="report")) == ()
+    (found,) = ask(index, scope=Scope(only_studies=("1",)))
+    assert (found.attributes.sequence, found.attributes.plane, found.attributes.kind) == ("", "", "image")
+
+
 def test_a_study_counts_once_with_its_best_series(index: VectorIndex) -> None:
     index.upsert(
         [
@@ -270,7 +325,11 @@ def test_scores_stay_between_minus_one_and_one(index: VectorIndex) -> None:
 
 
 def test_a_candidate_has_the_reference_and_attributes_that_were_stored(index: VectorIndex) -> None:
-    stored = series("1", (1, 0), attributes=SeriesAttributes("CT", "CHEST", date(2024, 2, 29), "hash"))
+    stored = series(
+        "1",
+        (1, 0),
+        attributes=SeriesAttributes("CT", "CHEST", date(2024, 2, 29), "hash", "CONTRAST", "AXIAL"),
+    )
     index.upsert([stored])
     (found,) = ask(index)
     assert (found.reference, found.attributes) == (stored.reference, stored.attributes)
@@ -381,7 +440,7 @@ def test_embeddings_are_given_by_archive_id_and_unknown_ones_left_out(index: Vec
 
 
 def test_what_is_indexed_is_given_without_vectors(index: VectorIndex) -> None:
-    attributes = SeriesAttributes("CT", "CHEST", date(2024, 2, 29), "hash")
+    attributes = SeriesAttributes("CT", "CHEST", date(2024, 2, 29), "hash", "CONTRAST", "AXIAL")
     stored = series("1", (1, 0), (0, 1), attributes=attributes)
     index.upsert([stored, *(series(str(n)) for n in range(2, 40))])
     wanted = ["orthanc-1-1", "unknown", *(f"orthanc-{n}-1" for n in range(2, 30)), "orthanc-1-1"]
