@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.domain import SeriesEmbedding
-from indexer.ports import Window
+from indexer.domain import FeatureMap, MatchMap, SeriesEmbedding
+from indexer.ports import TextEmbedding, Window
 from inference.embedders import LoadedEmbedders
 
 
@@ -28,3 +28,17 @@ class LocalEncoder:
     ) -> bytes:
         """One frame as a PNG."""
         return self.embedder().render_file(instance, frame_number, longest_side, window)
+
+    def feature_maps(self, instance: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """What the encoder saw in frames (1-based) of a DICOM file."""
+        return self.embedder().feature_maps(instance, frame_numbers)
+
+    def occlusion_maps(
+        self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """Where each of two frames (1-based) looks like the other, by covering them; slow."""
+        return self.embedder().occlusion_maps(instances, frame_numbers)
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """The unit vector of a text."""
+        return self.embedder().embed_text(text)

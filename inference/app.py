@@ -11,23 +11,27 @@ from pathlib import Path
 from typing import Annotated, Final, Protocol
 
 from fastapi import Depends, FastAPI, Query, Request, Response
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from indexer import problems
-from indexer.domain import EncoderVersion
+from indexer.domain import EncoderVersion, FeatureMap, MatchMap
 from indexer.errors import CbirError, Overloaded, Rejected, TooLarge
 from indexer.intake.multipart_related import DICOM, RelatedReader
-from indexer.ports import Window, window_or_none
-from indexer.wire import EmbeddingsAnswer, WireEncoder, WireSkipped
+from indexer.ports import TextEmbedding, Window, window_or_none
+from indexer.wire import MOST_CHARACTERS, EmbeddingsAnswer, TextAnswer, TextQuestion, WireEncoder, WireSkipped
+from indexer.wire_maps import MOST_FRAMES, FeatureMapsAnswer, MatchMapsAnswer, WireMatchMap
 from inference.embedding import EmbeddedFiles
 
 LONGEST_DISCARD_S: Final = 5.0
+MAX_TEXT_BYTES: Final = 2**15
 PNG: Final = "image/png"
 
 FrameNumber = Annotated[int, Query(ge=1, le=2**31 - 1)]
 LongestSide = Annotated[int, Query(ge=16, le=4096)]
+FrameNumbers = Annotated[list[FrameNumber], Query(min_length=1, max_length=MOST_FRAMES)]
 
 
 class Embedder(Protocol):
@@ -48,6 +52,20 @@ class Embedder(Protocol):
         """One frame (1-based) as a PNG, a grey one through the window where it is given."""
         ...
 
+    def feature_maps(self, path: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """What the encoder of the instance's modality saw in these frames (1-based)."""
+        ...
+
+    def occlusion_maps(
+        self, paths: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """Where each of two frames (1-based) looks like the other, by covering them."""
+        ...
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """Embed words."""
+        ...
+
 
 class Intake:
     """Takes request bodies in, onto the disk, a few at once and none larger than allowed."""
@@ -59,8 +77,8 @@ class Intake:
         self._spool = spool
 
     @contextlib.asynccontextmanager
-    async def folder(self, request: Request) -> AsyncIterator[Path]:
-        """A folder for one request, gone with it. Raises Overloaded when too many are in hand.
+    async def place(self, request: Request) -> AsyncIterator[None]:
+        """A place for one request. Raises Overloaded when too many are in hand.
 
         Where a request is refused, the rest of its body is read and thrown away for a while: a client
         that is still sending would not see the answer otherwise.
@@ -70,13 +88,19 @@ class Intake:
                 raise Overloaded("The worker has enough to do: ask again in a few seconds.")
             self._free -= 1
             try:
-                with tempfile.TemporaryDirectory(prefix="cbir-received-", dir=self._spool) as folder:
-                    yield Path(folder)
+                yield
             finally:
                 self._free += 1
         except CbirError:
             await _discard(request)
             raise
+
+    @contextlib.asynccontextmanager
+    async def folder(self, request: Request) -> AsyncIterator[Path]:
+        """A place with a folder, gone with the request."""
+        async with self.place(request):
+            with tempfile.TemporaryDirectory(prefix="cbir-received-", dir=self._spool) as folder:
+                yield Path(folder)
 
     async def instances(self, request: Request, into: Path) -> tuple[Path, ...]:
         """The parts of a multipart/related body. Raises TooLarge and Rejected."""
@@ -98,6 +122,20 @@ class Intake:
                     raise self._too_large()
                 await run_in_threadpool(file.write, chunk)
         return path
+
+    async def text(self, request: Request) -> str:
+        """A body that is a TextQuestion as JSON. Raises TooLarge and Rejected."""
+        body = bytearray()
+        async for chunk in self._chunks(request):
+            body += chunk
+            if len(body) > MAX_TEXT_BYTES:
+                raise TooLarge(f"The body is larger than {MAX_TEXT_BYTES} bytes: send a shorter text.")
+        try:
+            return TextQuestion.model_validate_json(bytes(body)).text
+        except ValidationError as error:
+            raise Rejected(
+                f'Send {{"text": ...}} of at most {MOST_CHARACTERS} characters.', reason="bad_body"
+            ) from error
 
     async def _chunks(self, request: Request) -> AsyncIterator[bytes]:
         announced = request.headers.get("Content-Length", "0")
@@ -135,6 +173,7 @@ def create_app(
     problems.install(app)
     app.add_exception_handler(Exception, _unexpected)
     _add_routes(app, embedder, intake, Bearer(token))
+    _add_text_route(app, embedder, intake, Bearer(token))
     return app
 
 
@@ -191,6 +230,34 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
             path = await intake.instance(request, folder)
             png = await run_in_threadpool(embedder.render_file, path, frame_number, longest_side, window)
             return Response(png, media_type=PNG)
+
+    @app.post("/feature-maps", dependencies=guarded)
+    async def feature_maps(request: Request, frame_number: FrameNumbers) -> FeatureMapsAnswer:
+        """What the encoder saw in some frames of the instance in the body."""
+        async with intake.folder(request) as folder:
+            path = await intake.instance(request, folder)
+            seen = await run_in_threadpool(embedder.feature_maps, path, frame_number)
+            return await run_in_threadpool(FeatureMapsAnswer.of, seen)
+
+    @app.post("/occlusion-maps", dependencies=guarded)
+    async def occlusion_maps(request: Request, frame_number: FrameNumbers) -> MatchMapsAnswer:
+        """Where a frame of each of the two instances of a multipart/related body looks like the other."""
+        async with intake.folder(request) as folder:
+            paths = await intake.instances(request, folder)
+            if len(paths) != 2 or len(frame_number) != 2:
+                raise Rejected("Send two instances, and a frame_number for each.")
+            pair, numbers = (paths[0], paths[1]), (frame_number[0], frame_number[1])
+            first, second = await run_in_threadpool(embedder.occlusion_maps, pair, numbers)
+            return MatchMapsAnswer(first=WireMatchMap.of(first), second=WireMatchMap.of(second))
+
+
+def _add_text_route(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer) -> None:
+    @app.post("/texts", dependencies=[Depends(bearer)])
+    async def texts(request: Request) -> TextAnswer:
+        """Embed the words of the body by the encoder that reads."""
+        async with intake.place(request):
+            text = await intake.text(request)
+            return TextAnswer.of(await run_in_threadpool(embedder.embed_text, text))
 
 
 def _answer(found: EmbeddedFiles) -> EmbeddingsAnswer:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
 
-from indexer.domain import EncoderVersion, SeriesEmbedding
-from indexer.errors import EncoderUnavailable, Unsupported
-from indexer.line_up import LineUps
-from indexer.ports import Window
+from indexer.domain import EncoderVersion, FeatureMap, MatchMap, SeriesEmbedding
+from indexer.errors import EncoderUnavailable, NotConfigured, Rejected, Unsupported
+from indexer.line_up import LineUp, LineUps
+from indexer.ports import TextEmbedding, Window
+from indexer.search.match_maps import DifferentEncoders
 from inference.card import EncoderError
 from inference.decoders import Decoders
 from inference.embedding import EmbeddedFiles, Pseudonym, SeriesEmbedder, embed_groups
 from inference.encoder import OnnxEncoder
-from inference.frames import render
-
-logger = logging.getLogger(__name__)
-
-TRY_AGAIN_S: Final = 60.0
+from inference.frames import render, summarise
+from inference.loading import OnceLoaded
+from inference.report_embedding import ReportEmbedder
+from inference.text import NO_TEXT_ENCODER, TextEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +37,10 @@ class Alone:
         if version != self.embedder.version:
             raise EncoderUnavailable(f"{version} is not loaded here.")
         return self.embedder
+
+    def of_reports(self, version: EncoderVersion) -> ReportEmbedder:
+        """None: raises EncoderUnavailable."""
+        raise EncoderUnavailable(f"{version} reads no text here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,8 @@ class LoadedEmbedders:
         self._recently = line_ups
         self._inference = inference
         self._folder_of = folder_of
-        self._lock = threading.Lock()
-        self._loading: dict[EncoderVersion, threading.Lock] = {}
-        self._loaded: dict[EncoderVersion, SeriesEmbedder] = {}
-        self._failed: dict[EncoderVersion, tuple[float, str]] = {}
+        self._embedders = OnceLoaded(self._embedder)
+        self._texts = OnceLoaded(self._text_encoder)
 
     def load(self) -> None:
         """Load the encoders that are searched, so that a broken one is noticed at the start.
@@ -92,45 +91,32 @@ class LoadedEmbedders:
             EncoderError: one of them cannot be used.
         """
         for version in self.line_ups().serving.versions:
-            with self._lock_of(version):
-                self._load(version)
+            self._embedders.load(version)
 
     def of(self, version: EncoderVersion) -> SeriesEmbedder:
-        """The embedder of this version. Raises EncoderUnavailable when it cannot be had here.
+        """The embedder of this version. Raises EncoderUnavailable when it cannot be had here."""
+        return self._embedders.of(version)
 
-        While one is loaded, only those who ask for the same one wait.
-        """
-        if version in self._loaded:
-            return self._loaded[version]
-        with self._lock_of(version):
-            failed_at_s, why = self._failed.get(version, (float("-inf"), ""))
-            if time.monotonic() - failed_at_s < TRY_AGAIN_S:
-                raise EncoderUnavailable(why)
-            try:
-                return self._load(version)
-            except EncoderError as error:
-                self._failed[version] = (time.monotonic(), str(error))
-                logger.error("encoder_not_loaded encoder=%s detail=%s", version, error)  # noqa: TRY400
-                raise EncoderUnavailable(str(error)) from error
+    def of_reports(self, version: EncoderVersion) -> ReportEmbedder:
+        """The embedder of reports that stand among this version's vectors. Raises EncoderUnavailable."""
+        return ReportEmbedder(self._texts.of(version), self._inference.decoders, self._inference.pseudonym)
 
-    def _lock_of(self, version: EncoderVersion) -> threading.Lock:
-        with self._lock:
-            return self._loading.setdefault(version, threading.Lock())
+    def _embedder(self, version: EncoderVersion) -> SeriesEmbedder:
+        shared = self._inference
+        encoder = OnnxEncoder(self._folder_of(version), shared.providers, shared.threads)
+        _refuse_another(encoder.version, version)
+        return SeriesEmbedder(
+            encoder,
+            shared.decoders,
+            shared.pseudonym,
+            max_frames=shared.max_frames,
+            batch_size=shared.batch_size,
+        )
 
-    def _load(self, version: EncoderVersion) -> SeriesEmbedder:
-        if version not in self._loaded:
-            shared = self._inference
-            encoder = OnnxEncoder(self._folder_of(version), shared.providers, shared.threads)
-            if encoder.version != version:
-                raise EncoderError(f"The folder of {version} holds {encoder.version} now: put it back.")
-            self._loaded[version] = SeriesEmbedder(
-                encoder,
-                shared.decoders,
-                shared.pseudonym,
-                max_frames=shared.max_frames,
-                batch_size=shared.batch_size,
-            )
-        return self._loaded[version]
+    def _text_encoder(self, version: EncoderVersion) -> TextEncoder:
+        encoder = TextEncoder(self._folder_of(version), self._inference.providers, self._inference.threads)
+        _refuse_another(encoder.version, version)
+        return encoder
 
     @property
     def version(self) -> EncoderVersion:
@@ -145,24 +131,43 @@ class LoadedEmbedders:
             NotFound: there is no such frame (1-based).
             EncoderUnavailable: an encoder cannot be loaded.
         """
-        serving = self._recently().serving
-
-        def route(modality: str) -> SeriesEmbedder:
-            version = serving.route(modality)
-            if version is None:
-                raise Unsupported(
-                    f"No encoder of {serving} takes series {modality or 'without a modality'}.",
-                    reason="no_encoder",
-                )
-            return self.of(version)
-
+        route = partial(self._route, self._recently().serving)
         return embed_groups(route, self._inference.decoders, paths, frame_number)
+
+    def _route(self, serving: LineUp, modality: str) -> SeriesEmbedder:
+        version = serving.looks_at(modality)
+        if version is None:
+            raise Unsupported(
+                f"No encoder of {serving} takes series {modality or 'without a modality'}.",
+                reason="no_encoder",
+            )
+        return self.of(version)
 
     def embed_files(
         self, paths: Sequence[Path], frame_number: int | None = None
     ) -> tuple[SeriesEmbedding, ...]:
         """Like `embed_groups`, the embeddings alone."""
         return tuple(embedded.embedding for embedded in self.embed_groups(paths, frame_number).series)
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """Embed words by the first encoder that is searched and reads.
+
+        Raises:
+            NotConfigured: none reads.
+            Rejected: it knows none of the words (unknown_words).
+            EncoderUnavailable: it cannot be loaded.
+        """
+        reading = self._recently().serving.text_encoder
+        if reading is None:
+            raise NotConfigured(NO_TEXT_ENCODER)
+        encoder = self._texts.of(reading.version)
+        vector = encoder.encode([text])[0]
+        if not vector.any() or not encoder.knows(text):
+            raise Rejected(
+                f"{reading.version.name} knows none of these words: it reads {', '.join(encoder.languages)}.",
+                reason="unknown_words",
+            )
+        return TextEmbedding(reading.version, vector)
 
     def render_file(
         self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
@@ -171,3 +176,35 @@ class LoadedEmbedders:
         decoders = self._inference.decoders
         call = decoders.submit(render, path, frame_number - 1, longest_side, decoders.limits, window)
         return decoders.result(call)
+
+    def feature_maps(self, path: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """What the encoder of the instance's modality saw in frames (1-based) of a DICOM file.
+
+        Raises:
+            Rejected: a frame cannot be decoded, or no encoder takes the modality.
+            NotFound: there is no such frame.
+            EncoderUnavailable: the encoder cannot be loaded.
+        """
+        return self._of_file(path).feature_maps(path, frame_numbers)
+
+    def occlusion_maps(
+        self, paths: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """Where each of two frames (1-based) looks like the other, by covering them; slow.
+
+        Errors as those of `feature_maps`; Rejected too where the two have an encoder each.
+        """
+        one, other = (self._of_file(path) for path in paths)
+        if one.version != other.version:
+            raise DifferentEncoders(one.version, other.version)
+        return one.occlusion_maps(paths, frame_numbers)
+
+    def _of_file(self, path: Path) -> SeriesEmbedder:
+        decoders = self._inference.decoders
+        summary = decoders.result(decoders.submit(summarise, path, decoders.limits))
+        return self._route(self._recently().serving, summary.attributes.modality)
+
+
+def _refuse_another(found: EncoderVersion, wanted: EncoderVersion) -> None:
+    if found != wanted:
+        raise EncoderError(f"The folder of {wanted} holds {found} now: put it back.")

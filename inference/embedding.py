@@ -12,23 +12,28 @@ import numpy as np
 
 from indexer.domain import (
     EncoderVersion,
+    FeatureMap,
+    MatchMap,
     SeriesAttributes,
     SeriesEmbedding,
     SeriesReference,
     Vector,
     pooled,
 )
-from indexer.errors import Rejected
-from indexer.ports import FetchedInstance, StoredInstance, Window
+from indexer.errors import NotConfigured, Rejected
+from indexer.ports import FetchedInstance, StoredInstance, TextEmbedding, Window
 from inference.attributes import HeaderAttributes
 from inference.decoders import Call, Decoders
 from inference.encoder import OnnxEncoder
+from inference.feature_maps import feature_maps
 from inference.frames import PreparedInstance, prepare, render
 from inference.grouping import by_series, that_frame
 from inference.limits import Limits
+from inference.occlusion import occlusion_maps
 from inference.outcome import Outcome, SkippedFrame, WaitingFrame
 from inference.reading import Identity
 from inference.sampling import SampledFrame, sample_frames
+from inference.text import NO_TEXT_ENCODER
 
 Pseudonym = Callable[[str, str], str | None]
 """(issuer, patient id) to a keyed hash, or None when the id is blank or a placeholder."""
@@ -195,6 +200,20 @@ class SeriesEmbedder:
         limits = self._decoders.limits
         call = self._decoders.submit(render, path, frame_number - 1, longest_side, limits, window)
         return self._decoders.result(call)
+
+    def feature_maps(self, path: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """What the encoder saw in frames (1-based) of a DICOM file. Raises Rejected, NotFound."""
+        return feature_maps(self._encoder, self._decoders, path, frame_numbers)
+
+    def occlusion_maps(
+        self, paths: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """Where each of two frames (1-based) looks like the other, by covering them; slow. Same errors."""
+        return occlusion_maps(self._encoder, self._decoders, paths, frame_numbers)
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """An encoder of images alone reads nothing: raises NotConfigured."""
+        raise NotConfigured(NO_TEXT_ENCODER)
 
     def embed_group(
         self, reference: SeriesReference, instances: Sequence[FetchedInstance], frame_number: int | None

@@ -9,11 +9,12 @@ from typing import Final
 
 import httpx
 
-from indexer.domain import EncoderVersion, SeriesEmbedding
+from indexer.domain import EncoderVersion, FeatureMap, MatchMap, SeriesEmbedding
 from indexer.errors import EncoderUnavailable, Rejected
 from indexer.intake.multipart_related import CHUNK_BYTES, DICOM, RelatedBody
-from indexer.ports import Window
-from indexer.wire import WireEncoder, embeddings_of, problem_of
+from indexer.ports import TextEmbedding, Window
+from indexer.wire import TextQuestion, WireEncoder, embeddings_of, problem_of, text_of
+from indexer.wire_maps import MOST_FRAMES, feature_maps_of, match_maps_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 
@@ -93,14 +94,56 @@ class InferenceClient:
             params={"frame_number": frame_number, "longest_side": longest_side} | windowed,
         )
 
+    def feature_maps(self, instance: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """What the encoder saw in frames (1-based) of a DICOM file; errors as those of `embed`."""
+        maps = [
+            seen
+            for start in range(0, len(frame_numbers), MOST_FRAMES)
+            for seen in self._feature_maps(instance, frame_numbers[start : start + MOST_FRAMES])
+        ]
+        if len(maps) != len(frame_numbers):
+            raise EncoderUnavailable("The worker answers with another number of feature maps: update it.")
+        return tuple(maps)
+
+    def _feature_maps(self, instance: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        answer = self._answer(
+            "POST",
+            "/feature-maps",
+            content=_chunks(instance),
+            headers={"Content-Type": DICOM, "Content-Length": str(instance.stat().st_size)},
+            params=httpx.QueryParams(frame_number=list(frame_numbers)),
+        )
+        return feature_maps_of(answer)
+
+    def occlusion_maps(
+        self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """Where each of two frames (1-based) looks like the other, by covering them; errors as `embed`."""
+        body = RelatedBody(instances)
+        answer = self._answer(
+            "POST",
+            "/occlusion-maps",
+            content=body,
+            headers={"Content-Type": body.content_type, "Content-Length": str(body.length_bytes)},
+            params=httpx.QueryParams(frame_number=list(frame_numbers)),
+        )
+        return match_maps_of(answer)
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """Embed words; errors as those of `embed`, and NotConfigured where the worker reads no text."""
+        body = TextQuestion(text=text).model_dump_json().encode()
+        return text_of(
+            self._answer("POST", "/texts", content=body, headers={"Content-Type": "application/json"})
+        )
+
     def _answer(
         self,
         method: str,
         path: str,
         *,
-        content: RelatedBody | Iterator[bytes] | None = None,
+        content: RelatedBody | Iterator[bytes] | bytes | None = None,
         headers: dict[str, str] | None = None,
-        params: Mapping[str, int | float] | None = None,
+        params: Mapping[str, int | float] | httpx.QueryParams | None = None,
     ) -> bytes:
         try:
             answer = self._client.request(method, path, content=content, headers=headers, params=params)

@@ -16,14 +16,18 @@ from pydicom.errors import InvalidDicomError
 
 from indexer.domain import (
     EncoderVersion,
+    FeatureMap,
     FrameReference,
+    MatchMap,
+    Region,
     SeriesAttributes,
     SeriesEmbedding,
     SeriesReference,
     pooled,
 )
-from indexer.errors import NotFound, Rejected, Unsupported
-from indexer.ports import Window
+from indexer.errors import NotConfigured, NotFound, Rejected, Unsupported
+from indexer.ports import TextEmbedding, Window
+from indexer.search.match_maps import match_maps
 from inference.embedding import Embedded, EmbeddedFiles
 from inference.outcome import SkippedFrame
 
@@ -40,6 +44,7 @@ class FakeEmbedder:
         self.gate.set()
         self.in_hand = threading.Semaphore(0)
         self.seen: list[Path] = []
+        self.reads = True
 
     def embed_groups(self, paths: Sequence[Path], frame_number: int | None = None) -> EmbeddedFiles:
         self.seen.extend(paths)
@@ -59,6 +64,14 @@ class FakeEmbedder:
         found = tuple(Embedded(_embedded(group, frame_number, self.version)) for group in series.values())
         return EmbeddedFiles(series=found, skipped=tuple(skipped))
 
+    def embed_text(self, text: str) -> TextEmbedding:
+        self.in_hand.release()
+        self.gate.wait(30)
+        if not self.reads:
+            raise NotConfigured("No encoder that is searched reads text.")
+        row = np.asarray([1.0, float(len(text)), float(text.count("e"))], np.float32)
+        return TextEmbedding(self.version, row / np.linalg.norm(row))
+
     def render_file(
         self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
     ) -> bytes:
@@ -69,6 +82,22 @@ class FakeEmbedder:
         buffer = BytesIO()
         Image.fromarray(pixels.astype(np.uint8)).resize((side, side)).save(buffer, "PNG")
         return buffer.getvalue()
+
+    def feature_maps(self, path: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        return tuple(_seen(_frames(dcmread(path, force=True), number)[0]) for number in frame_numbers)
+
+    def occlusion_maps(
+        self, paths: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        one, other = (self.feature_maps(p, [n])[0] for p, n in zip(paths, frame_numbers, strict=True))
+        return match_maps(one, other)
+
+
+def _seen(pixels: Pixels) -> FeatureMap:
+    """A cell a quarter of the frame: its mean, its largest value and 1."""
+    quarters = [np.array_split(half, 2, 1) for half in np.array_split(pixels, 2)]
+    cells = [[(1.0, float(q.mean()), float(q.max())) for q in row] for row in quarters]
+    return FeatureMap(FakeEmbedder.version, np.asarray(cells, np.float32), Region(-0.5, 0, 2, 1))
 
 
 def _embedded(group: Sequence[Dataset], frame_number: int | None, version: EncoderVersion) -> SeriesEmbedding:

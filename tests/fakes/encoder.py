@@ -17,26 +17,34 @@ from pydicom.errors import InvalidDicomError
 
 from indexer.domain import (
     EncoderVersion,
+    FeatureMap,
     FrameReference,
+    MatchMap,
+    Region,
     SeriesAttributes,
     SeriesEmbedding,
     SeriesReference,
     Vector,
     pooled,
 )
-from indexer.errors import EncoderUnavailable, NotFound, Rejected
+from indexer.errors import EncoderUnavailable, NotConfigured, NotFound, Rejected
 from indexer.patients import Pseudonyms
-from indexer.ports import Window
+from indexer.ports import TextEmbedding, Window
+from indexer.search.match_maps import match_maps
 
 TILES = 4
+_ACROSS, _DOWN = np.meshgrid(np.linspace(0, 1, TILES), np.linspace(0, 1, TILES))
+BRIGHT = {"left": 1 - _ACROSS, "right": _ACROSS, "top": 1 - _DOWN, "bottom": _DOWN}
+"""What is bright in a frame that a word names, tile by tile."""
 VERSION = EncoderVersion(name="tiles", sha256="0123456789abcdef" * 4, dimension=TILES * TILES)
 
 
 class FakeEncoder:
-    """Implements Encoder; set `unavailable` to see what a use case does then."""
+    """Implements Encoder; set `unavailable`, or `reads` to False, to see what a use case does then."""
 
     def __init__(self) -> None:
         self.unavailable = False
+        self.reads = True
         self.rendered = 0
         self._pseudonyms = Pseudonyms(b"k" * 32)
 
@@ -70,6 +78,34 @@ class FakeEncoder:
         texts.add_text("WindowWidth", f"{seen.width:.6g}")
         grey.save(png, "PNG", pnginfo=texts)
         return png.getvalue()
+
+    def feature_maps(self, instance: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
+        """A cell a tile, and a dimension a tile: their mean is the frame's vector."""
+        self._answer()
+        frames = _frames(_read(instance))
+        if max(frame_numbers) > len(frames):
+            raise NotFound(f"There is no frame {max(frame_numbers)}; there are {len(frames)}.")
+        return tuple(_map(frames[number - 1]) for number in frame_numbers)
+
+    def occlusion_maps(
+        self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """A tile covered with the frame's mean adds nothing any more: here it says what the cells say."""
+        one, other = (
+            self.feature_maps(path, [number])[0]
+            for path, number in zip(instances, frame_numbers, strict=True)
+        )
+        return match_maps(one, other)
+
+    def embed_text(self, text: str) -> TextEmbedding:
+        """What is bright: words for the tiles ("left", "top" ...); others are unknown."""
+        self._answer()
+        if not self.reads:
+            raise NotConfigured("No encoder that is searched reads text.")
+        bright = [BRIGHT[word] for word in text.lower().split() if word in BRIGHT]
+        if not bright:
+            raise Rejected("tiles knows none of these words.", reason="unknown_words")
+        return TextEmbedding(VERSION, _vector(np.prod(bright, axis=0)))
 
     def _answer(self) -> None:
         if self.unavailable:
@@ -116,6 +152,11 @@ def _frames(dataset: Dataset) -> NDArray[np.float64]:
     shape = (int(dataset.get("NumberOfFrames", 1) or 1), dataset.Rows, dataset.Columns)
     frames: NDArray[np.float64] = stored[: int(np.prod(shape))].reshape(shape) / (2**dataset.BitsStored - 1)
     return frames
+
+
+def _map(frame: NDArray[np.float64]) -> FeatureMap:
+    cells = np.diag(_vector(frame)).reshape(TILES, TILES, TILES * TILES)
+    return FeatureMap(VERSION, np.asarray(cells, dtype=np.float32), Region(0, 0, 1, 1))
 
 
 def _vector(frame: NDArray[np.float64]) -> Vector:
