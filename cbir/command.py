@@ -19,6 +19,7 @@ from cbir.backfill import look_at_everything
 from cbir.bench.report import print_report
 from cbir.bench.run import Wanted, run_bench
 from cbir.bench.searching import Size
+from cbir.calibrate import calibrated, print_calibrated
 from cbir.configuration import markdown_table
 from cbir.deployment import Deployment
 from cbir.doctor import examination
@@ -139,6 +140,19 @@ def reconcile() -> None:
     """Compare all of the archive, the ledger and the vectors now."""
     with Deployment(settings_of_environment()) as deployment:
         typer.echo(str(deployment.reconciler().compare(now_utc())))
+
+
+@app.command()
+def calibrate(
+    as_json: AsJson = False,
+) -> None:
+    """Measure now how alike unrelated series of the archive are: what percentages are told by."""
+    with Deployment(settings_of_environment()) as deployment:
+        found = calibrated(deployment)
+    if as_json:
+        typer.echo(json.dumps([one.as_json() for one in found], indent=2))
+    else:
+        print_calibrated(Console(), found)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property, partial
 from ssl import SSLContext
@@ -27,13 +29,22 @@ from indexer.answers.links import Links
 from indexer.api import ApiSettings, House, create_app
 from indexer.domain import EncoderVersion
 from indexer.errors import Rejected
-from indexer.following import ChangeFollower, Events, Follower, Reconciler, Switching
+from indexer.following import (
+    Calibration,
+    Calibrator,
+    ChangeFollower,
+    Events,
+    Follower,
+    Reconciler,
+    Switching,
+)
 from indexer.ledger import Ledger, RememberedLineUps
 from indexer.patients import Pseudonyms, load_key
 from indexer.ports import Encoder
-from indexer.search import Search
+from indexer.search import Judge, RememberedBackgrounds, Search
 from inference.decoders import Decoders
 from inference.embedders import Inference, LoadedEmbedders
+from inference.known import KnownImages
 from inference.limits import Limits
 from inference.registry import Registry
 from inference.worker import Worker, WorkLimits
@@ -186,7 +197,23 @@ class Deployment:
             encoder=encoder,
             index=self.index,
             access=self.archive,
+            judge=self.judge,
         )
+
+    @cached_property
+    def judge(self) -> Judge:
+        """How far a score may be believed, and what is outside of what an encoder knows."""
+        return Judge(
+            background=RememberedBackgrounds(self.ledger), known=KnownImages(self.registry.folder_of)
+        )
+
+    def calibrator(self, wait: Callable[[float], object] = time.sleep) -> Calibrator:
+        """What measures how alike unrelated series of this archive are."""
+        return Calibrator(self.ledger, self.index, self.line_ups, wait)
+
+    def calibration(self) -> Calibration:
+        """The thread that measures it again when the archive has changed."""
+        return Calibration(self.calibrator)
 
     def events(self) -> Events:
         """Where the plugin's hints go."""

@@ -58,6 +58,7 @@ def serve(settings: Settings) -> None:
         encoder = stack.enter_context(InferenceClient(place.url, token=place.token))
         search = deployment.search(encoder)
         stack.enter_context(deployment.follower())
+        stack.enter_context(deployment.calibration())
         questions = deployment.questions(search)
         entity = deployment.application_entity(questions)
         for part in (questions, entity):

@@ -17,6 +17,7 @@ ONNX_NAME = "encoder.onnx"
 TEXT_ONNX_NAME = "text.onnx"
 TOKENIZER_NAME = "tokenizer.json"
 CARD_NAME = "card.json"
+KNOWN_NAME = "known.npy"
 _CHUNK_BYTES = 2**20
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -95,6 +96,28 @@ class TextTower(_Part):
     languages: tuple[str, ...] = Field(min_length=1, description="ISO 639-1.")
 
 
+class KnownImages(_Part):
+    """What the encoder knows: known.npy, in the encoder's folder, by which an outsider is told.
+
+    The file holds float16 (k, dimension), unit rows: directions that stand for images the encoder was made
+    for, and last the `outside` rows that stand for none of them.
+
+    Attributes:
+        sha256: of the file.
+        least: a frame whose best cosine with a direction is below it is an outsider.
+        close: the score from which two images count as alike; an outsider that has such a neighbour in an
+            archive is answered.
+        outside: how many rows stand for what is no image: noise.
+        made_from: what the directions and the two limits were made from.
+    """
+
+    sha256: Sha256
+    least: float = Field(ge=-1, le=1)
+    close: float = Field(ge=-1, le=1)
+    outside: int = Field(default=0, ge=0)
+    made_from: str = ""
+
+
 class Licence(_Part):
     """SPDX names, and whether the encoder may be used commercially.
 
@@ -140,6 +163,7 @@ class Card(_Part):
     parity: Parity
     notes: str = ""
     text: TextTower | None = None
+    known: KnownImages | None = None
 
     def serves(self, modality: str) -> bool:
         """Whether the encoder is meant for this DICOM modality."""

@@ -19,6 +19,7 @@ from indexer.domain import Vector
 from indexer.errors import CbirError
 from inference.card import ONNX_NAME, Card, EncoderError, load_card
 from inference.encoder import OnnxEncoder, open_session, unit_rows
+from inference.known import load_known
 from inference.limits import Limits
 from inference.registry import Registry
 from inference.text import TextEncoder
@@ -68,6 +69,8 @@ def check_encoder(
     yield _speed(encoder, inputs)
     if card.text is not None:
         yield _text(folder, settings)
+    if card.known is not None:
+        yield _known(folder, card)
 
 
 def _licence(registry: Registry, card: Card) -> Finding:
@@ -161,6 +164,15 @@ def _speed(encoder: OnnxEncoder, inputs: NDArray[np.float32]) -> Finding:
         encoder.encode(batch)
         times_s.append(time.perf_counter() - started)
     return ok("speed", f"{median(times_s) / BATCH * 1000:.2f} ms a frame, in batches of {BATCH}.")
+
+
+def _known(folder: Path, card: Card) -> Finding:
+    try:
+        known = load_known(folder, card)
+    except EncoderError as error:
+        return problem("known", "What tells outsiders is not what the card says.", str(error))
+    directions = 0 if known is None else len(known.prototypes)
+    return ok("known", f"{directions} directions of known images; outsiders are told by them.")
 
 
 def _text(folder: Path, settings: Settings) -> Finding:

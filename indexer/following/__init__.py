@@ -1,5 +1,7 @@
 """How the ledger learns what the archive holds: hints, then the archive's log, then all of it compared."""
 
+from indexer.following.calibrating import Calibrator
+from indexer.following.calibration import Calibration
 from indexer.following.changes import ChangeFollower, Polled
 from indexer.following.comparison import Comparison, Reconciler
 from indexer.following.filling import Filling, filling
@@ -8,6 +10,8 @@ from indexer.following.hints import Events, Hint
 from indexer.following.switching import Switching
 
 __all__ = [
+    "Calibration",
+    "Calibrator",
     "ChangeFollower",
     "Comparison",
     "Events",

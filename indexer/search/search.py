@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 
-from indexer.domain import Answer, EncoderVersion, Refusal, Scope, SeriesEmbedding
+from indexer.domain import Answer, EncoderVersion, Filters, Refusal, Scope, SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
@@ -85,9 +85,6 @@ class Search:
             if refusal is None:
                 raise
             return _refused((), refusal, started)
-        refusal = self._judge.of_example(example)
-        if refusal is not None:
-            return _refused(example, refusal, started)
         more = self._chosen(question.more, caller, line_ups)
         less = self._chosen(question.less, caller, line_ups)
         clues = [Clue("example", e) for e in example]
@@ -100,7 +97,7 @@ class Search:
             not_patient=example[0].attributes.patient if example else None,
         )
         ranked = self._visible_studies(clues, scope, question, caller)
-        refusal = self._judge.of_ranked(ranked) if example else None
+        refusal = self._refusal(question, example, ranked)
         if refusal is not None:
             return _refused(example, refusal, started)
         matches = self._matches.of(ranked)
@@ -112,6 +109,18 @@ class Search:
             more=tuple(embedding.reference for embedding in more),
             less=tuple(embedding.reference for embedding in less),
         )
+
+    def _refusal(
+        self, question: Question, example: Sequence[SeriesEmbedding], ranked: Sequence[RankedStudy]
+    ) -> Refusal | None:
+        """Why the example is not answered.
+
+        Judged is an example that is whole and asked with alone: a part of a frame is like no whole frame,
+        and with a text or chosen cases the person says herself what is meant.
+        """
+        if question.region is not None or question.text.strip() or question.more or question.less:
+            return None
+        return self._judge.of_ranked(example, ranked, everywhere=question.filters == Filters())
 
     def _example(self, question: Question, caller: Caller, line_ups: LineUps) -> tuple[SeriesEmbedding, ...]:
         if question.example is None:
