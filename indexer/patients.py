@@ -9,6 +9,7 @@ import re
 import secrets
 import tempfile
 import unicodedata
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -94,6 +95,30 @@ class Pseudonyms:
         named = _significant(issuer)
         message = f"{len(named)}:{named}{len(given)}:{given}".encode()
         return f"{self.key_name}:{hmac.new(self._key, message, hashlib.sha256).hexdigest()}"
+
+    def case_name(self, whom: str) -> str:
+        """What a patient is called where a case is shown or sent without who it is.
+
+        Args:
+            whom: a pseudonym that `of` gave; where it gave None, the UID of the study.
+
+        Returns:
+            "CASE-" and 12 hexadecimal digits; the same for the same patient as long as the key is kept.
+            The pseudonym cannot be read back from it.
+        """
+        return f"CASE-{self._digest('case', whom)[:12].upper()}"
+
+    def uid(self, uid: str) -> str:
+        """The UID that stands for another one in a de-identified copy, always the same for the same one.
+
+        Source:
+            DICOM PS3.5 B.2: UUID-derived UID, here of a UUID of version 8 (RFC 9562 5.8).
+        """
+        digits = self._digest("uid", uid)
+        return f"2.25.{uuid.UUID(f'{digits[:12]}8{digits[13:16]}8{digits[17:32]}').int}"
+
+    def _digest(self, purpose: str, text: str) -> str:
+        return hmac.new(self._key, f"cbir {purpose} {text}".encode(), hashlib.sha256).hexdigest()
 
 
 def key_name_of(pseudonym: str) -> str:

@@ -1,10 +1,11 @@
-"""The CBIR application entity: C-ECHO, and C-STORE to ask; what it receives is never archived."""
+"""The CBIR application entity: C-STORE to ask, C-FIND, C-MOVE and C-GET to collect; nothing is archived."""
 
 from __future__ import annotations
 
 import logging
 import ssl
 import threading
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, Final, cast
 
@@ -18,6 +19,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from indexer.ae.admission import Admission, NotAdmitted
+from indexer.ae.collecting import Collecting, support_collecting
 from indexer.ae.questions import Questions
 from indexer.answers.example import read_instance
 from indexer.destinations import Destination
@@ -63,8 +65,9 @@ class ApplicationEntity:
         questions: Questions,
         max_instance_bytes: int = 2**30,
         tls: ssl.SSLContext | None = None,
+        collecting: Collecting | None = None,
     ) -> None:
-        """Take where to listen, who may call, and who is told.
+        """Take where to listen, who may call, who is told, and how the cases found are collected.
 
         Port 0 takes a free one. With `tls` the port speaks nothing else; a second entity over the same
         questions serves the other port.
@@ -78,6 +81,9 @@ class ApplicationEntity:
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
         self._entity = _network_entity(ae_title)
+        self._collecting = collecting
+        if collecting is not None:
+            support_collecting(self._entity)
 
     @property
     def port(self) -> int:
@@ -99,6 +105,9 @@ class ApplicationEntity:
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_C_FIND, self._on_find),
+            (evt.EVT_C_MOVE, self._on_move),
+            (evt.EVT_C_GET, self._on_get),
             *((ended, self._on_ended) for ended in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)),
         ]
         self._server = self._entity.start_server(
@@ -169,6 +178,28 @@ class ApplicationEntity:
         except Unavailable as error:
             return _refused(caller, error, OUT_OF_RESOURCES)
         return SUCCESS
+
+    def _on_find(self, event: Event) -> Iterator[Any]:
+        caller = self._caller(event)
+        if caller is None or self._collecting is None:
+            yield NOT_AUTHORISED, None
+        else:
+            yield from self._collecting.find(event, caller.ae_title)
+
+    def _on_move(self, event: Event) -> Iterator[Any]:
+        caller = self._caller(event)
+        if caller is None or self._collecting is None:
+            yield None, None
+        else:
+            yield from self._collecting.move(event, caller.ae_title)
+
+    def _on_get(self, event: Event) -> Iterator[Any]:
+        caller = self._caller(event)
+        if caller is None or self._collecting is None:
+            yield 1
+            yield NOT_AUTHORISED, None
+        else:
+            yield from self._collecting.get(event, caller.ae_title)
 
     def _receive(self, event: Event, caller: Destination) -> None:
         content = event.encoded_dataset(include_meta=True)

@@ -1,0 +1,103 @@
+"""Instances go to another application entity by C-STORE."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+
+from indexer.destinations import Destination
+from indexer.errors import Unavailable
+from indexer.ports import Coding
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 10
+RESPONSE_TIMEOUT_S: Final = 60
+MAX_CONTEXTS: Final = 128
+UNCOMPRESSED: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+
+class NotTaken(Unavailable):
+    """A destination cannot be reached, or takes nothing of what it is offered."""
+
+    reason = "destination_unavailable"
+
+
+class DimseCarrier:
+    """`Carrier` over DICOM associations, one at a time and destination."""
+
+    def __init__(self, ae_title: str) -> None:
+        """Call ourselves so."""
+        self._ae_title = ae_title
+
+    @contextmanager
+    def open(self, destination: Destination, codings: Collection[Coding]) -> Iterator[DimseCarriage]:
+        """Associate; what a destination does not take in its coding is offered uncompressed too.
+
+        Raises:
+            NotTaken: there is no association to be had.
+        """
+        entity = ApplicationEntity(self._ae_title)
+        entity.connection_timeout = entity.acse_timeout = CONNECT_TIMEOUT_S
+        entity.dimse_timeout = entity.network_timeout = RESPONSE_TIMEOUT_S
+        entity.requested_contexts = contexts_for(codings)
+        try:
+            association = entity.associate(
+                destination.host, destination.port, ae_title=destination.called_ae_title
+            )
+        except OSError as error:  # the name has no address now, or there is no socket to be had
+            raise NotTaken(f"{destination} cannot be reached ({type(error).__name__}).") from error
+        if not association.is_established:
+            raise NotTaken(
+                f"{destination} rejects us or cannot be reached: does it know our AE title {self._ae_title}?"
+            )
+        try:
+            yield DimseCarriage(association)
+        finally:
+            association.release()
+
+
+class DimseCarriage:
+    """One open association."""
+
+    def __init__(self, association: Association) -> None:
+        """Take an association that is established."""
+        self._association = association
+        self.taken = frozenset(
+            Coding(str(context.abstract_syntax), str(context.transfer_syntax[0]))
+            for context in association.accepted_contexts
+        )
+
+    def store(self, path: Path) -> bool:
+        """Send one DICOM file; a warning (0xBxxx) is stored all the same (PS3.4 B.2.3)."""
+        if not self._association.is_established:
+            return False
+        try:
+            status = self._association.send_c_store(dcmread(path)).get("Status")
+        except (ValueError, AttributeError, RuntimeError, InvalidDicomError, OSError) as error:
+            logger.warning("instance_not_sent error=%s", type(error).__name__)
+            return False
+        if status is None or (status != 0 and status & 0xF000 != 0xB000):
+            logger.warning("instance_not_taken status=%s", "none" if status is None else f"0x{status:04X}")
+            return False
+        return True
+
+
+def contexts_for(codings: Collection[Coding]) -> list[PresentationContext]:
+    """A context a coding, and one a SOP class for what the archive would have to decompress first."""
+    ordered = sorted(codings, key=lambda c: (c.sop_class_uid, c.transfer_syntax_uid))
+    compressed = [c for c in ordered if c.transfer_syntax_uid not in UNCOMPRESSED]
+    contexts = [
+        build_context(uid, list(UNCOMPRESSED)) for uid in dict.fromkeys(c.sop_class_uid for c in ordered)
+    ]
+    contexts += [build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in compressed]
+    return contexts[:MAX_CONTEXTS]

@@ -1,0 +1,101 @@
+"""C-FIND: a caller looks through the cases that its own recent questions were answered with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+
+from indexer.ae.identifiers import BadIdentifier, Query, answer_to, read_query
+from indexer.ae.matching import matches
+from indexer.ae.rows import Row, rows
+from indexer.collecting import Case, Cases
+from indexer.errors import CbirError
+from indexer.ledger import KeptAnswer
+
+logger = logging.getLogger(__name__)
+
+PENDING: Final = 0xFF00
+PENDING_WITHOUT_SOME_KEYS: Final = 0xFF01
+CANCELLED: Final = 0xFE00
+IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
+UNABLE_TO_PROCESS: Final = 0xC001
+QUESTION_REFUSED: Final = 0xC002
+LONGEST_COMMENT: Final = 64
+
+Response = tuple[int | Dataset, Dataset | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Answers C-FIND requests; `ae_title` is ours, from which the cases can be retrieved."""
+
+    cases: Cases
+    ae_title: str
+
+    def responses(
+        self,
+        caller: str,
+        identifier: BytesIO | None,
+        transfer_syntax_uid: str,
+        *,
+        study_root: bool,
+        is_cancelled: Callable[[], bool],
+    ) -> Iterator[Response]:
+        """The statuses and Identifiers that answer one request.
+
+        Args:
+            caller: the calling AE title: nothing but its own cases is looked through.
+            identifier: the request's, as it came.
+            transfer_syntax_uid: how it is encoded.
+            study_root: the information model.
+            is_cancelled: whether the caller has had enough.
+        """
+        try:
+            query = read_query(identifier, transfer_syntax_uid, study_root=study_root)
+            cases, refusal = self._asked_for(caller, query)
+            pending = PENDING_WITHOUT_SOME_KEYS if query.unsupported else PENDING
+            for row in selected(self.cases, cases, query):
+                if is_cancelled():
+                    yield CANCELLED, None
+                    return
+                yield pending, answer_to(query, row, ae_title=self.ae_title)
+        except BadIdentifier as error:
+            yield status(IDENTIFIER_DOES_NOT_MATCH, str(error)), None
+        except CbirError as error:
+            logger.warning("find_failed caller=%s reason=%s", caller, type(error).__name__)
+            yield status(UNABLE_TO_PROCESS, str(error)), None
+        else:
+            if refusal is not None:
+                comment = f"Refused ({refusal.refused}): {refusal.message}"
+                yield status(QUESTION_REFUSED, comment), None
+
+    def _asked_for(self, caller: str, query: Query) -> tuple[Sequence[Case], KeptAnswer | None]:
+        """Without keys the last question's; that one too where it was refused."""
+        if query.constrains:
+            return self.cases.recent(caller, query.constraints.get("StudyInstanceUID", ())), None
+        answer = self.cases.last_answer(caller)
+        if answer is None:
+            return (), None
+        return self.cases.of_answer(answer), answer if answer.refused else None
+
+
+def selected(cases: Cases, found: Sequence[Case], query: Query) -> Iterator[Row]:
+    """The lines, at the query's level, that match every key."""
+    constraints = query.constraints
+    for row in rows(cases, found, query.level, constraints):
+        if all(matches(dictionary_VR(k), keys, row.values.get(k, ())) for k, keys in constraints.items()):
+            yield row
+
+
+def status(code: int, comment: str) -> Dataset:
+    """A status with what a person should know, in (0000,0902) Error Comment: 64 characters of ASCII."""
+    said = Dataset()
+    said.Status = code
+    said.ErrorComment = " ".join(comment.encode("ascii", "replace").decode("ascii").split())[:LONGEST_COMMENT]
+    return said

@@ -1,0 +1,18 @@
+"""Collecting the cases that were found: which they are, what is shown of them, and how they are sent."""
+
+from indexer.collecting.cases import Case, Cases
+from indexer.collecting.policy import Deidentify, Identities, Policy
+from indexer.collecting.sending import Sending, SentStudy
+from indexer.collecting.shipping import Parcel, Shipping
+
+__all__ = [
+    "Case",
+    "Cases",
+    "Deidentify",
+    "Identities",
+    "Parcel",
+    "Policy",
+    "Sending",
+    "SentStudy",
+    "Shipping",
+]

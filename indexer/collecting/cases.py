@@ -1,0 +1,142 @@
+"""The cases that a caller may collect: those its own recent questions were answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from indexer.answers.identity import is_own_answer
+from indexer.collecting.policy import Policy
+from indexer.ledger import KeptAnswer, KeptCase
+from indexer.ports import ArchivedSeries, ArchivedStudy, Disguise, Library, StoredInstance
+
+
+class KeptAnswers(Protocol):
+    """What is needed of the ledger. Every call raises LedgerUnavailable when it does not answer."""
+
+    def keep_answer(self, kept: KeptAnswer) -> None:
+        """Keep what a caller was answered."""
+        ...
+
+    def answers_of(self, caller: str, since: datetime) -> list[KeptAnswer]:
+        """What one caller was answered since then, the newest first."""
+        ...
+
+    def answer_to(self, question_id: str) -> KeptAnswer | None:
+        """What one question was answered."""
+        ...
+
+    def forget_answers(self, before: datetime) -> int:
+        """Forget the answers of questions before then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A match as its caller may see it.
+
+    `shown` are attributes of its patient and study as the policy lets them be seen; `disguise` is what a
+    copy of it is called, None where it is sent as it is.
+    """
+
+    kept: KeptCase
+    study: ArchivedStudy
+    shown: Mapping[str, str]
+    disguise: Disguise | None
+
+    def uid(self, uid: str) -> str:
+        """A UID of this study as it is listed: the one that a copy of it will have."""
+        return uid if self.disguise is None else self.disguise.uid(uid)
+
+    @property
+    def series(self) -> tuple[ArchivedSeries, ...]:
+        """The series, the one that carried the match first."""
+        return tuple(sorted(self.study.series, key=lambda s: s.archive_id != self.kept.archive_id))
+
+
+class Cases:
+    """Finds the cases of a caller's recent questions, and never those of another caller's."""
+
+    def __init__(
+        self,
+        answers: KeptAnswers,
+        library: Library,
+        policy: Policy,
+        *,
+        kept_for_s: float = 86_400.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take what was answered and the archive; an answer is good for `kept_for_s` seconds."""
+        self._answers = answers
+        self._library = library
+        self._policy = policy
+        self._kept_for = timedelta(seconds=kept_for_s)
+        self._now = now
+
+    @property
+    def shows_the_archives(self) -> bool:
+        """Whether what the archive says of a patient and a series may be shown."""
+        return self._policy.shows_the_archives
+
+    def last_answer(self, caller: str) -> KeptAnswer | None:
+        """The answer to the caller's last question; None when there is none, or it is too old."""
+        return next(iter(self._answers.answers_of(caller, self._since())), None)
+
+    def of_answer(self, answer: KeptAnswer, limit: int | None = None) -> tuple[Case, ...]:
+        """The cases of one answer that the archive still has, in rank order."""
+        return self._described(answer.cases[:limit])
+
+    def recent(self, caller: str, studies: Collection[str] = ()) -> tuple[Case, ...]:
+        """The cases of every recent question of a caller, those of the last one first, each once.
+
+        Args:
+            caller: its AE title.
+            studies: Study Instance UIDs as they are listed; only these, or all when there is none.
+        """
+        kept: dict[tuple[str, str], KeptCase] = {}
+        for answer in self._answers.answers_of(caller, self._since()):
+            for case in answer.cases:
+                if not studies or self._is_listed(case.study_instance_uid, studies):
+                    kept.setdefault((case.study_instance_uid, case.archive_id), case)
+        return self._described(tuple(kept.values()))
+
+    def instances(self, series: ArchivedSeries) -> tuple[StoredInstance, ...]:
+        """The instances of a series of a case, by their number."""
+        return self._library.instances_of(series.archive_id)
+
+    def sop_classes(self, instances: Sequence[StoredInstance]) -> Mapping[str, str]:
+        """The SOP Class UIDs of these, by the archive id of the instance; what is gone is left out."""
+        return {i: coding.sop_class_uid for i, coding in self._library.codings(instances).items()}
+
+    def sweep(self) -> int:
+        """Forget the answers that are too old to be collected; gives their count."""
+        return self._answers.forget_answers(self._since())
+
+    def _since(self) -> datetime:
+        return self._now() - self._kept_for
+
+    def _is_listed(self, study_instance_uid: str, listed: Collection[str]) -> bool:
+        """Whether one of these UIDs is that of the study, as it is or as a copy has it."""
+        return study_instance_uid in listed or self._policy.pseudonyms.uid(study_instance_uid) in listed
+
+    def _described(self, kept: Sequence[KeptCase]) -> tuple[Case, ...]:
+        """Without those that the archive no longer has, and without one study twice."""
+        studies = self._library.studies_holding([case.archive_id for case in kept])
+        cases: dict[tuple[str, str], Case] = {}
+        for case in kept:
+            study = studies.get(case.archive_id)
+            if study is not None:
+                whose = (study.study_instance_uid, study.attributes.get("PatientID", ""))
+                cases.setdefault(whose, self._case(case, without_our_answers(study)))
+        return tuple(cases.values())
+
+    def _case(self, kept: KeptCase, study: ArchivedStudy) -> Case:
+        disguise = self._policy.disguise(study)
+        return Case(kept, study, self._policy.shown(study, kept.rank, disguise), disguise)
+
+
+def without_our_answers(study: ArchivedStudy) -> ArchivedStudy:
+    """A study without the reports and sheets of ours that are filed in it: they name other cases."""
+    return replace(study, series=tuple(s for s in study.series if not is_own_answer(s.manufacturer)))

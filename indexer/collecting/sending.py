@@ -1,0 +1,145 @@
+"""Sending cases to another application entity: chosen ones, or the best ones of an answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from indexer.collecting.cases import Cases, without_our_answers
+from indexer.collecting.policy import Policy
+from indexer.collecting.shipping import Parcel, Shipping
+from indexer.destinations import Destination
+from indexer.errors import NotFound, Rejected
+from indexer.ledger import KeptAnswer
+from indexer.ports import Access, Archive, ArchivedStudy, Caller, Carrier, Library
+
+logger = logging.getLogger(__name__)
+
+MAX_STUDIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SentStudy:
+    """How many instances of a study arrived, and how many did not."""
+
+    study_instance_uid: str
+    sent: int
+    failed: int
+
+
+class Sending:
+    """Brings studies to the destinations that are configured, and to no other."""
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        library: Library,
+        access: Access,
+        policy: Policy,
+        shipping: Shipping,
+        carrier: Carrier,
+        destinations: Sequence[Destination],
+    ) -> None:
+        """Take the archive, who may see what, how copies are taken out and brought, and where to."""
+        self._archive = archive
+        self._library = library
+        self._access = access
+        self._policy = policy
+        self._shipping = shipping
+        self._carrier = carrier
+        self._destinations = {d.ae_title: d for d in reversed(destinations)}
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The AE titles that may be sent to."""
+        return tuple(sorted(self._destinations))
+
+    def send(
+        self, study_instance_uids: Sequence[str], ae_title: str, caller: Caller, *, example: str = ""
+    ) -> tuple[SentStudy, ...]:
+        """Send whole studies.
+
+        Args:
+            study_instance_uids: as the archive has them, 20 at most.
+            ae_title: where to.
+            caller: who wants it; all of a study must be visible to it.
+            example: the study that was asked about: its own patient's are no "other" patient's.
+
+        Raises:
+            NotFound: no such destination, or a study that is not there or not shown to the caller.
+            NotConfigured: the archive cannot de-identify what must be.
+            Unavailable: the destination or the archive does not answer; nothing or a part was sent.
+        """
+        destination = self._destinations.get(ae_title)
+        if destination is None:
+            raise NotFound(
+                f"{ae_title[:16]!r} is no destination: name it in CBIR_DESTINATIONS or CBIR_CALLERS.",
+                reason="unknown_destination",
+            )
+        uids = list(dict.fromkeys(study_instance_uids))
+        if not 1 <= len(uids) <= MAX_STUDIES:
+            raise Rejected(f"{len(uids)} studies are named: name 1 to {MAX_STUDIES}.")
+        own = self._patients(self._studies(example, caller)) if example else frozenset()
+        studies = {uid: self._studies(uid, caller) for uid in uids}
+        parcels = {uid: self._parcels(found, own) for uid, found in studies.items()}
+        return self._ship(parcels, destination, caller.name)
+
+    def push(self, cases: Cases, answer: KeptAnswer, top: int, destination: Destination) -> None:
+        """Send the best cases of an answer. Raises as `send`."""
+        parcels = {
+            case.study.study_instance_uid: self._shipping.parcels(
+                (instance, case.disguise) for series in case.series for instance in cases.instances(series)
+            )
+            for case in cases.of_answer(answer, top)
+        }
+        self._ship(parcels, destination, answer.caller)
+
+    def _studies(self, study_instance_uid: str, caller: Caller) -> tuple[ArchivedStudy, ...]:
+        """Those of every patient who carries this UID, without our answers."""
+        series = self._archive.series_of_study(study_instance_uid)
+        archive_ids = {reference.archive_id for reference in series}
+        if not archive_ids or self._access.visible(caller, series) != archive_ids:
+            raise NotFound(f"There is no study {study_instance_uid}.")
+        found = self._library.studies_holding(sorted(archive_ids))
+        unique = {
+            (study.attributes.get("PatientID", ""), study.study_instance_uid): study
+            for study in found.values()
+        }
+        return tuple(without_our_answers(study) for study in unique.values())
+
+    def _patients(self, studies: Iterable[ArchivedStudy]) -> frozenset[str]:
+        return frozenset(patient for study in studies if (patient := self._policy.patient(study)))
+
+    def _parcels(self, studies: Sequence[ArchivedStudy], own: frozenset[str]) -> tuple[Parcel, ...]:
+        return self._shipping.parcels(
+            (instance, self._policy.disguise(study, of_the_asker=self._policy.patient(study) in own))
+            for study in studies
+            for series in study.series
+            for instance in self._library.instances_of(series.archive_id)
+        )
+
+    def _ship(
+        self, parcels: dict[str, tuple[Parcel, ...]], destination: Destination, caller: str
+    ) -> tuple[SentStudy, ...]:
+        codings = {parcel.coding for several in parcels.values() for parcel in several}
+        if not codings:
+            return tuple(SentStudy(uid, 0, 0) for uid in parcels)
+        sent: list[SentStudy] = []
+        with self._shipping.place(), self._carrier.open(destination, codings) as carriage:
+            for uid, several in parcels.items():
+                unpacked = self._shipping.unpacked(several, carriage.taken)
+                arrived = sum(path is not None and carriage.store(path) for _, path in unpacked)
+                sent.append(SentStudy(uid, arrived, len(several) - arrived))
+                logger.info(
+                    "study_sent caller=%s destination=%s study=%s sent=%d failed=%d deidentified=%s",
+                    caller,
+                    destination.ae_title,
+                    uid,
+                    arrived,
+                    len(several) - arrived,
+                    any(parcel.disguise is not None for parcel in several),
+                )
+        return tuple(sent)
