@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -50,9 +51,11 @@ _WORDS: Final[dict[Language, dict[Likeness, str]]] = {
 
 def likeness_of(match: Match) -> Likeness:
     """The step that a match stands on."""
-    if match.percent is None:
-        return Likeness.UNKNOWN
-    percent = match.percent
+    return Likeness.UNKNOWN if match.percent is None else likeness_of_percent(match.percent)
+
+
+def likeness_of_percent(percent: float) -> Likeness:
+    """The step that a percentage stands on, in [0, 100]."""
     return next(step for least, step in _STEPS if percent >= least)
 
 
@@ -61,8 +64,32 @@ def in_words(likeness: Likeness, language: Language = "en") -> str:
     return _WORDS[language][likeness]
 
 
-def percentage(percent: float) -> str:
+def percentage(percent: float, language: Language = "en") -> str:
     """A percentage without a claim that its sample cannot carry: 87, 99.4, more than 99.9."""
     if percent > 99.9:
-        return "more than 99.9"
-    return f"{percent:.1f}" if percent >= 99 else f"{percent:.0f}"
+        return {"en": "more than 99.9", "fr": "plus de 99,9"}[language]
+    said = f"{percent:.1f}" if percent >= 99 else f"{percent:.0f}"
+    return said.replace(".", ",") if language == "fr" else said
+
+
+def more_alike_than(percent: float, language: Language = "en") -> str:
+    """What a percentage stands for, as a clause."""
+    if percent > 99.9:
+        return {
+            "en": "more alike than nearly all pairs",
+            "fr": "plus ressemblant que presque toutes les paires",
+        }[language]
+    said = percentage(percent, language)
+    return {
+        "en": f"more alike than {said} % of pairs",
+        "fr": f"plus ressemblant que {said} % des paires",
+    }[language]
+
+
+def share_of_bar(percent: float) -> float:
+    """How much of a bar a percentage fills, in [0, 1]: 90, 99 and 99.9 fill one, two and three thirds.
+
+    A linear bar would be full for every case that is worth to be shown.
+    """
+    rest = max(1 - percent / 100, 1e-6)
+    return min(1.0, -math.log10(rest) / 3)
