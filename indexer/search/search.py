@@ -18,6 +18,8 @@ from indexer.search.judging import Judge
 from indexer.search.matches import Matches
 from indexer.search.question import ExampleReference, Question
 from indexer.search.ranking import RankedStudy, Ranking
+from indexer.search.regions import AskedRegion, Regions, breadth
+from indexer.search.seen_frames import SeenFrames
 
 OVERFETCH = 4
 MAX_STUDIES_PROBED = 1000
@@ -55,6 +57,7 @@ class Search:
         self._judge = judge or Judge()
         self._examples = Examples(ledger, archive, encoder, index, access)
         self._matches = Matches(index, self._judge)
+        self._regions = Regions(SeenFrames(archive, encoder), access)
 
     def embedding_with(self, encoder: Encoder) -> Search:
         """The same search, whose new examples this encoder embeds."""
@@ -85,6 +88,9 @@ class Search:
             if refusal is None:
                 raise
             return _refused((), refusal, started)
+        region = self._region(question, example, caller)
+        if region is not None:
+            example = (region.example,)
         more = self._chosen(question.more, caller, line_ups)
         less = self._chosen(question.less, caller, line_ups)
         clues = [Clue("example", e) for e in example]
@@ -101,6 +107,8 @@ class Search:
         if refusal is not None:
             return _refused(example, refusal, started)
         matches = self._matches.of(ranked)
+        if region is not None:
+            matches = self._regions.placed(matches, region, question.limit, alone=len(clues) == 1)
         return Answer(
             example=example,
             encoder=matches[0].encoder if matches else _first_encoder(example),
@@ -127,6 +135,13 @@ class Search:
             return ()
         return self._examples.read(question.example, caller, line_ups)
 
+    def _region(
+        self, question: Question, example: Sequence[SeriesEmbedding], caller: Caller
+    ) -> AskedRegion | None:
+        if question.region is None or question.example is None:
+            return None
+        return self._regions.read(question.region, question.example, example, caller)
+
     def _chosen(
         self, references: Sequence[ExampleReference], caller: Caller, line_ups: LineUps
     ) -> list[SeriesEmbedding]:
@@ -140,7 +155,8 @@ class Search:
         self, clues: Sequence[Clue], scope: Scope, question: Question, caller: Caller
     ) -> list[RankedStudy]:
         ranking = Ranking(self._index, question.text_weight)
-        limit, wanted = question.limit, question.limit * OVERFETCH
+        limit = question.limit if question.region is None else breadth(question.limit)
+        wanted = limit * OVERFETCH
         while True:
             ranked = ranking.rank(clues, scope, wanted)
             visible = self._access.visible(caller, [study.best.reference for study in ranked])
