@@ -11,6 +11,7 @@ from types import TracebackType
 
 from fastapi import FastAPI
 
+from cbir.collecting import Collection
 from cbir.engine_process import Endpoint, vector_endpoint
 from cbir.line_ups import first_line_ups
 from cbir.local_encoder import LocalEncoder
@@ -25,7 +26,7 @@ from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
 from indexer.ae.tls import mutual_tls
-from indexer.answers.links import Links
+from indexer.answers.links import PRESETS, Links
 from indexer.api import ApiSettings, House, create_app
 from indexer.domain import EncoderVersion
 from indexer.errors import Rejected
@@ -186,7 +187,13 @@ class Deployment:
         settings = self.settings
         if settings.folder is not None:
             return Links()
-        return Links(settings.orthanc_public_url or str(settings.orthanc_url), settings.orthanc_ae_title)
+        public_url = settings.orthanc_public_url or str(settings.orthanc_url)
+        return Links(public_url, settings.orthanc_ae_title, settings.links or (PRESETS["explorer"],))
+
+    @cached_property
+    def collection(self) -> Collection:
+        """How cases are collected and sent."""
+        return Collection.of(self.settings, self.archive, self.ledger, self.pseudonyms)
 
     def search(self, encoder: Encoder) -> Search:
         """Query by example, new examples embedded by `encoder`."""
@@ -262,6 +269,7 @@ class Deployment:
             encoder=encoder,
             line_ups=self.line_ups,
             events=self.events().accept if settings.folder is None else None,
+            sending=self.collection.sending,
         )
         return create_app(
             house,
@@ -302,6 +310,7 @@ class Deployment:
             questions=questions,
             max_instance_bytes=settings.max_instance_bytes,
             tls=_dimse_tls(settings),
+            collecting=self.collection.by_dicom,
         )
 
 

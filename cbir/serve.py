@@ -22,6 +22,7 @@ from cbir.line_ups import begin_line_ups
 from cbir.settings import Settings
 from cbir.supervise import Supervisor
 from indexer.adapters.inference_http import InferenceClient
+from indexer.collecting.sweeping import Sweeping
 from indexer.errors import Rejected
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def serve(settings: Settings) -> None:
         stack.enter_context(deployment.calibration())
         questions = deployment.questions(search)
         entity = deployment.application_entity(questions)
-        for part in (questions, entity):
+        for part in (Sweeping(deployment.collection.cases), questions, entity):
             stack.callback(part.stop)
             part.start()
         logger.info(

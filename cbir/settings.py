@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from indexer.answers.links import Viewer
 from indexer.destinations import Destination
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -63,6 +64,25 @@ class Settings(BaseSettings):
     callers: Annotated[tuple[Destination, ...], NoDecode] = Field(
         (), description="AET=host:port,… that may ask, and where their answers go."
     )
+    destinations: Annotated[tuple[Destination, ...], NoDecode] = Field(
+        (), description="AET=host:port,… that cases may be sent to, beside the callers."
+    )
+    collect_for_s: Seconds = Field(
+        86_400, description="How long a caller can collect the cases of a question by C-FIND, C-MOVE, C-GET."
+    )
+    identities: Literal["none", "pseudonym", "archive"] = Field(
+        "pseudonym",
+        description="What a C-FIND shows of a case's patient: a case number, a word that stays the same for "
+        "the same patient, or what the archive has.",
+    )
+    deidentify: Literal["never", "always", "others"] = Field(
+        "never",
+        description="Which cases Orthanc de-identifies before they are sent; `others` are those of other "
+        "patients than the example's.",
+    )
+    push_top: int = Field(
+        0, ge=0, le=100, description="How many of the best cases are sent to the caller with its answer."
+    )
     references: Literal["dicom", "opaque"] = Field(
         "dicom", description="Whether an SR names the matches' UIDs or only a case number."
     )
@@ -78,6 +98,11 @@ class Settings(BaseSettings):
     orthanc_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
     orthanc_public_url: str = Field(
         "", description="Orthanc as a browser reaches it, for links; empty is CBIR_ORTHANC_URL."
+    )
+    links: Annotated[tuple[Viewer, ...], NoDecode] = Field(
+        (),
+        description="Programs that open a match: explorer, explorer2, stone, ohif, weasis or Name=template, "
+        "comma separated, the usual one first; empty is explorer.",
     )
     orthanc_ae_title: str = Field("ORTHANC", max_length=16, description="retrieve_ae_title of a match.")
     orthanc_timeout_s: Seconds = Field(60.0, description="Longest wait for one answer of Orthanc.")
@@ -124,12 +149,19 @@ class Settings(BaseSettings):
         "", description="What is logged; empty is INFO for `serve` and `worker`, WARNING for the rest."
     )
 
-    @field_validator("callers", mode="before")
+    @field_validator("callers", "destinations", mode="before")
     @classmethod
     def _split_callers(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(Destination.parse(entry) for entry in value.split(",") if entry.strip())
+
+    @field_validator("links", mode="before")
+    @classmethod
+    def _split_links(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(Viewer.parse(entry) for entry in value.split(",") if entry.strip())
 
     @field_validator("providers", "allowed_hosts", "non_commercial_encoders", mode="before")
     @classmethod
@@ -168,6 +200,15 @@ class Settings(BaseSettings):
         if self.workers == 0 and not self.inference_url:
             raise ValueError(
                 "CBIR_WORKERS=0 starts no worker: name one that runs elsewhere in CBIR_INFERENCE_URL."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_what_a_folder_cannot(self) -> Settings:
+        if self.folder is not None and self.deidentify != "never":
+            raise ValueError(
+                f"CBIR_DEIDENTIFY={self.deidentify} needs an Orthanc: a folder cannot de-identify. "
+                "Unset CBIR_FOLDER or CBIR_DEIDENTIFY."
             )
         return self
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from indexer import problems
 from indexer.answers.identity import software_version
-from indexer.api import browsing, health, hints, metrics, page, pictures, searching
+from indexer.api import browsing, health, hints, metrics, page, pictures, searching, sending
 from indexer.api.bookmarks import Bookmarks
 from indexer.api.door import Door, Walls
 from indexer.api.house import ApiSettings, Gate, Gates, House
@@ -14,6 +14,7 @@ from indexer.wire import Problem
 
 RENDERINGS_WAITING = 16
 RENDERING_WAIT_S = 15.0
+SENDINGS = 2
 DESCRIPTION = "Ask the archive with an image: similar prior cases as DICOM references. Not for diagnosis."
 
 
@@ -39,11 +40,12 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
         questions=Gate(settings.max_questions),
         uploads=Gate(settings.max_questions),
         renderings=Gate(settings.max_renderings, waiting=RENDERINGS_WAITING, wait_s=RENDERING_WAIT_S),
+        sendings=Gate(SENDINGS, waiting=SENDINGS, wait_s=RENDERING_WAIT_S),
     )
     app.state.bookmarks = Bookmarks()
     app.state.metrics = metrics.Metrics(house.ledger)
     app.state.pictures = pictures.Pictures()
-    for room in (searching, browsing, pictures, hints, health, metrics, page):
+    for room in (searching, browsing, pictures, sending, hints, health, metrics, page):
         app.include_router(room.router)
     problems.install(app)
     app.add_middleware(Door, settings=settings)

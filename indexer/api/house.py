@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from indexer.answers.links import Links
 from indexer.api.bookmarks import Bookmarks
+from indexer.collecting import Sending
 from indexer.domain import IndexedSeries
 from indexer.errors import Overloaded
 from indexer.ledger import Ledger
@@ -59,7 +60,7 @@ class House:
     """The use cases and ports.
 
     `line_ups` tells whose vectors are searched; `events` takes the plugin's hints, None where nothing is
-    followed.
+    followed; `sending` brings cases to destinations, None where nothing can be sent.
     """
 
     search: Search
@@ -70,6 +71,7 @@ class House:
     encoder: Encoder
     line_ups: Callable[[], LineUps]
     events: Callable[[Sequence[Event]], object] | None = None
+    sending: Sending | None = None
 
     def indexed(self, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
         """What the encoders that are searched hold of these series but the vectors, by archive id."""
@@ -113,6 +115,7 @@ class Gates:
     questions: Gate
     uploads: Gate
     renderings: Gate
+    sendings: Gate
 
 
 def house_of(request: Request) -> House:
