@@ -6,6 +6,7 @@ import typer
 
 from cbir.train.image_text import image_text
 from cbir.train.joint_sequences import joint_sequences
+from cbir.train.known import known
 from cbir.train.noisy_labels import noisy_labels
 from cbir.train.pairs import pairs
 from cbir.train.radiology_small import radiology_small
@@ -18,3 +19,4 @@ app.command("sequences")(sequences)
 app.command("joint-sequences")(joint_sequences)
 app.command("pairs")(pairs)
 app.command("noisy-labels")(noisy_labels)
+app.command("known")(known)
