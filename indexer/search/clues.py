@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,11 @@ class Clue:
 
     role: Role
     embedding: SeriesEmbedding
+
+
+def clues_of(embeddings: Iterable[SeriesEmbedding], role: Role) -> list[Clue]:
+    """A clue for each series."""
+    return [Clue(role, embedding) for embedding in embeddings]
 
 
 def clue_of_text(text: TextEmbedding) -> Clue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,12 @@ import numpy as np
 from indexer.domain import EncoderVersion, Match, SequenceMatch, SeriesEmbedding
 from indexer.ports import VectorIndex
 from indexer.search.judging import Judge
-from indexer.search.ranking import RankedStudy, Vote
+from indexer.search.polling import Vote
+from indexer.search.ranking import RankedStudy
+from indexer.search.same_person import may_be_same_person
+
+Stored = Mapping[str, SeriesEmbedding]
+"""The vectors of the series that carry matches, by archive id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,41 +25,65 @@ class Matches:
     index: VectorIndex
     judge: Judge
 
-    def of(self, ranked: Sequence[RankedStudy]) -> tuple[Match, ...]:
-        """The matches in rank order; a series that is gone meanwhile is left out."""
+    def stored(self, ranked: Sequence[RankedStudy]) -> Stored:
+        """The vectors of the series that are shown; one that is gone meanwhile is left out."""
         wanted: dict[EncoderVersion, list[str]] = {}
         for study in ranked:
-            version = study.votes[0].clue.embedding.encoder
-            wanted.setdefault(version, []).append(study.best.reference.archive_id)
-        stored = {version: self.index.embeddings_by_id(version, ids) for version, ids in wanted.items()}
-        pairs = [
-            (study, stored[study.votes[0].clue.embedding.encoder].get(study.best.reference.archive_id))
-            for study in ranked
-        ]
-        present = [(study, embedding) for study, embedding in pairs if embedding is not None]
-        return tuple(self._match(rank, *pair) for rank, pair in enumerate(present, start=1))
+            wanted.setdefault(study.votes[0].encoder, []).append(study.best.reference.archive_id)
+        return {
+            archive_id: embedding
+            for version, ids in wanted.items()
+            for archive_id, embedding in self.index.embeddings_by_id(version, ids).items()
+        }
 
-    def _match(self, rank: int, study: RankedStudy, stored: SeriesEmbedding) -> Match:
+    def of(self, ranked: Sequence[RankedStudy], stored: Stored, *, other_people: bool) -> tuple[Match, ...]:
+        """The matches in the order given.
+
+        Args:
+            ranked: studies; one whose vectors are not there is left out.
+            stored: as `stored` gave it.
+            other_people: the studies are of other patients, of whom one may be the same person all the
+                same, and whole frames were compared.
+        """
+        pairs = [(study, stored.get(study.best.reference.archive_id)) for study in ranked]
+        present = [(study, embedding) for study, embedding in pairs if embedding is not None]
+        return tuple(
+            self._match(rank, study, embedding, other_people=other_people)
+            for rank, (study, embedding) in enumerate(present, start=1)
+        )
+
+    def _match(self, rank: int, study: RankedStudy, stored: SeriesEmbedding, *, other_people: bool) -> Match:
         carrying = study.votes[0]
-        asked = carrying.clue.embedding
-        alike = asked.frame_vectors @ stored.frame_vectors.T
-        asked_index, frame_index = np.unravel_index(int(alike.argmax()), alike.shape)
+        asked, pair_score = carrying.clue.embedding, carrying.candidate.score
+        asked_index, frame_index, cosine = _nearest_frames(asked, stored)
         by_example = carrying.clue.role == "example"
         return Match(
             rank=rank,
             score=study.score,
             reference=stored.reference,
             attributes=stored.attributes,
-            frame=stored.frames[int(frame_index)],
-            encoder=stored.encoder,
+            frame=stored.frames[frame_index],
+            encoder=asked.encoder,
             answers=asked.reference if by_example else None,
-            example_frame=asked.frames[int(asked_index)] if by_example else None,
-            pair_score=carrying.candidate.score,
-            percent=self.judge.percent(stored.encoder, stored.attributes, carrying.candidate.score)
-            if by_example
-            else None,
+            example_frame=asked.frames[asked_index] if by_example else None,
+            pair_score=pair_score,
+            percent=self.judge.percent(stored.encoder, stored.attributes, pair_score) if by_example else None,
             sequences=tuple(_sequence(vote) for vote in study.votes if vote.clue.role == "example"),
+            possible_same_person=other_people and by_example and may_be_same_person(cosine, pair_score),
+            carried_by_report=study.report is not None,
         )
+
+
+def _nearest_frames(asked: SeriesEmbedding, stored: SeriesEmbedding) -> tuple[int, int, float]:
+    """The places of the nearest two frames, and their cosine.
+
+    Where the vectors are of two encoders, and a report stands between them, the middle frame is shown.
+    """
+    if asked.encoder != stored.encoder:
+        return 0, len(stored.frames) // 2, 0.0
+    alike = asked.frame_vectors @ stored.frame_vectors.T
+    asked_index, frame_index = np.unravel_index(int(alike.argmax()), alike.shape)
+    return int(asked_index), int(frame_index), float(alike.max())
 
 
 def _sequence(vote: Vote) -> SequenceMatch:

@@ -1,35 +1,33 @@
-"""Late interaction over clues: each finds its near series, and the series of one study vote together."""
+"""Ranked studies: each clue is polled, and what the series of one study say is fused into one score."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from indexer.domain import Candidate, Scope
+import numpy as np
+
+from indexer.domain import Candidate, EncoderVersion, Filters, Scope, SeriesReference
 from indexer.ports import VectorIndex
-from indexer.search.clues import Clue, Role
+from indexer.search.clues import Clue
+from indexer.search.fusing import fused
+from indexer.search.polling import Poll, Vote
 
-MORE_WEIGHT: Final = 1.0
-LESS_WEIGHT: Final = 0.5
-"""Of chosen cases, beside 1 for the example (Rocchio, Relevance feedback in information retrieval, 1971)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """What one clue found in a study."""
-
-    clue: Clue
-    candidate: Candidate
-    is_like: bool = True
+_ORDER: Final = {"example": 0, "more": 1, "text": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class RankedStudy:
-    """A candidate study: its fused score in [-1, 1] and the votes, the one that carries it first."""
+    """A candidate study: its fused score in [-1, 1] and the votes, the one that carries it first.
+
+    `report` is the report that answers a text better than the images do, where one does. What the votes
+    name are images always.
+    """
 
     score: float
     votes: tuple[Vote, ...]
+    report: SeriesReference | None = None
 
     @property
     def best(self) -> Candidate:
@@ -41,61 +39,85 @@ class RankedStudy:
         """The study."""
         return self.best.reference.study_instance_uid
 
+    @property
+    def shown(self) -> tuple[SeriesReference, ...]:
+        """What a caller must be allowed to see: the series that is shown, and the report that carried it."""
+        return (self.best.reference,) if self.report is None else (self.best.reference, self.report)
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Ranks studies for the clues of one question; `text_weight` as the question has it."""
+    """Ranks studies for the clues of one question.
+
+    Attributes:
+        index: the vectors.
+        text_weight: as the question has it.
+        versions: the encoders that are searched: a study that only its report brought may have its images
+            with another than the one that read the report.
+    """
 
     index: VectorIndex
     text_weight: float = 0.5
+    versions: Sequence[EncoderVersion] = ()
 
     def rank(self, clues: Sequence[Clue], scope: Scope, wanted: int) -> list[RankedStudy]:
-        """The `wanted` best studies, best first; equal ones by their UID.
-
-        A study scores the mean, over the clues of one role, of its best series; the roles are fused by
-        their weights.
-        """
-        near = [self._by_study(clue, scope, wanted) for clue in clues]
-        studies = {
-            uid for clue, found in zip(clues, near, strict=True) if clue.role != "less" for uid in found
-        }
-        for clue, found in zip(clues, near, strict=True):
-            missing = tuple(sorted(studies - found.keys()))
-            if missing:
-                found.update(self._by_study(clue, replace(scope, only_studies=missing), len(missing)))
-        ranked = [self._fused(uid, clues, near) for uid in studies]
+        """The `wanted` best studies, best first; equal ones by their UID."""
+        polls = [Poll(self.index, clue, scope) for clue in clues]
+        text = next((clue for clue in clues if clue.role == "text"), None)
+        reports = None if text is None else Poll(self.index, text, _of_reports(scope))
+        looking = [poll for poll in polls if poll.clue.role != "less"] + ([reports] if reports else [])
+        for poll in looking:
+            poll.find(wanted)
+        studies = {uid for poll in looking for uid in poll.votes}
+        for poll in [*polls, *([reports] if reports else [])]:
+            poll.complete(studies)
+        votes = {uid: _votes(uid, polls) for uid in studies}
+        if reports is not None:
+            pictured = self._pictured(reports, [uid for uid in studies if not votes[uid]], scope)
+            votes |= {uid: (vote,) for uid, vote in pictured.items()}
+        result = fused(polls, reports, studies, self.text_weight)
+        ranked = [
+            RankedStudy(
+                score=result.scores[uid],
+                votes=votes[uid],
+                report=reports.votes[uid].candidate.reference
+                if reports and uid in result.by_report
+                else None,
+            )
+            for uid in studies
+            if votes[uid]
+        ]
         ranked.sort(key=lambda study: (-study.score, study.study_instance_uid))
         return ranked[:wanted]
 
-    def _by_study(self, clue: Clue, scope: Scope, limit: int) -> dict[str, Candidate]:
-        embedding = clue.embedding
-        found = self.index.nearest(
-            embedding.encoder, embedding.vector, embedding.frame_vectors, limit=limit, scope=scope
-        )
-        return {candidate.reference.study_instance_uid: candidate for candidate in found}
+    def _pictured(self, reports: Poll, studies: Collection[str], scope: Scope) -> dict[str, Vote]:
+        """An image series for each study that only its report brought.
 
-    def _fused(self, uid: str, clues: Sequence[Clue], near: Sequence[Mapping[str, Candidate]]) -> RankedStudy:
-        votes = [Vote(clue, found[uid]) for clue, found in zip(clues, near, strict=True) if uid in found]
-        carrying = sorted(
-            (vote for vote in votes if vote.clue.role != "less"),
-            key=lambda vote: (vote.clue.role != "example", -vote.candidate.score),
-        )
-        return RankedStudy(score=self._score(votes), votes=tuple(carrying))
+        Its images are with an encoder that reads no text, and cannot be compared with one: which of them
+        is shown does not matter, so they are asked for from an arbitrary direction.
+        """
+        found: dict[str, Vote] = {}
+        for version in self.versions:
+            missing = tuple(sorted(uid for uid in studies if uid not in found))
+            if not missing or version == reports.clue.embedding.encoder:
+                continue
+            anywhere = np.full((1, version.dimension), version.dimension**-0.5, dtype=np.float32)
+            within = replace(scope, only_studies=missing)
+            for candidate in self.index.nearest(
+                version, anywhere[0], anywhere, limit=len(missing), scope=within
+            ):
+                uid = candidate.reference.study_instance_uid
+                score = reports.votes[uid].candidate.score
+                found[uid] = Vote(reports.clue, replace(candidate, score=score), held_by=version)
+        return found
 
-    def _score(self, votes: Sequence[Vote]) -> float:
-        means: dict[Role, float] = {}
-        for role in ("example", "more", "less", "text"):
-            scores = [vote.candidate.score for vote in votes if vote.clue.role == role]
-            if scores:
-                means[role] = sum(scores) / len(scores)
-        weights: dict[Role, float] = {"example": 1.0, "more": MORE_WEIGHT}
-        if "text" in means and len(means.keys() - {"less"}) > 1:
-            weights = {role: weight * (1 - self.text_weight) for role, weight in weights.items()}
-            weights["text"] = self.text_weight
-        else:
-            weights["text"] = 1.0
-        present = {role: weight for role, weight in weights.items() if role in means}
-        total = sum(present.values())
-        liked = sum(weight * means[role] for role, weight in present.items()) / total if total else 0.0
-        unlike = LESS_WEIGHT * max(0.0, means.get("less", 0.0))
-        return min(1.0, max(-1.0, liked - unlike))
+
+def _votes(uid: str, polls: Sequence[Poll]) -> tuple[Vote, ...]:
+    votes = [poll.votes[uid] for poll in polls if uid in poll.votes and poll.clue.role != "less"]
+    return tuple(sorted(votes, key=lambda vote: (_ORDER[vote.clue.role], -vote.score)))
+
+
+def _of_reports(scope: Scope) -> Scope:
+    """The same for reports: their modality and body part are those of a document, their date the study's."""
+    dates = Filters(study_date_from=scope.filters.study_date_from, study_date_to=scope.filters.study_date_to)
+    return replace(scope, filters=dates, kind="report")

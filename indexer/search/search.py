@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 
-from indexer.domain import Answer, EncoderVersion, Filters, Refusal, Scope, SeriesEmbedding
+from indexer.domain import Answer, EncoderVersion, Filters, Match, Refusal, Scope, SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
-from indexer.search.clues import Clue, clue_of_text
+from indexer.search.clues import clue_of_text, clues_of
+from indexer.search.diversity import MOST_BESIDES, diversified
 from indexer.search.examples import Examples
 from indexer.search.judging import Judge
 from indexer.search.matches import Matches
@@ -20,9 +21,7 @@ from indexer.search.question import ExampleReference, Question
 from indexer.search.ranking import RankedStudy, Ranking
 from indexer.search.regions import AskedRegion, Regions, breadth
 from indexer.search.seen_frames import SeenFrames
-
-OVERFETCH = 4
-MAX_STUDIES_PROBED = 1000
+from indexer.search.visible_studies import VisibleStudies
 
 
 class Search:
@@ -93,20 +92,16 @@ class Search:
             example = (region.example,)
         more = self._chosen(question.more, caller, line_ups)
         less = self._chosen(question.less, caller, line_ups)
-        clues = [Clue("example", e) for e in example]
-        clues += [Clue("more", e) for e in more] + [Clue("less", e) for e in less]
+        clues = [*clues_of(example, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
         if question.text.strip():
             clues.append(clue_of_text(self._encoder.embed_text(question.text)))
-        scope = Scope(
-            filters=question.filters,
-            not_study=example[0].reference.study_instance_uid if example else None,
-            not_patient=example[0].attributes.patient if example else None,
-        )
-        ranked = self._visible_studies(clues, scope, question, caller)
+        ranking = Ranking(self._index, question.text_weight, line_ups.serving.versions)
+        studies = VisibleStudies(ranking, self._access, caller)
+        ranked = studies.nearest(clues, _scope(question, example, more, less), _breadth(question))
         refusal = self._refusal(question, example, ranked)
         if refusal is not None:
             return _refused(example, refusal, started)
-        matches = self._matches.of(ranked)
+        matches = self._matches_of(ranked, question)
         if region is not None:
             matches = self._regions.placed(matches, region, question.limit, alone=len(clues) == 1)
         return Answer(
@@ -114,9 +109,35 @@ class Search:
             encoder=matches[0].encoder if matches else _first_encoder(example),
             matches=matches,
             took_ms=_since_ms(started),
+            same_patient=self._same_patient(question, example, studies),
             more=tuple(embedding.reference for embedding in more),
             less=tuple(embedding.reference for embedding in less),
         )
+
+    def _matches_of(self, ranked: Sequence[RankedStudy], question: Question) -> tuple[Match, ...]:
+        """As many of the ranked studies as are wanted; a region is looked for in all of them first."""
+        if question.region is not None:
+            return self._matches.of(ranked, self._matches.stored(ranked), other_people=False)
+        if question.diversity == 0:
+            ranked = ranked[: question.limit]
+        stored = self._matches.stored(ranked)
+        chosen = diversified(ranked, stored, question.diversity, question.limit)
+        return self._matches.of(chosen, stored, other_people=True)
+
+    def _same_patient(
+        self, question: Question, example: Sequence[SeriesEmbedding], studies: VisibleStudies
+    ) -> tuple[Match, ...]:
+        """The lane of the example's own patient; empty where nobody asked for it, or knows who that is."""
+        patient = example[0].attributes.patient if example else None
+        if not question.same_patient or patient is None:
+            return ()
+        own = Scope(
+            filters=question.filters,
+            not_study=example[0].reference.study_instance_uid,
+            only_patient=patient,
+        )
+        ranked = studies.of_one_patient(clues_of(example, "example"), own, question.limit)
+        return self._matches.of(ranked, self._matches.stored(ranked), other_people=False)
 
     def _refusal(
         self, question: Question, example: Sequence[SeriesEmbedding], ranked: Sequence[RankedStudy]
@@ -151,19 +172,33 @@ class Search:
             for embedding in self._examples.read(reference, caller, line_ups)
         ]
 
-    def _visible_studies(
-        self, clues: Sequence[Clue], scope: Scope, question: Question, caller: Caller
-    ) -> list[RankedStudy]:
-        ranking = Ranking(self._index, question.text_weight)
-        limit = question.limit if question.region is None else breadth(question.limit)
-        wanted = limit * OVERFETCH
-        while True:
-            ranked = ranking.rank(clues, scope, wanted)
-            visible = self._access.visible(caller, [study.best.reference for study in ranked])
-            shown = [study for study in ranked if study.best.reference.archive_id in visible]
-            if len(shown) >= limit or len(ranked) < wanted or wanted >= MAX_STUDIES_PROBED:
-                return shown[:limit]
-            wanted *= OVERFETCH
+
+def _scope(
+    question: Question,
+    example: Sequence[SeriesEmbedding],
+    more: Sequence[SeriesEmbedding],
+    less: Sequence[SeriesEmbedding],
+) -> Scope:
+    """Where matches may come from: not from the example's study and patient, nor from chosen studies.
+
+    Where there is no example, the patients of the cases that a match shall be like take its patient's place.
+    """
+    chosen = {embedding.reference.study_instance_uid for embedding in (*more, *less)}
+    patients = {embedding.attributes.patient for embedding in more} - {None} if not example else set()
+    return Scope(
+        filters=question.filters,
+        not_study=example[0].reference.study_instance_uid if example else None,
+        not_patient=example[0].attributes.patient if example else None,
+        not_studies=tuple(sorted(chosen)),
+        not_patients=tuple(sorted(patient for patient in patients if patient)),
+    )
+
+
+def _breadth(question: Question) -> int:
+    """How many studies are ranked for a question."""
+    if question.region is not None:
+        return breadth(question.limit)
+    return question.limit + (min(3 * question.limit, MOST_BESIDES) if question.diversity else 0)
 
 
 def _refused(example: tuple[SeriesEmbedding, ...], refusal: Refusal, started: float) -> Answer:

@@ -1,0 +1,30 @@
+"""The same pictures under another patient's id: a possible same person."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LEAST_FRAME: Final = 0.985
+"""The cosine of two frames from which they are taken for the same picture.
+
+Of 5,366 images with reliable patients (five data sets, radiology-small) the nearest image of another patient
+reached .984 at most, but for four pairs of .995 and more that were one person entered twice. Copies of one
+image reach it in 82 of 100 when scaled to three quarters or re-windowed, in 64 when compressed again at
+JPEG quality 50, in 27 when noisy and in 7 when cropped. Other pictures of the same person do not reach it.
+"""
+
+LEAST_PAIR: Final = 0.93
+"""The late interaction that the two series need besides, so that no two empty end slices are a person.
+
+The nearest series of another patient among 184 MR series reached .928.
+"""
+
+
+def may_be_same_person(frame_cosine: float, pair_score: float) -> bool:
+    """Whether two series of different patients hold the same pictures.
+
+    Args:
+        frame_cosine: of their nearest two frames.
+        pair_score: their late interaction; both in [-1, 1].
+    """
+    return frame_cosine >= LEAST_FRAME and pair_score >= LEAST_PAIR
