@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,7 @@ from indexer.domain import (
     FrameReference,
     IndexedSeries,
     Match,
+    MatchMap,
     Refusal,
     Region,
     SequenceMatch,
@@ -151,6 +153,37 @@ class RegionOfMatch(Wire):
         return cls(left=region.left, top=region.top, width=region.width, height=region.height)
 
 
+class MapBody(Wire):
+    """Where a frame looks like another: `values` in [0, 1], row by row over `area` of the frame.
+
+    `area` reaches beyond the frame where that was letterboxed, and leaves margins out where it was cropped.
+    """
+
+    rows: int
+    columns: int
+    values: list[list[float]]
+    area: RegionOfMatch
+
+    @classmethod
+    def of(cls, found: MatchMap) -> MapBody:
+        """One map."""
+        rows, columns = found.values.shape
+        values = [[round(float(value), 3) for value in row] for row in found.values]
+        return cls(rows=rows, columns=columns, values=values, area=RegionOfMatch.of(found.area))
+
+
+class MapsBody(Wire):
+    """Where the example's frame and the match's look like each other."""
+
+    example: MapBody
+    match: MapBody
+
+    @classmethod
+    def of(cls, pair: tuple[MatchMap, MatchMap]) -> MapsBody:
+        """The maps of the example's frame and of the match's."""
+        return cls(example=MapBody.of(pair[0]), match=MapBody.of(pair[1]))
+
+
 class SequenceBody(Wire):
     """A series of the example and the series of the match that answers it; `score` is in [-1, 1]."""
 
@@ -184,7 +217,8 @@ class MatchBody(Wire):
     `score` is in [-1, 1], larger is nearer; `percent` of the pairs of this modality and body part in this
     archive are less alike, and `likeness` says so in a word of `indexer.answers.words`.
     `answers_series_instance_uid` and `example_…` name what of the example it is nearest to, `encoder` what
-    compared the two, `place` where the region that was asked about was found. `links` has a URL a viewer.
+    compared the two, `place` where the region that was asked about was found. `links` has a URL a viewer,
+    `maps` where the two frames look like each other, where that was asked for.
     """
 
     rank: int
@@ -211,9 +245,10 @@ class MatchBody(Wire):
     carried_by_report: bool
     encoder: EncoderBody
     links: dict[str, str]
+    maps: MapsBody | None = None
 
     @classmethod
-    def of(cls, match: Match, links: Links) -> MatchBody:
+    def of(cls, match: Match, links: Links, maps: tuple[MatchMap, MatchMap] | None = None) -> MatchBody:
         """One match."""
         return cls(
             rank=match.rank,
@@ -240,6 +275,7 @@ class MatchBody(Wire):
             carried_by_report=match.carried_by_report,
             encoder=EncoderBody.of(match.encoder),
             links=dict(links.viewers(match)),
+            maps=None if maps is None else MapsBody.of(maps),
         )
 
 
@@ -271,12 +307,19 @@ class AnswerBody(Wire):
     notice: str
 
     @classmethod
-    def of(cls, answer: Answer, query: QueryBody, links: Links) -> AnswerBody:
-        """Write down one answer."""
+    def of(
+        cls,
+        answer: Answer,
+        query: QueryBody,
+        links: Links,
+        maps: Mapping[int, tuple[MatchMap, MatchMap]] | None = None,
+    ) -> AnswerBody:
+        """Write down one answer, with the match maps that were made, by rank."""
+        made = maps or {}
         return cls(
             query=query,
             encoder=EncoderBody.of(answer.encoder) if answer.encoder else None,
-            matches=[MatchBody.of(match, links) for match in answer.matches],
+            matches=[MatchBody.of(match, links, made.get(match.rank)) for match in answer.matches],
             same_patient=[MatchBody.of(match, links) for match in answer.same_patient],
             refused=RefusalBody.of(answer.refused) if answer.refused else None,
             took_ms=round(answer.took_ms, 3),

@@ -15,7 +15,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from indexer.answers.example import read_instance
-from indexer.domain import FeatureMap, SeriesEmbedding
+from indexer.domain import FeatureMap, MatchMap, SeriesEmbedding
 from indexer.errors import CbirError, Rejected
 from indexer.ports import Encoder, TextEmbedding, Window
 from indexer.problems import problem_of, unexpected
@@ -60,6 +60,12 @@ class SeriesBySeries:
     def feature_maps(self, instance: Path, frame_numbers: Sequence[int]) -> tuple[FeatureMap, ...]:
         """As the encoder does."""
         return self.encoder.feature_maps(instance, frame_numbers)
+
+    def occlusion_maps(
+        self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
+    ) -> tuple[MatchMap, MatchMap]:
+        """As the encoder does."""
+        return self.encoder.occlusion_maps(instances, frame_numbers)
 
     def embed_text(self, text: str) -> TextEmbedding:
         """As the encoder does."""

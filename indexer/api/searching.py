@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
@@ -21,9 +23,10 @@ from indexer.answers.links import Links
 from indexer.api.answering import AnswerBody, QueryBody
 from indexer.api.asking import QuestionBody, UploadOptions
 from indexer.api.house import House, TheCaller, TheGates, TheHouse, TheSettings
+from indexer.api.maps import ThePairMaps
 from indexer.api.metrics import Metrics, TheMetrics
 from indexer.api.progress import NDJSON, SeriesBySeries, Tell, told
-from indexer.domain import Answer
+from indexer.domain import Answer, MatchMap
 from indexer.errors import CbirError, Rejected, TooLarge
 from indexer.intake import KINDS, Received, reader_for, received
 from indexer.ports import Caller
@@ -70,6 +73,7 @@ async def search_upload(
     gates: TheGates,
     metrics: TheMetrics,
     caller: TheCaller,
+    room: ThePairMaps,
 ) -> Response:
     """Find prior studies that look like DICOM that is sent along; nothing of it is kept.
 
@@ -90,7 +94,8 @@ async def search_upload(
                 ignored=upload.ignored,
                 picture=_picture(house, found, upload.paths) if options.picture else None,
             )
-            return _response(request, found, query, settings.links)
+            maps = room.of_answer(found, partial(_path_of, upload.paths)) if options.maps else {}
+            return _response(request, found, query, settings.links, maps)
 
         if NDJSON not in request.headers.get("accept", ""):
             return await run_in_threadpool(answer, house)
@@ -140,10 +145,16 @@ async def _received(request: Request, folder: Path, max_bytes: int) -> Received:
     return await run_in_threadpool(lambda: received(files, folder, max_bytes=max_bytes))
 
 
-def _response(request: Request, answer: Answer, query: QueryBody, links: Links) -> Response:
+def _response(
+    request: Request,
+    answer: Answer,
+    query: QueryBody,
+    links: Links,
+    maps: Mapping[int, tuple[MatchMap, MatchMap]] | None = None,
+) -> Response:
     if MEDIA_TYPE in request.headers.get("accept", ""):
         return JSONResponse(to_dicom_json(answer, links), media_type=MEDIA_TYPE)
-    return JSONResponse(AnswerBody.of(answer, query, links).model_dump(mode="json"))
+    return JSONResponse(AnswerBody.of(answer, query, links, maps).model_dump(mode="json"))
 
 
 def _picture(house: House, answer: Answer, paths: tuple[Path, ...]) -> str | None:
@@ -154,14 +165,14 @@ def _picture(house: House, answer: Answer, paths: tuple[Path, ...]) -> str | Non
     nearest = answer.matches[0].example_frame if answer.matches else None
     frame = nearest or first.frames[len(first.frames) // 2]
     try:
-        path = _path_of(frame.sop_instance_uid, paths)
+        path = _path_of(paths, frame.sop_instance_uid)
         png = house.encoder.render(path, frame.frame_number, EXAMPLE_SIDE)
     except CbirError:
         return None
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
-def _path_of(sop_instance_uid: str, paths: tuple[Path, ...]) -> Path:
+def _path_of(paths: tuple[Path, ...], sop_instance_uid: str) -> Path:
     for path in paths:
         with path.open("rb") as file:
             if read_instance(file).sop_instance_uid == sop_instance_uid:

@@ -17,7 +17,7 @@ from indexer.domain import EncoderVersion, FeatureMap, FrameReference, SeriesRef
 from indexer.errors import CbirError, NotFound, Overloaded, TooLarge
 from indexer.ports import Archive, Encoder, StoredInstance
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 3
 """Frames that are fetched and looked at together, whoever asks: the worker has other callers too."""
 LONGEST_S: Final = 20.0
 """Of many frames: those whose turn has not come by then are left out."""
