@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from indexer import problems
 from indexer.answers.identity import software_version
-from indexer.api import browsing, health, hints, metrics, page, pictures, searching, sending
+from indexer.api import browsing, health, hints, maps, metrics, page, pictures, searching, sending
 from indexer.api.bookmarks import Bookmarks
 from indexer.api.door import Door, Walls
 from indexer.api.house import ApiSettings, Gate, Gates, House
@@ -45,7 +45,8 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     app.state.bookmarks = Bookmarks()
     app.state.metrics = metrics.Metrics(house.ledger)
     app.state.pictures = pictures.Pictures()
-    for room in (searching, browsing, pictures, sending, hints, health, metrics, page):
+    app.state.maps = maps.pair_maps(house)
+    for room in (searching, maps, browsing, pictures, sending, hints, health, metrics, page):
         app.include_router(room.router)
     problems.install(app)
     app.add_middleware(Door, settings=settings)
