@@ -96,10 +96,15 @@ def search(
     same_patient: Annotated[
         bool, typer.Option("--same-patient", help="List the same patient's studies too.")
     ] = False,
+    text: Annotated[str, typer.Option(help="Words to ask with, alone or with an example.")] = "",
+    text_weight: Annotated[
+        float, typer.Option(min=0, max=1, help="The part of the words beside an example.")
+    ] = 0.5,
 ) -> None:
-    """Find the prior studies that look like an example."""
+    """Find the prior studies that look like an example, or are what words say."""
     with Deployment(settings_of_environment()) as deployment:
-        answer, body = ask(deployment, Asked(study, series, example, limit, same_patient))
+        asked = Asked(study, series, example, limit, same_patient, text, text_weight)
+        answer, body = ask(deployment, asked)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))
     else:

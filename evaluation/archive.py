@@ -76,8 +76,10 @@ def sample_index(
 ) -> IndexedVectors:
     """Read the pooled vectors of at most `most` series, chosen at random, the same ones each time.
 
+    Reports among them are left out.
+
     Raises:
-        BenchmarkError: fewer than 10 series are indexed.
+        BenchmarkError: fewer than 10 series of images are indexed.
         VectorIndexUnavailable: the index does not answer.
     """
     every = sorted(index.archive_ids(encoder))
@@ -91,7 +93,10 @@ def sample_index(
         (e.reference, e.attributes, e.frames[len(e.frames) // 2], e.vector)
         for start in range(0, len(chosen), _CHUNK)
         for e in _embeddings(index, encoder, [every[i] for i in chosen[start : start + _CHUNK]])
+        if e.attributes.kind == "image"
     ]
+    if len(found) < FEWEST_SERIES:
+        raise BenchmarkError(f"Of the series sampled only {len(found)} are of images: sample more of them.")
     found.sort(key=lambda one: one[0].archive_id)
     reference, attributes, frame, vector = zip(*found, strict=True)
     return IndexedVectors(reference, attributes, frame, unit_vectors(np.stack(vector)), len(every))

@@ -23,7 +23,8 @@ MIB = 2**20
 class ListedEncoder:
     """One encoder; `error` is empty where its card and file are right and its licence is accepted.
 
-    `folder` is empty where an encoder in use is not at hand, and then little else is known.
+    `folder` is empty where an encoder in use is not at hand, and then little else is known. `languages` are
+    those that it reads; none where it embeds images alone.
     """
 
     folder: str
@@ -37,6 +38,7 @@ class ListedEncoder:
     label: str
     role: Role
     error: str
+    languages: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """All of it."""
@@ -53,14 +55,14 @@ def listed(registry: Registry, line_ups: LineUps | None) -> list[ListedEncoder]:
 def print_listed(console: Console, rows: list[ListedEncoder]) -> None:
     """A table; what is wrong with an encoder stands below it."""
     table = Table(
-        "Name", "Version", "Modalities", "Numbers", "Licence", "Commercial", "MiB", "SHA-256", "Role"
+        "Name", "Version", "Modalities", "Reads", "Numbers", "Licence", "Commercial", "MiB", "SHA-256", "Role"
     )
     for row in rows:
         commercial = {True: "yes", False: "no", None: ""}[row.commercial_use]
         size = f"{row.size_bytes / MIB:.1f}" if row.size_bytes else ""
         table.add_row(
-            row.folder or row.name, row.version, " ".join(row.modalities), str(row.dimension), row.licence,
-            commercial, size, row.label.partition("@")[2], row.role or "-",
+            row.folder or row.name, row.version, " ".join(row.modalities), " ".join(row.languages) or "-",
+            str(row.dimension), row.licence, commercial, size, row.label.partition("@")[2], row.role or "-",
             style="red" if row.error else None,
         )  # fmt: skip
     console.print(table)
@@ -90,6 +92,7 @@ def _at_hand(registry: Registry, folder: Path, line_ups: LineUps | None) -> List
         label=str(card.encoder_version),
         role=_role(card.encoder_version, line_ups),
         error=error,
+        languages=card.text.languages if card.text else (),
     )
 
 

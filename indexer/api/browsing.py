@@ -18,7 +18,7 @@ from indexer.domain import IndexedSeries, SeriesReference
 from indexer.errors import NotFound
 from indexer.following import Filling, filling
 from indexer.ledger import Page, SeriesRow, State, StudyRow
-from indexer.line_up import LineUps
+from indexer.line_up import DOCUMENTS, LineUps, RoutedEncoder
 from indexer.ports import Caller
 
 MAX_PAGES_READ: Final = 20
@@ -47,8 +47,23 @@ class BesideBody(Wire):
         )
 
 
+class TextEncoderBody(Wire):
+    """The encoder that words are asked with, and the languages (ISO 639-1) that it reads."""
+
+    name: str
+    languages: list[str]
+
+    @classmethod
+    def of(cls, encoder: RoutedEncoder) -> TextEncoderBody:
+        """One that reads."""
+        return cls(name=encoder.version.name, languages=list(encoder.languages))
+
+
 class StatusBody(Wire):
-    """How far indexing is; `lag_s` is how long the series that waits longest is overdue."""
+    """How far indexing is; `lag_s` is how long the series that waits longest is overdue.
+
+    `text_encoder` is null where no encoder that is searched reads text.
+    """
 
     series: dict[str, int]
     reasons: dict[str, int]
@@ -56,6 +71,7 @@ class StatusBody(Wire):
     encoder: EncoderBody
     encoders: list[EncoderBody]
     beside: BesideBody | None
+    text_encoder: TextEncoderBody | None
     max_upload_bytes: int
     notice: str
 
@@ -143,7 +159,7 @@ class StudiesListing(FiltersBody):
 def status(house: TheHouse, settings: TheSettings) -> StatusBody:
     """How many series are waiting, indexed, skipped and failed, and why; which encoders are searched."""
     line_ups = house.line_ups()
-    versions = line_ups.serving.versions
+    versions, reading = line_ups.serving.versions, line_ups.serving.text_encoder
     filled = filling(house.ledger.holders(), line_ups)
     return StatusBody(
         series={state.value: count for state, count in house.ledger.counts().items()},
@@ -152,6 +168,7 @@ def status(house: TheHouse, settings: TheSettings) -> StatusBody:
         encoder=EncoderBody.of(versions[0]),
         encoders=[EncoderBody.of(version) for version in versions],
         beside=BesideBody.of(line_ups, filled) if filled else None,
+        text_encoder=TextEncoderBody.of(reading) if reading else None,
         max_upload_bytes=settings.max_upload_bytes,
         notice=NOT_FOR_DIAGNOSIS,
     )
@@ -245,7 +262,7 @@ def _narrowed(house: House, row: StudyRow, visible: frozenset[str]) -> StudyRow:
     shown = [
         one
         for one in house.ledger.find(study_instance_uid=row.study_instance_uid)
-        if one.archive_id in visible and one.state is State.INDEXED
+        if one.archive_id in visible and one.state is State.INDEXED and one.modality not in DOCUMENTS
     ]
     return StudyRow(
         study_instance_uid=row.study_instance_uid,

@@ -27,7 +27,7 @@ from indexer.errors import Rejected
 from indexer.ledger.cursor import checked_limit, from_cursor, to_cursor
 from indexer.ledger.schema import MEMORY, SERIES, AnyRow
 from indexer.ledger.values import Holders, KnownSeries, Page, SeriesRow, State, StudyRow
-from indexer.line_up import REFUSED, Holdings
+from indexer.line_up import DOCUMENTS, REFUSED, Holdings
 
 ROWS: Final = "rows"
 STUDIES: Final = "studies"
@@ -181,10 +181,14 @@ def _series_row(row: AnyRow) -> SeriesRow:
 
 
 def _is_searchable(series: FromClause) -> ColumnElement[bool]:
-    """Indexed, or looked at again while its vectors are still there: another encoder may be on its way."""
+    """Images indexed, or looked at again while their vectors are there: another encoder may be on its way.
+
+    Reports are found by words alone, and are never listed.
+    """
     held = and_(series.c.encoder.is_not(None), series.c.encoder != "")
     made = and_(held, not_(series.c.encoder.startswith(REFUSED, autoescape=True)))
-    return or_(series.c.state == State.INDEXED, and_(series.c.state.in_(_OPEN), made))
+    found = or_(series.c.state == State.INDEXED, and_(series.c.state.in_(_OPEN), made))
+    return and_(found, series.c.modality.not_in(DOCUMENTS))
 
 
 def _passes(

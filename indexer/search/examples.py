@@ -68,7 +68,7 @@ class Examples:
         ]
         found = _one_a_series(held, serving)
         visible = self.access.visible(caller, [embedding.reference for embedding in found])
-        shown = tuple(e for e in found if e.reference.archive_id in visible)
+        shown = _images_of(e for e in found if e.reference.archive_id in visible)
         if example.sop_instance_uid is not None:
             narrowed = _frames_of(shown, example.sop_instance_uid, example.frame_number)
             return narrowed or self._embedded_now(example.sop_instance_uid, example.frame_number, caller)
@@ -104,6 +104,15 @@ class Examples:
             if row.archive_id in visible:
                 raise NotIndexed(_why_not(named, row), state=row.state, reason=row.reason or None)
         raise NotFound(f"Nothing is known of {named}: check the UID, or wait until it is indexed.")
+
+
+def _images_of(shown: Iterable[SeriesEmbedding]) -> tuple[SeriesEmbedding, ...]:
+    """Those of images. Raises Rejected where there are only reports: words are asked with as words."""
+    every = tuple(shown)
+    images = tuple(embedding for embedding in every if embedding.attributes.kind == "image")
+    if every and not images:
+        raise Rejected("That is a report: ask with images of its study, or with a text.", reason="report")
+    return images
 
 
 def _why_not(named: str | None, row: SeriesRow) -> str:
