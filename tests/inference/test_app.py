@@ -16,7 +16,7 @@ from PIL import Image
 
 from demo.families import FAMILIES, write_studies
 from indexer.adapters.inference_http import InferenceClient
-from indexer.errors import Rejected
+from indexer.errors import NotFound, Rejected
 from indexer.intake.multipart_related import RelatedBody
 from inference.app import create_app
 from inference.embedding import SeriesEmbedder
@@ -300,3 +300,55 @@ class TestWithTheRealEncoder:
             embedder.embed_files([path])
         assert refusal.value.reason == expected.value.reason
         assert str(refusal.value) == str(expected.value)
+
+
+def test_what_the_encoder_saw_comes_back_frame_by_frame(statistics: FakeEmbedder, tmp_path: Path) -> None:
+    dataset = ct_instance(1, fill=7)
+    dataset.NumberOfFrames = 2
+    dataset.PixelData = dataset.PixelData + bytes(len(dataset.PixelData))
+    (path,) = written(tmp_path / "sent", dicom_bytes(dataset))
+    expected = statistics.feature_maps(path, [2, 1])
+    with serving(create_app(statistics)) as url, InferenceClient(url) as client:
+        found = client.feature_maps(path, [2, 1])
+        many = client.feature_maps(path, [1] * 20)
+        with pytest.raises(NotFound):
+            client.feature_maps(path, [3])
+    assert len(many) == 20
+    for one, other in zip(found, expected, strict=True):
+        assert (one.encoder, one.area) == (other.encoder, other.area)
+        np.testing.assert_allclose(one.cells, other.cells, rtol=1e-3)
+
+
+def test_two_instances_are_compared_by_covering_them(statistics: FakeEmbedder, tmp_path: Path) -> None:
+    pixels = np.arange(256, dtype=np.uint16)
+    one, other = ct_instance(1), ct_instance(2)
+    one.PixelData, other.PixelData = pixels.tobytes(), pixels[::-1].tobytes()
+    paths = written(tmp_path / "sent", dicom_bytes(one), dicom_bytes(other))
+    expected = statistics.occlusion_maps((paths[0], paths[1]), (1, 1))
+    with serving(create_app(statistics)) as url, InferenceClient(url) as client:
+        found = client.occlusion_maps((paths[0], paths[1]), (1, 1))
+    for back, made in zip(found, expected, strict=True):
+        np.testing.assert_allclose(back.values, made.values, atol=1e-6)
+        assert back.area == made.area
+
+
+@pytest.mark.parametrize("frames", [[], [0], [1] * 17])
+def test_no_frames_and_too_many_at_once_are_refused(worker: httpx.Client, frames: list[int]) -> None:
+    answer = worker.post(
+        "/feature-maps",
+        params={"frame_number": frames},
+        content=dicom_bytes(ct_instance(1)),
+        headers={"Content-Type": "application/dicom"},
+    )
+    assert answer.status_code == 422
+
+
+def test_only_two_frames_are_compared(worker: httpx.Client, tmp_path: Path) -> None:
+    body = RelatedBody(written(tmp_path / "sent", dicom_bytes(ct_instance(1))))
+    answer = worker.post(
+        "/occlusion-maps",
+        params={"frame_number": [1, 1]},
+        content=body,
+        headers={"Content-Type": body.content_type},
+    )
+    assert answer.status_code == 422
