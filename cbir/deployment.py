@@ -26,7 +26,9 @@ from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
 from indexer.ae.tls import mutual_tls
+from indexer.answers.illustrations import Illustrations
 from indexer.answers.links import PRESETS, Links
+from indexer.answers.sheet_layout import SheetStyle
 from indexer.api import ApiSettings, House, create_app
 from indexer.domain import EncoderVersion
 from indexer.errors import Rejected
@@ -283,7 +285,7 @@ class Deployment:
             ),
         )
 
-    def questions(self, search: Search) -> Questions:
+    def questions(self, search: Search, encoder: Encoder) -> Questions:
         """What is sent to the AE title, from its acknowledgement to the delivery of its answer."""
         settings = self.settings
         return Questions(
@@ -293,6 +295,9 @@ class Deployment:
                 limit=settings.answer_limit,
                 references=settings.references,
                 retrieve_ae_title=settings.orthanc_ae_title,
+                forms=settings.answer_forms,
+                illustrations=Illustrations(self.archive, encoder),
+                style=SheetStyle(settings.language, settings.dates),
             ),
             deliver=partial(deliver, ae_title=settings.ae_title),
             callers=settings.callers,

@@ -60,7 +60,7 @@ def serve(settings: Settings) -> None:
         search = deployment.search(encoder)
         stack.enter_context(deployment.follower())
         stack.enter_context(deployment.calibration())
-        questions = deployment.questions(search)
+        questions = deployment.questions(search, encoder)
         entity = deployment.application_entity(questions)
         for part in (Sweeping(deployment.collection.cases), questions, entity):
             stack.callback(part.stop)

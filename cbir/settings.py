@@ -87,6 +87,16 @@ class Settings(BaseSettings):
         "dicom", description="Whether an SR names the matches' UIDs or only a case number."
     )
     answer_limit: int = Field(10, ge=1, le=100, description="Matches in an answer of the AE.")
+    answer_forms: Annotated[tuple[Literal["sheet", "report"], ...], NoDecode] = Field(
+        ("sheet", "report"),
+        min_length=1,
+        description="What the AE answers with, in this order: a contact sheet, an SR, or both.",
+    )
+    language: Literal["en", "fr"] = Field("en", description="The language of the contact sheet.")
+    dates: Literal["date", "relative", "none"] = Field(
+        "relative",
+        description="How a contact sheet tells when a case was acquired: its date, how long before, or not.",
+    )
     question_quiet_s: Seconds = Field(1.0, description="Quiet time after which a sent study is asked about.")
     answer_retry_s: Seconds = Field(86_400, description="How long an answer is offered to its caller.")
     max_spool_bytes: int = Field(
@@ -163,7 +173,7 @@ class Settings(BaseSettings):
             return value
         return tuple(Viewer.parse(entry) for entry in value.split(",") if entry.strip())
 
-    @field_validator("providers", "allowed_hosts", "non_commercial_encoders", mode="before")
+    @field_validator("providers", "answer_forms", "allowed_hosts", "non_commercial_encoders", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         if not isinstance(value, str):

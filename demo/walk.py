@@ -200,7 +200,7 @@ def ask(walk: Walk, example: Sequence[Path]) -> list[ReportedCase]:
     sent = walk.workstation.send(example, port=walk.service.dimse_port, called_ae_title=CBIR)
     if sent.refused or not sent.accepted:
         raise DemoFailed(f"CBIR refused {sent.refused} instances. See {walk.service.log_path}")
-    report = walk.workstation.next_received(ANSWER_WAIT_S)
+    report = walk.workstation.next_report(ANSWER_WAIT_S)
     if report is None:
         raise DemoFailed(f"No report came within {ANSWER_WAIT_S:.0f} s. See {walk.service.log_path}")
     return reported_cases(report)
@@ -213,7 +213,10 @@ def run_walk(walk: Walk, material: Material, console: Console) -> None:
     started = time.monotonic()
     cases = ask(walk, material.example)
     took_s = time.monotonic() - started
-    console.print(f"{len(cases)} similar prior cases came back as a structured report after {took_s:.1f} s.")
+    console.print(
+        f"{len(cases)} similar prior cases came back as a contact sheet and a structured report "
+        f"after {took_s:.1f} s."
+    )
     print_cases(console, cases, material.family_of)
     refuse_wrong_first(cases, material)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,14 @@ class Workstation:
             return self.received.get(timeout=timeout_s)
         except queue.Empty:
             return None
+
+    def next_report(self, timeout_s: float) -> Dataset | None:
+        """The next structured report that came in, past whatever else did; None when none comes in time."""
+        deadline = time.monotonic() + timeout_s
+        while (received := self.next_received(max(0.0, deadline - time.monotonic()))) is not None:
+            if received.Modality == "SR":
+                return received
+        return None
 
     def _associate(self, batch: _Batch, port: int, called_ae_title: str) -> Association:
         ae = AE(self.ae_title)

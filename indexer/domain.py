@@ -272,6 +272,7 @@ class Answer:
         refused: why nothing is shown; None where the question was answered, if only with nothing.
         more: what the question was refined with: series that a match shall be like.
         less: series that a match shall be unlike.
+        embed_ms: of `took_ms`, until the vectors of the example were there.
     """
 
     example: tuple[SeriesEmbedding, ...]
@@ -282,6 +283,7 @@ class Answer:
     refused: Refusal | None = None
     more: tuple[SeriesReference, ...] = ()
     less: tuple[SeriesReference, ...] = ()
+    embed_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,34 @@
-"""A question that was sent becomes the document that answers it: similar cases, or why there are none."""
+"""A question that was sent becomes the documents that answer it: similar cases, or why there are none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from pydicom.dataset import Dataset
 
 from indexer.answers.echo import is_echo
 from indexer.answers.example import Example, read_example
-from indexer.answers.sr import References, refusal_report, similar_cases_report
-from indexer.domain import Answer
+from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
+from indexer.answers.sheet import contact_sheet
+from indexer.answers.sheet_layout import SheetStyle
+from indexer.answers.sr import References, similar_cases_report
+from indexer.domain import Answer, Refusal
 from indexer.errors import Rejected, Unsupported
 from indexer.ports import Caller
 from indexer.search import Question
+from indexer.search.question import RegionOfInterest
+
+logger = logging.getLogger(__name__)
+
+Form = Literal["sheet", "report"]
+FORMS: Final[tuple[Form, ...]] = ("sheet", "report")
 
 
 class Searcher(Protocol):
@@ -28,64 +40,157 @@ class Searcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
-    """How questions are answered; `now` gives local time for the document's dates.
+class Reply:
+    """The documents that answer one question, in the order in which they are sent.
 
-    `limit` is the number of matches; `references` and `retrieve_ae_title` are as in
-    `similar_cases_report`.
+    `found` is what they say, `split_ms` how long each part of the answering took.
+    """
+
+    documents: tuple[Dataset, ...]
+    found: Answer
+    split_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How questions are answered.
+
+    Attributes:
+        searcher: finds the cases.
+        limit: the number of matches.
+        references: as in `similar_cases_report`.
+        retrieve_ae_title: as there.
+        forms: which documents, in which order; at least one.
+        illustrations: where pictures come from; None draws sheets without.
+        style: of the sheet.
+        now: local time, for the documents' dates.
     """
 
     searcher: Searcher
     limit: int = 10
     references: References = "dicom"
     retrieve_ae_title: str = ""
+    forms: tuple[Form, ...] = FORMS
+    illustrations: Illustrations | None = None
+    style: SheetStyle = field(default_factory=SheetStyle)
     now: Callable[[], datetime] = datetime.now
 
-    def answer(self, paths: Sequence[Path], caller: str, question_id: str) -> Dataset | None:
+    def answer(self, paths: Sequence[Path], caller: str, question_id: str) -> Reply | None:
         """Ask, and write down the matches or the refusal.
 
         Args:
             paths: DICOM files of one study.
             caller: the calling AE title.
-            question_id: the UIDs of the document are derived from it.
+            question_id: the UIDs of the documents are derived from it.
 
         Returns:
-            A Comprehensive SR; None when our own answer came back, alone or with what it answers.
+            A contact sheet, a Comprehensive SR, or both; None when our own answer came back, alone or with
+            what it answers.
 
         Raises:
             Unavailable: a neighbour did not answer: ask again later.
             Rejected: the files cannot even be read, so that no document can be filed.
         """
-        example = read_example(paths)
-        if is_echo(example, paths, self.now()):
-            return None
+        split = _Split()
+        with split.part("read"):
+            example = read_example(paths)
+            if is_echo(example, paths, self.now()):
+                return None
         try:
-            found = self._search(example, paths, caller)
+            found = self._search(example, paths, caller, split)
         except Rejected as refusal:
-            return self.refuse(paths, refusal, question_id)
-        return similar_cases_report(
-            example,
-            found,
-            question_id=question_id,
-            created=self.now(),
-            references=self.references,
-            retrieve_ae_title=self.retrieve_ae_title,
-        )
+            found = _refused(refusal)
+        with split.part("pictures"):
+            illustrated = self._illustrated(example, paths, found)
+        documents = self._documents(example, found, illustrated, question_id, None, split)
+        return Reply(documents, found, split.took_ms)
 
-    def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Dataset:
-        """Write down why there is no answer."""
-        return refusal_report(
-            read_example(paths),
-            reason=refusal.reason,
-            message=str(refusal),
-            question_id=question_id,
-            created=self.now(),
-        )
+    def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Reply:
+        """Write down why there is no answer, without looking at any frame: that may be what went wrong."""
+        example, found = read_example(paths), _refused(refusal)
+        illustrated = without_pictures(example, found)
+        return Reply(self._documents(example, found, illustrated, question_id, None, _Split()), found)
 
-    def _search(self, example: Example, paths: Sequence[Path], caller: str) -> Answer:
+    def _search(self, example: Example, paths: Sequence[Path], caller: str, split: _Split) -> Answer:
         images = tuple(
-            path for path, instance in zip(paths, example.instances, strict=True) if not instance.is_report
+            path
+            for path, instance in zip(paths, example.instances, strict=True)
+            if not instance.is_report and not instance.is_own_answer
         )
         if not images:
             raise Unsupported("Only reports, key objects or presentation states were sent: send images.")
-        return self.searcher.similar(Question(example=images, limit=self.limit), Caller(name=caller))
+        question = Question(example=images, limit=self.limit, same_patient=True)
+        with split.part("search"):
+            found = self.searcher.similar(question, Caller(name=caller))
+        split.part_of("search", "embed", found.embed_ms)
+        return found
+
+    def _illustrated(self, example: Example, paths: Sequence[Path], found: Answer) -> Illustrated:
+        if self.illustrations is None:
+            return without_pictures(example, found)
+        return self.illustrations.of(example, paths, found)
+
+    def _documents(
+        self,
+        example: Example,
+        found: Answer,
+        illustrated: Illustrated,
+        question_id: str,
+        region: RegionOfInterest | None,
+        split: _Split,
+    ) -> tuple[Dataset, ...]:
+        created, documents = self.now(), []
+        for form in self.forms:
+            with split.part(form):
+                if form == "report":
+                    documents.append(
+                        similar_cases_report(
+                            example,
+                            found,
+                            question_id=question_id,
+                            created=created,
+                            references=self.references,
+                            retrieve_ae_title=self.retrieve_ae_title,
+                            sizes=illustrated.sizes(),
+                            region=region,
+                        )
+                    )
+                else:
+                    documents.append(
+                        contact_sheet(
+                            example,
+                            found,
+                            illustrated,
+                            question_id=question_id,
+                            created=created,
+                            style=self.style,
+                            region=region,
+                        )
+                    )
+        return tuple(documents)
+
+
+def _refused(error: Rejected) -> Answer:
+    return Answer(
+        example=(), encoder=None, matches=(), took_ms=0.0, refused=Refusal(error.reason, str(error))
+    )
+
+
+class _Split:
+    """How long each part of the answering took."""
+
+    def __init__(self) -> None:
+        self.took_ms: dict[str, float] = {}
+
+    def part_of(self, whole: str, name: str, took_ms: float) -> None:
+        """Tell a first part of a part from its rest."""
+        rest = self.took_ms.pop(whole) - took_ms
+        self.took_ms |= {name: took_ms, whole: rest}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.took_ms[name] = (time.perf_counter() - started) * 1000

@@ -64,6 +64,10 @@ class OpenQuestion:
         """Whether one more instance belongs to it: not once it is being asked."""
         return self.key == key and self.waits and not self.busy
 
+    def waited_ms(self, now: float) -> dict[str, float]:
+        """How long its instances took to come, and how long nothing came after the last."""
+        return {"gathered": (self.last_at - self.first_at) * 1000, "quiet": (now - self.last_at) * 1000}
+
     def is_gathered(self, now: float, patience: Patience) -> bool:
         """Whether no more instances are waited for."""
         if self.writing:

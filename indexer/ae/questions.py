@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -15,7 +15,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from indexer.ae.answering import Answering
+from indexer.ae.answering import Answering, Reply
 from indexer.ae.patience import OpenQuestion, Patience
 from indexer.ae.spool import Spool, SpooledQuestion
 from indexer.answers.example import ExampleInstance
@@ -24,7 +24,7 @@ from indexer.errors import Rejected, Unavailable
 
 logger = logging.getLogger(__name__)
 
-Deliver = Callable[[Destination, Path], None]
+Deliver = Callable[[Destination, Sequence[Path]], None]
 
 ASKERS: Final = 2
 DELIVERERS: Final = 4
@@ -222,27 +222,36 @@ class Questions:
         if question.begun >= MAX_BEGUN:
             self._refuse(opened, Rejected("The service failed on this question.", reason="gave_up"))
             return
+        waited_ms = opened.waited_ms(time.monotonic())
         self._save(opened, begun=question.begun + 1)
         try:
-            document = self._answering.answer(paths, question.caller, question.question_id)
+            reply = self._answering.answer(paths, question.caller, question.question_id)
         except Unavailable:
             self._save(opened, begun=0)
             raise
         except Rejected as refusal:
             self._forget(opened, refusal.reason)
             return
-        if document is None:
+        if reply is None:
             self._forget(opened, "echo")
         else:
-            self._answered(opened, document)
+            self._answered(opened, reply, waited_ms)
 
     def _send(self, opened: OpenQuestion) -> None:
         question = opened.question
         destination = self._destination(question)
         if destination is None:
             raise Unavailable(f"{question.caller} is no longer among CBIR_CALLERS.")
-        self._deliver(destination, self._spool.answer(question))
-        logger.info("answer_delivered question=%s destination=%s", question.question_id, destination)
+        started = time.monotonic()
+        answers = self._spool.answers(question)
+        self._deliver(destination, answers)
+        logger.info(
+            "answer_delivered question=%s destination=%s documents=%d deliver_ms=%.0f",
+            question.question_id,
+            destination,
+            len(answers),
+            (time.monotonic() - started) * 1000,
+        )
         self._forget(opened, "delivered")
 
     def _again(self, opened: OpenQuestion, error: Unavailable) -> None:
@@ -267,14 +276,22 @@ class Questions:
         question = opened.question
         logger.warning("question_refused question=%s reason=%s", question.question_id, refusal.reason)
         paths = self._spool.instances(question)
-        self._answered(opened, self._answering.refuse(paths, refusal, question.question_id))
+        self._answered(opened, self._answering.refuse(paths, refusal, question.question_id), {})
 
-    def _answered(self, opened: OpenQuestion, document: Dataset) -> None:
-        buffer = BytesIO()
-        document.save_as(buffer, enforce_file_format=True)
-        answered = replace(opened.question, state="answered", begun=0, answered_at=time.time())
-        self._spool.put_answer(answered, buffer.getvalue())
-        logger.info("question_answered question=%s caller=%s", answered.question_id, answered.caller)
+    def _answered(self, opened: OpenQuestion, reply: Reply, waited_ms: Mapping[str, float]) -> None:
+        started = time.monotonic()
+        answered = self._spool.put_answers(
+            replace(opened.question, state="answered", begun=0, answered_at=time.time()),
+            [_encoded(document) for document in reply.documents],
+        )
+        split_ms = {**waited_ms, **reply.split_ms, "store": (time.monotonic() - started) * 1000}
+        logger.info(
+            "question_answered question=%s caller=%s documents=%d %s",
+            answered.question_id,
+            answered.caller,
+            answered.answers,
+            " ".join(f"{part}_ms={round(took_ms)}" for part, took_ms in split_ms.items()),
+        )
         with self._changed:
             opened.question, opened.tries, opened.not_before = answered, 0, 0.0
             opened.holders.clear()
@@ -334,3 +351,9 @@ class Questions:
         with self._changed:
             self._open.pop(question.question_id, None)
         logger.info("question_forgotten question=%s reason=%s", question.question_id, opened.ended)
+
+
+def _encoded(document: Dataset) -> bytes:
+    buffer = BytesIO()
+    document.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()

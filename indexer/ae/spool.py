@@ -1,6 +1,6 @@
 """The durable spool of questions: what was acknowledged is on the disk until it is answered or refused.
 
-A question is a folder: `question.json`, the instances as they came, and later the answer in their place.
+A question is a folder: `question.json`, the instances as they came, and later the answers in their place.
 It holds patient data by nature, so it is readable by its owner only and gone as soon as it is answered.
 """
 
@@ -12,9 +12,9 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 State = Literal["waiting", "answered"]
 
 _RECORD: Final = "question.json"
-_ANSWER: Final = "answer.dcm"
+_LONE_ANSWER: Final = "answer.dcm"
+"""Where version 0.1.0 kept the only one."""
 _INSTANCES: Final = "instances"
 _PART: Final = ".part"
 
@@ -41,7 +42,8 @@ class SpooledQuestion:
     """What is known of a question between two starts; without patient data.
 
     `received_at` and `answered_at` are seconds since 1970. `begun` counts the attempts that began and
-    never ended: a question that ends the process must not end it for ever.
+    never ended: a question that ends the process must not end it for ever. `answers` is how many documents
+    answer it.
     """
 
     question_id: str
@@ -52,6 +54,7 @@ class SpooledQuestion:
     state: State = "waiting"
     begun: int = 0
     answered_at: float = 0.0
+    answers: int = 0
 
 
 class Spool:
@@ -117,17 +120,28 @@ class Spool:
         """The files of a question that is waiting."""
         return tuple(sorted((self._of(question) / _INSTANCES).glob("*.dcm")))
 
-    def put_answer(self, question: SpooledQuestion, content: bytes) -> None:
-        """Keep the answer and the record that says so, then drop the instances."""
-        with _disk_errors():
-            _write(self._of(question) / _ANSWER, content)
-            self.save(question)
-        self._give_back(_size(self._of(question) / _INSTANCES) - len(content))
-        shutil.rmtree(self._of(question) / _INSTANCES, ignore_errors=True)
+    def put_answers(self, question: SpooledQuestion, contents: Sequence[bytes]) -> SpooledQuestion:
+        """Keep the answers and the record that says so, then drop the instances.
 
-    def answer(self, question: SpooledQuestion) -> Path:
-        """The file of a question that is answered."""
-        return self._of(question) / _ANSWER
+        Until the record is replaced the question waits as before, whatever was written beside it.
+        """
+        answered = replace(question, answers=len(contents))
+        replaced = sum(path.stat().st_size for path in self._answers(answered) if path.exists())
+        with _disk_errors():
+            for path, content in zip(self._answers(answered), contents, strict=True):
+                _write(path, content)
+            self.save(answered)
+        written = sum(len(content) for content in contents)
+        self._give_back(_size(self._of(question) / _INSTANCES) + replaced - written)
+        shutil.rmtree(self._of(question) / _INSTANCES, ignore_errors=True)
+        return answered
+
+    def answers(self, question: SpooledQuestion) -> tuple[Path, ...]:
+        """The files of a question that is answered, in their order."""
+        return self._answers(question) or (self._of(question) / _LONE_ANSWER,)
+
+    def _answers(self, question: SpooledQuestion) -> tuple[Path, ...]:
+        return tuple(self._of(question) / f"answer-{number}.dcm" for number in range(1, question.answers + 1))
 
     def remove(self, question: SpooledQuestion) -> None:
         """Forget a question: once the record is gone it is never asked or answered again.

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from indexer.answers.example import Example
 from indexer.elements import DEFLATED, TRANSFER_SYNTAX_UID, read_elements
 
 FRESH: Final = timedelta(minutes=10)
 LARGEST_BYTES: Final = 2**20
-"""Of an answer that is looked into: far more than any of ours has."""
+"""Of an answer that is looked into: far more than any of ours has before its pixels."""
+_READ: Final = (
+    "SOPClassUID",
+    "ContentDate",
+    "ContentTime",
+    "ReferencedSeriesSequence",
+    "CurrentRequestedProcedureEvidenceSequence",
+)
 
 
 def is_echo(example: Example, paths: Sequence[Path], now: datetime) -> bool:
@@ -43,7 +52,7 @@ def _answered(path: Path, now: datetime) -> Iterator[str]:
     try:
         if not _may_be_built(path):
             return
-        answer = pydicom.dcmread(path)
+        answer = _head_of(path)
         written = datetime.strptime(f"{answer.ContentDate}{answer.ContentTime}"[:14], "%Y%m%d%H%M%S")
         if abs(now - written) <= FRESH:
             yield from _evidence(answer)
@@ -52,13 +61,26 @@ def _answered(path: Path, now: datetime) -> Iterator[str]:
 
 
 def _may_be_built(path: Path) -> bool:
-    """Whether pydicom may build all of it: anybody can call a file our answer, and ours are small."""
+    """Whether pydicom may build it: anybody can call a file our answer, and ours are never deflated."""
     with path.open("rb") as file:
         syntax = (read_elements(file, [TRANSFER_SYNTAX_UID]) or {}).get(TRANSFER_SYNTAX_UID)
-    return path.stat().st_size <= LARGEST_BYTES and syntax != DEFLATED
+    return syntax != DEFLATED
+
+
+def _head_of(path: Path) -> Dataset:
+    """What stands before the pixels; of a file that says more than ours ever do, nothing."""
+    with path.open("rb") as file:
+        head = file.read(LARGEST_BYTES + 1)
+    answer = pydicom.dcmread(BytesIO(head), stop_before_pixels=True, specific_tags=list(_READ))
+    if len(head) > LARGEST_BYTES and answer.get("SOPClassUID") != SecondaryCaptureImageStorage:
+        raise ValueError("a report of this size is none of ours")
+    return answer
 
 
 def _evidence(answer: Dataset) -> Iterator[str]:
+    for series in answer.get("ReferencedSeriesSequence", []):
+        for reference in series.get("ReferencedInstanceSequence", []):
+            yield str(reference.ReferencedSOPInstanceUID)
     for study in answer.get("CurrentRequestedProcedureEvidenceSequence", []):
         for series in study.get("ReferencedSeriesSequence", []):
             for reference in series.get("ReferencedSOPSequence", []):

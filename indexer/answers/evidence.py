@@ -36,7 +36,7 @@ def references_of_example(example: Example) -> tuple[InstanceReference, ...]:
 
 
 def references_of_matches(answer: Answer, retrieve_ae_title: str) -> tuple[InstanceReference, ...]:
-    """The similar images, in rank order."""
+    """The similar images in rank order, then those of the example's own patient."""
     return tuple(
         InstanceReference(
             study_instance_uid=match.reference.study_instance_uid,
@@ -45,7 +45,7 @@ def references_of_matches(answer: Answer, retrieve_ae_title: str) -> tuple[Insta
             sop_instance_uid=match.frame.sop_instance_uid,
             retrieve_ae_title=retrieve_ae_title,
         )
-        for match in answer.matches
+        for match in (*answer.matches, *answer.same_patient)
     )
 
 

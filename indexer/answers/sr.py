@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sr.coding import Code
 from pydicom.uid import UID, ComprehensiveSRStorage, ExplicitVRLittleEndian
 
 from indexer.answers import concepts
@@ -24,8 +25,9 @@ from indexer.answers.identity import (
     derived_uid,
     software_version,
 )
-from indexer.answers.sr_content import match_group, root
+from indexer.answers.sr_content import Grouping, root
 from indexer.domain import Answer
+from indexer.search.question import RegionOfInterest
 
 References = Literal["dicom", "opaque"]
 
@@ -44,8 +46,10 @@ def similar_cases_report(
     created: datetime,
     references: References = "dicom",
     retrieve_ae_title: str = "",
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    region: RegionOfInterest | None = None,
 ) -> Dataset:
-    """The matches, or the statement that there are none.
+    """The matches, or the statement that there are none, or the reason why none are shown.
 
     Args:
         example: what was asked about; the report is filed under its patient and study.
@@ -54,16 +58,20 @@ def similar_cases_report(
         created: local time, for Content Date and Time.
         references: "dicom" names the matches' UIDs; "opaque" leaves no UID of a match anywhere.
         retrieve_ae_title: from whom the matches' instances can be fetched; "" leaves it open.
+        sizes: rows and columns of frames by SOP Instance UID; a place is written where they are known.
+        region: the part of the example that was asked about.
 
     Source:
         DICOM PS3.16 TID 1500; PS3.3 A.35.3 (Comprehensive SR IOD).
     """
     opaque = references == "opaque"
-    groups = [match_group(match, question_id, opaque=opaque) for match in answer.matches]
-    comments = [OPAQUE] if opaque and groups else []
+    grouping = Grouping(question_id, opaque, sizes or {}, region)
+    groups = [grouping.of(match) for match in answer.matches]
+    groups += [grouping.of(match, "same-patient") for match in answer.same_patient]
+    outcome, comments = _outcome(answer)
     content = root(
-        outcome=concepts.FOUND if groups else concepts.NONE_FOUND,
-        comments=comments if groups else [NO_PRIOR_CASE],
+        outcome=outcome,
+        comments=[*comments, OPAQUE] if opaque and groups else comments,
         library=_asked_about(example, answer),
         groups=groups,
     )
@@ -74,25 +82,14 @@ def similar_cases_report(
     return report
 
 
-def refusal_report(
-    example: Example, *, reason: str, message: str, question_id: str, created: datetime
-) -> Dataset:
-    """The statement that the question cannot be answered, and why.
-
-    Args:
-        example: what was asked about.
-        reason: one word in snake case.
-        message: a sentence for a person, without patient data.
-        question_id: as in `similar_cases_report`.
-        created: local time.
-    """
-    content = root(
-        outcome=concepts.REFUSED,
-        comments=[f"No similar cases were looked up ({reason}): {message}"],
-        library=_one_a_series(example),
-        groups=[],
-    )
-    return _document(example, content, question_id, created)
+def _outcome(answer: Answer) -> tuple[Code, list[str]]:
+    """In code, and in sentences for a person."""
+    refused = answer.refused
+    if refused is not None:
+        return concepts.REFUSED, [f"No similar cases are shown ({refused.reason}): {refused.message}"]
+    if answer.matches:
+        return concepts.FOUND, []
+    return concepts.NONE_FOUND, [NO_PRIOR_CASE]
 
 
 def _document(example: Example, content: Dataset, question_id: str, created: datetime) -> Dataset:
@@ -139,5 +136,5 @@ def _asked_about(example: Example, answer: Answer) -> Sequence[ExampleInstance]:
 
 
 def _one_a_series(example: Example) -> Sequence[ExampleInstance]:
-    images = (image for image in example.instances if not image.is_report)
+    images = (i for i in example.instances if not i.is_report and not i.is_own_answer)
     return list({image.series_instance_uid: image for image in images}.values())

@@ -74,15 +74,10 @@ def percentage(percent: float, language: Language = "en") -> str:
 
 def more_alike_than(percent: float, language: Language = "en") -> str:
     """What a percentage stands for, as a clause."""
-    if percent > 99.9:
-        return {
-            "en": "more alike than nearly all pairs",
-            "fr": "plus ressemblant que presque toutes les paires",
-        }[language]
-    said = percentage(percent, language)
+    said = percentage(min(percent, 99.9), language)
     return {
         "en": f"more alike than {said} % of pairs",
-        "fr": f"plus ressemblant que {said} % des paires",
+        "fr": f"plus proche que {said} % des paires",
     }[language]
 
 

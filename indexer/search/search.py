@@ -87,6 +87,7 @@ class Search:
             if refusal is None:
                 raise
             return _refused((), refusal, started)
+        embed_ms = _since_ms(started)
         region = self._region(question, example, caller)
         if region is not None:
             example = (region.example,)
@@ -112,6 +113,7 @@ class Search:
             same_patient=self._same_patient(question, example, studies),
             more=tuple(embedding.reference for embedding in more),
             less=tuple(embedding.reference for embedding in less),
+            embed_ms=embed_ms,
         )
 
     def _matches_of(self, ranked: Sequence[RankedStudy], question: Question) -> tuple[Match, ...]:

@@ -66,14 +66,21 @@ class Workstation:
         self._process.wait()
 
     def answers(self) -> list[Dataset]:
-        """What was received and is whole, in the order of names."""
-        found = []
+        """The reports that were received and are whole, in the order of names."""
+        return [dataset for dataset in self._received() if "ContentSequence" in dataset]
+
+    def sheets(self) -> list[Dataset]:
+        """The contact sheets that were received and are whole, in the order of names."""
+        return [dataset for dataset in self._received() if "PixelData" in dataset]
+
+    def _received(self) -> list[Dataset]:
+        found: list[Dataset] = []
         for path in sorted(self.folder.iterdir()):
             try:
                 found.append(pydicom.dcmread(path))
             except (pydicom.errors.InvalidDicomError, EOFError):
                 continue
-        return [dataset for dataset in found if "ContentSequence" in dataset]
+        return found
 
     def waits_for(self, count: int, timeout_s: float = 30.0) -> list[Dataset]:
         """The answers, once there are so many of them."""

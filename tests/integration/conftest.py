@@ -144,7 +144,7 @@ def _matches(client: httpx.Client, study_instance_uid: str) -> list[dict[str, ob
 def answer_to(walk: Walk, paths: Sequence[Path]) -> Dataset:
     """Send with storescu to the AE title CBIR, and take the report that the workstation receives."""
     store(paths, walk.service.dimse_port, "CBIR")
-    report = walk.workstation.next_received(ANSWER_WAIT_S)
+    report = walk.workstation.next_report(ANSWER_WAIT_S)
     assert report is not None, walk.service.log_path.read_text()[-3000:]
     return report
 

@@ -178,7 +178,7 @@ def test_an_orthanc_restored_from_an_older_copy_is_followed(house: Followed, tmp
 def test_our_own_answer_that_is_filed_in_the_archive_is_not_indexed(house: Followed, tmp_path: Path) -> None:
     study = study_of("spine-mr", tmp_path)
     store(study.paths, house.walk.service.dimse_port, CBIR)
-    report = house.walk.workstation.next_received(60.0)
+    report = house.walk.workstation.next_report(60.0)
     assert report is not None
     report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
     house.send([tmp_path / "report.dcm"])

@@ -111,7 +111,7 @@ def ask_by_dicom(walk: Walk, marked: MarkedFiles) -> None:
     """An example that is answered, one that cannot be, and one that is refused at once."""
     for path in (marked.image(), marked.undecodable(), marked.with_invalid_values()[0]):
         send(walk, path)
-        assert walk.workstation.next_received(WAIT_S) is not None, walk.service.log_path.read_text()[-3000:]
+        assert walk.workstation.next_report(WAIT_S) is not None, walk.service.log_path.read_text()[-3000:]
     send(walk, marked.with_impossible_uid())
 
 

@@ -157,7 +157,7 @@ def test_a_killed_service_answers_the_question_after_its_restart(
     filled.service.kill()
     assert filled.workstation.received.empty()
     filled.service.start()
-    report = filled.workstation.next_received(ANSWER_WAIT_S)
+    report = filled.workstation.next_report(ANSWER_WAIT_S)
     assert report is not None, filled.service.log_path.read_text()[-3000:]
     assert families(reported_cases(report), studies)[:4] == ["spine-mr"] * 4
 

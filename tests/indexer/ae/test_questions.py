@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -32,20 +33,23 @@ QUICK = Patience(
 
 
 class Mailbox:
-    """Where answers are delivered; `refuse` makes it raise."""
+    """Where answers are delivered; `refuse` makes it raise. `delivered` are the reports."""
 
     def __init__(self) -> None:
         self.delivered: list[tuple[Destination, Dataset]] = []
+        self.sheets: list[Dataset] = []
         self.tried: list[str] = []
         self.refuse: Callable[[Destination], bool] = lambda _: False
 
-    def __call__(self, destination: Destination, path: Path) -> None:
-        dataset = pydicom.dcmread(path)
-        dataset.walk(lambda *_: None)
-        self.tried.append(dataset.SOPInstanceUID)
+    def __call__(self, destination: Destination, paths: Sequence[Path]) -> None:
+        sheet, report = (pydicom.dcmread(path) for path in paths)
+        for document in (sheet, report):
+            document.walk(lambda *_: None)
+        self.tried.append(report.SOPInstanceUID)
         if self.refuse(destination):
             raise Unavailable("The workstation is down.")
-        self.delivered.append((destination, dataset))
+        self.delivered.append((destination, report))
+        self.sheets.append(sheet)
 
     def outcomes(self) -> list[str]:
         return [_outcome(dataset) for _, dataset in self.delivered]
@@ -266,6 +270,49 @@ def test_a_study_that_is_forwarded_back_with_its_fresh_answer_is_not_answered_fo
     assert len(room.mailbox.delivered) == 1
 
 
+def test_a_study_that_is_forwarded_back_with_its_fresh_sheet_alone_is_not_answered_for_ever(
+    room: Room,
+) -> None:
+    """A workstation that takes no reports has nothing else to forward."""
+    room.send(instance("asked", number=1))
+    wait_until(room.is_empty)
+    [sheet] = room.mailbox.sheets
+    room.send(instance("asked", number=1))
+    room.send(sheet)
+    wait_until(room.is_empty)
+    assert len(room.mailbox.delivered) == 1
+
+
+def test_an_old_sheet_of_ours_beside_images_is_no_image_to_ask_about(room: Room) -> None:
+    room.send(instance("asked", number=1))
+    wait_until(room.is_empty)
+    [sheet] = room.mailbox.sheets
+    sheet.ContentDate = "20200101"
+    room.send(sheet)
+    room.send(instance("asked", number=2))
+    wait_until(room.is_empty)
+    assert [names for _, names in room.searcher.asked] == [
+        (uid("asked", "1", "1"),),
+        (uid("asked", "1", "2"),),
+    ]
+
+
+def test_one_line_says_where_the_time_of_a_question_went(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    room.send(instance("asked"))
+    wait_until(room.is_empty)
+    [answered] = [r.getMessage() for r in caplog.records if r.getMessage().startswith("question_answered")]
+    parts = dict(re.findall(r"(\w+)_ms=(\d+)", answered))
+    assert list(parts) == [
+        *("gathered", "quiet", "read", "embed", "search", "pictures", "sheet", "report", "store")
+    ]
+    assert int(parts["quiet"]) >= 100
+    [delivered] = [r.getMessage() for r in caplog.records if r.getMessage().startswith("answer_delivered")]
+    assert re.search(r"documents=2 deliver_ms=\d+", delivered)
+
+
 def test_a_study_with_an_old_answer_or_a_new_image_is_a_question_again(room: Room) -> None:
     room.send(instance("asked", number=1))
     wait_until(room.is_empty)
@@ -302,7 +349,7 @@ def test_what_was_asked_is_gone_while_its_answer_waits(room: Room) -> None:
     room.send(instance("asked"))
     wait_until(lambda: len(room.mailbox.tried) > 1)
     assert list(room.folder.rglob("instances")) == []
-    assert len(list(room.folder.rglob("answer.dcm"))) == 1
+    assert len(list(room.folder.rglob("answer-*.dcm"))) == 2
     room.mailbox.refuse = lambda _: False
     wait_until(room.is_empty)
 

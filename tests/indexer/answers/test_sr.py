@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +16,8 @@ from pydicom.dataset import Dataset
 
 from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
-from indexer.answers.sr import refusal_report, similar_cases_report
-from indexer.domain import Answer
+from indexer.answers.sr import similar_cases_report
+from indexer.domain import Answer, Refusal
 from tests.fakes.answers import ENCODER, PATIENT_ID, PATIENT_NAME, answer_about, instance, uid, write
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6)
@@ -35,13 +36,8 @@ def report(paths: tuple[Path, ...], answer: Answer | None = None, **options: str
 
 
 def refusal(paths: tuple[Path, ...]) -> Dataset:
-    return refusal_report(
-        read_example(paths),
-        reason="unsupported",
-        message="Nothing to look at.",
-        question_id="q1",
-        created=CREATED,
-    )
+    refused = replace(answer_about(paths, matches=0), refused=Refusal("unsupported", "Nothing to look at."))
+    return report(paths, refused)
 
 
 def saved(dataset: Dataset, folder: Path) -> Path:

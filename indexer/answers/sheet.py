@@ -1,0 +1,122 @@
+"""The contact sheet as a DICOM instance: a Secondary Capture image, filed in the example's own study."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from highdicom.sc import SCImage
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from indexer.answers.evidence import InstanceReference, references_of_example
+from indexer.answers.example import Example
+from indexer.answers.identity import (
+    MANUFACTURER,
+    MODEL_NAME,
+    NOT_FOR_DIAGNOSIS,
+    SERIES_DESCRIPTION,
+    derived_uid,
+    software_version,
+)
+from indexer.answers.illustrations import Illustrated, Pixels
+from indexer.answers.sheet_layout import SheetStyle, draw_sheet
+from indexer.domain import Answer
+from indexer.search.question import RegionOfInterest
+
+SHEET_SERIES_NUMBER: Final = 9902
+
+
+def contact_sheet(
+    example: Example,
+    answer: Answer,
+    illustrated: Illustrated,
+    *,
+    question_id: str,
+    created: datetime,
+    style: SheetStyle | None = None,
+    region: RegionOfInterest | None = None,
+) -> Dataset:
+    """The example's frames with the most alike cases, or with the reason why there are none.
+
+    No UID of a match stands in it, whatever the settings say; the pictures are all that is told of them,
+    beside modality, body part, sequence and, by the settings, when.
+
+    Args:
+        example: what was asked about; the sheet is filed under its patient and study.
+        answer: its matches in rank order.
+        illustrated: their pictures.
+        question_id: the same question has the same UIDs.
+        created: local time.
+        style: the language, and how dates are told.
+        region: the part of the example that was asked about.
+
+    Source:
+        DICOM PS3.3 A.8.1 (Secondary Capture Image IOD), C.7.6.1 (General Image), C.12.2 (Common Instance
+        Reference).
+    """
+    pixels = draw_sheet(answer, illustrated, created=created, style=style or SheetStyle(), region=region)
+    sheet = _image(pixels, example, question_id)
+    sheet.update(example.filing)
+    _identify(sheet, created)
+    sheet.LossyImageCompression = (
+        "01" if any(picture.disclosure.is_lossy for picture in illustrated.pictures()) else "00"
+    )
+    sheet.ReferencedSeriesSequence = _references(references_of_example(example))
+    return sheet
+
+
+def _image(pixels: Pixels, example: Example, question_id: str) -> SCImage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SCImage(
+            pixel_array=pixels,
+            photometric_interpretation="RGB",
+            bits_allocated=8,
+            coordinate_system="PATIENT",
+            patient_orientation=("L", "P"),
+            study_instance_uid=example.instances[0].study_instance_uid,
+            series_instance_uid=derived_uid(question_id, "sheet", "series"),
+            series_number=SHEET_SERIES_NUMBER,
+            sop_instance_uid=derived_uid(question_id, "sheet", "instance"),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
+
+
+def _identify(sheet: Dataset, created: datetime) -> None:
+    """General Series, Equipment and Image; what highdicom assumes of a scanned image is put right."""
+    sheet.SeriesDescription = SERIES_DESCRIPTION
+    sheet.ManufacturerModelName = MODEL_NAME
+    sheet.SoftwareVersions = software_version()
+    sheet.ConversionType = "SYN"
+    sheet.SecondaryCaptureDeviceManufacturer = MANUFACTURER
+    sheet.SecondaryCaptureDeviceManufacturerModelName = MODEL_NAME
+    sheet.SecondaryCaptureDeviceSoftwareVersions = software_version()
+    sheet.PatientOrientation = ""
+    sheet.BurnedInAnnotation = "YES"
+    sheet.DerivationDescription = NOT_FOR_DIAGNOSIS
+    sheet.ImageComments = NOT_FOR_DIAGNOSIS
+    for moment in ("Content", "InstanceCreation", "Series"):
+        setattr(sheet, f"{moment}Date", created.strftime("%Y%m%d"))
+        setattr(sheet, f"{moment}Time", created.strftime("%H%M%S"))
+    sheet.DateOfSecondaryCapture = created.strftime("%Y%m%d")
+    sheet.TimeOfSecondaryCapture = created.strftime("%H%M%S")
+    sheet.file_meta.ImplementationClassUID = UID(derived_uid("implementation"))
+
+
+def _references(references: Sequence[InstanceReference]) -> list[Dataset]:
+    """What was asked about, series by series."""
+    items: dict[str, Dataset] = {}
+    for reference in references:
+        series = items.setdefault(reference.series_instance_uid, Dataset())
+        series.SeriesInstanceUID = reference.series_instance_uid
+        instance = Dataset()
+        instance.ReferencedSOPClassUID = reference.sop_class_uid
+        instance.ReferencedSOPInstanceUID = reference.sop_instance_uid
+        series.setdefault("ReferencedInstanceSequence", [])
+        series.ReferencedInstanceSequence.append(instance)
+    return list(items.values())
