@@ -15,7 +15,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from indexer.domain import Vector
 
 
-def add_text_tower(folder: Path, words: Mapping[str, Vector], max_tokens: int = 8) -> Path:
+def add_text_tower(
+    folder: Path, words: Mapping[str, Vector], max_tokens: int = 8, languages: Sequence[str] = ("en",)
+) -> Path:
     """Write text.onnx and tokenizer.json and name them in the card; an unknown word is no vector."""
     vocabulary = {"[UNK]": 0} | {word: index for index, word in enumerate(words, start=1)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -31,7 +33,7 @@ def add_text_tower(folder: Path, words: Mapping[str, Vector], max_tokens: int = 
         "tokenizer_sha256": hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest(),
         "output": "text_embedding",
         "max_tokens": max_tokens,
-        "languages": ["en"],
+        "languages": list(languages),
     }
     (folder / "card.json").write_text(json.dumps(card))
     return folder
