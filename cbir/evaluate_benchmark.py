@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from evaluation.scoring import Scorer, aligned
 from evaluation.vectors import ImageVectors
 from indexer.errors import Rejected
 from inference.encoder import OnnxEncoder
+from inference.known import load_known
 from inference.text import TextEncoder
 
 PIXEL: Final = "pixel"
@@ -104,10 +105,11 @@ def _contestant(path: Path, benchmark: Benchmark, threads: int, console: Console
     about = f"{encoder.version.name} {encoder.card.version}, SHA-256 {encoder.version.sha256[:12]}"
     about = f"{about}, weights: {encoder.card.licence.weights}"
     one = _embedded(encoder.version.name, benchmark, FrameEmbedding(encoder), console, about)
+    one = replace(one, known=load_known(path, encoder.card))
     if encoder.card.text is None:
         return one
     with_text = with_captions(one.vectors, benchmark, TextEncoder(path, threads=threads))
-    return Contestant(one.name, with_text, one.embed, about)
+    return replace(one, vectors=with_text)
 
 
 def _embedded(name: str, benchmark: Benchmark, embed: Embed, console: Console, about: str) -> Contestant:

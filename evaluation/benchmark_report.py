@@ -13,18 +13,29 @@ from evaluation.collapse import Spread, spread_of
 from evaluation.consistency import benchmark_samples, consistency
 from evaluation.embedding import Embed, Progress
 from evaluation.grids import Tile, retrieval_grid, typical_queries
-from evaluation.measurement import Comparison, Measurement, compare
+from evaluation.measurement import (
+    CALIBRATION,
+    CONSISTENCY,
+    REFUSAL,
+    Comparison,
+    Measurement,
+    compare,
+)
 from evaluation.plots import confusion_plot, dot_plot, tsne_map
 from evaluation.ranking import Labelled, rankings
+from evaluation.refusal import refusal_comparisons
+from evaluation.reliability import reliability_comparisons
 from evaluation.report import DatasetRow, Picture, Report
 from evaluation.scoring import Scorer, aligned
 from evaluation.tasks import EVERYWHERE, LabelTask, datasets, of_dataset
 from evaluation.vectors import ImageVectors
 from indexer.domain import Vector
+from indexer.search.knowing import Known
 
 PLOTTED: Final = 1000
 NEIGHBOURS: Final = 10
 SHOWN: Final = 6
+OF_THEIR_OWN: Final = (CONSISTENCY, REFUSAL, CALIBRATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +47,14 @@ class Contestant:
         vectors: of the benchmark's images.
         embed: None where there are only vectors: then it has no row in the table of consistency.
         about: its version and hash.
+        known: what it says that it knows; None where it does not.
     """
 
     name: str
     vectors: ImageVectors
     embed: Embed | None = None
     about: str = ""
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,11 @@ def benchmark_comparisons(
         samples = tuple(benchmark_samples(scorer, vector, wanted.sampled, wanted.seed))
         return (*figures, *consistency(samples, one.embed, wanted.seed, progress))
 
-    return compare(measured(encoder), {one.name: measured(one) for one in baselines})
+    compared = compare(measured(encoder), {one.name: measured(one) for one in baselines})
+    vector = aligned(scorer.benchmark, encoder.vectors)
+    refusal = refusal_comparisons(scorer.benchmark, vector, encoder.embed, encoder.known, wanted.seed)
+    reliability = reliability_comparisons(scorer.benchmark, vector, wanted.seed)
+    return (*compared, *refusal, *reliability)
 
 
 def benchmark_report(
@@ -135,13 +152,21 @@ def _pictures(
     scorer: Scorer, encoder: Contestant, comparisons: Sequence[Comparison], seed: int
 ) -> Iterator[Picture]:
     vector = aligned(scorer.benchmark, encoder.vectors)
-    first = [c for c in comparisons if c.is_headline and c.family != "consistency"]
+    first = [c for c in comparisons if c.is_headline and c.family not in OF_THEIR_OWN]
     yield Picture(
         "figures",
         "Figures with intervals",
         "A bar is the 95 % interval over subjects, a stroke is chance.",
         dot_plot(first, encoder.name),
     )
+    reliability = [c for c in comparisons if c.family == CALIBRATION]
+    if reliability:
+        yield Picture(
+            "reliability",
+            "Pairs that bear the same finding, by percentage",
+            "A line a band of percentages: the share of its pairs with the same finding; a stroke is chance.",
+            dot_plot(reliability, encoder.name),
+        )
     if len(datasets(scorer.benchmark)) > 1:
         of = np.array([image.dataset for image in scorer.benchmark.images])
         some = _some(len(of), seed)

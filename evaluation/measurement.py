@@ -19,7 +19,9 @@ TEXT: Final = "text"
 CONCEPTS: Final = "concepts"
 IDENTITY: Final = "identity"
 CONSISTENCY: Final = "consistency"
-FAMILIES: Final = (LABELS, RELEVANCE, TEXT, CONCEPTS, IDENTITY, CONSISTENCY)
+REFUSAL: Final = "refusal"
+CALIBRATION: Final = "calibration"
+FAMILIES: Final = (LABELS, RELEVANCE, TEXT, CONCEPTS, IDENTITY, CONSISTENCY, REFUSAL, CALIBRATION)
 HEADLINES: Final = {
     LABELS: ("P@10",),
     RELEVANCE: ("nDCG@10",),
@@ -27,6 +29,8 @@ HEADLINES: Final = {
     CONCEPTS: ("CUI@5",),
     IDENTITY: ("P@1",),
     CONSISTENCY: ("cosine", "overlap@10", "P@10 change"),
+    REFUSAL: ("AUROC", "AUROC with an archive", "refused"),
+    CALIBRATION: ("same label",),
 }
 
 

@@ -35,7 +35,8 @@ def _normal(rng: np.random.Generator, side: int) -> Pixels:
 
 def _blurred(rng: np.random.Generator, side: int) -> Pixels:
     noise = rng.random((side, side), dtype=np.float32)
-    return _stretched(cv2.GaussianBlur(noise, (0, 0), rng.uniform(1.0, 8.0)))
+    blurred = cv2.GaussianBlur(noise, (0, 0), rng.uniform(1.0, 8.0))
+    return _stretched(np.asarray(blurred, dtype=np.float32))
 
 
 def _pink(rng: np.random.Generator, side: int) -> Pixels:
@@ -103,7 +104,11 @@ def photograph_crops(count: int, seed: int) -> Iterator[tuple[str, Pixels]]:
             side = int(rng.uniform(_SMALLEST_CROP, _LARGEST_CROP) * min(rows, columns))
             top, left = rng.integers(0, rows - side + 1), rng.integers(0, columns - side + 1)
             crop = photograph[top : top + side, left : left + side]
-            yield name, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) if number % 2 else crop
+            yield name, crop if number % 2 == 0 else _grey(crop)
+
+
+def _grey(colour: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), dtype=np.float32)
 
 
 def _photograph(path: Path) -> Pixels:

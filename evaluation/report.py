@@ -14,11 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from evaluation.collapse import Spread
 from evaluation.hubness import Hubness
 from evaluation.measurement import (
+    CALIBRATION,
     CONCEPTS,
     CONSISTENCY,
     FAMILIES,
     IDENTITY,
     LABELS,
+    REFUSAL,
     RELEVANCE,
     TEXT,
     Comparison,
@@ -40,6 +42,17 @@ TITLES: Final = {
         "Consistency",
         "A frame against itself after a change that changes nothing of what it shows: cosine, share of the "
         "ten nearest that stay, change of P@10.",
+    ),
+    REFUSAL: (
+        "Refusal",
+        "Whether outsiders are told from radiology that nothing was made from (AUROC over pairs of both, by "
+        "what the encoder knows alone and with an archive beside it), and the share that is refused: of "
+        "outsiders that should be all, of radiology none. Photographs and noise bear the names of radiology.",
+    ),
+    CALIBRATION: (
+        "Calibration",
+        "Of pairs of different subjects, the share that bears the same finding, by the percentage of pairs "
+        "that are less alike: it should grow with it. Chance is the share among all pairs.",
     ),
 }
 

@@ -113,7 +113,7 @@ class Judge:
     ) -> Refusal | None:
         known, background = self.known(series.encoder), self._background(series.encoder, series.attributes)
         is_outsider = known is not None and known.is_outsider(series)
-        if known is not None and is_outsider and not _is_close(best, known, background):
+        if known is not None and is_outsider and not _is_close(best, known.close_to(series), background):
             return Refusal(
                 reason="unknown_to_encoder",
                 message="This does not look like the images that the search was made for, and no case of "
@@ -146,14 +146,13 @@ def _best(series: SeriesEmbedding, ranked: Sequence[RankedStudy]) -> Candidate |
     return max(found, key=lambda candidate: candidate.score, default=None)
 
 
-def _is_close(best: Candidate | None, known: Known, background: Background | None) -> bool:
+def _is_close(best: Candidate | None, least: float, background: Background | None) -> bool:
     """Whether an outsider is at home in this archive all the same.
 
-    It must be nearer than unlike images are, and as near as nearly all series of the archive have another.
+    The best match must reach `least`, and be as near as nearly all series of the archive have another.
     """
     if best is None:
         return False
-    least = known.close
     if background is not None and len(background.nearest) >= FEWEST_NEAREST:
         least = max(least, float(np.quantile(background.nearest, RARELY)))
     return best.score >= least

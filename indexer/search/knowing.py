@@ -47,11 +47,17 @@ class Known:
             float32 (n,), at most 1.
         """
         inside = (frame_vectors @ self.prototypes.T).max(axis=1)
-        if not self.outside.size:
-            return np.asarray(inside, dtype=np.float32)
-        outside = (frame_vectors @ self.outside.T).max(axis=1)
-        return np.asarray(inside - np.maximum(0.0, outside - inside), dtype=np.float32)
+        return np.asarray(inside - np.maximum(0.0, self._outside(frame_vectors) - inside), dtype=np.float32)
 
     def is_outsider(self, series: SeriesEmbedding) -> bool:
         """Whether more than half of a series' frames are outsiders."""
         return float(np.median(self.known_by(series.frame_vectors))) < self.least
+
+    def close_to(self, series: SeriesEmbedding) -> float:
+        """The score from which another series is close to it: nearer than unlike ones are, and than noise."""
+        return max(self.close, float(np.median(self._outside(series.frame_vectors))))
+
+    def _outside(self, frame_vectors: Vector) -> Vector:
+        if not self.outside.size:
+            return np.full(len(frame_vectors), -1.0, dtype=np.float32)
+        return np.asarray((frame_vectors @ self.outside.T).max(axis=1), dtype=np.float32)

@@ -17,8 +17,8 @@ LABEL, OTHER = "small@0123456789ab", "large@ba9876543210"
 
 
 def background(modality: str = "", body_part: str = "", *, pairs: int = 500) -> Background:
-    steps = np.linspace(-0.25, 0.75, 11, dtype=np.float32)
-    return Background(modality, body_part, pairs, steps, steps / 2, series=40)
+    steps = np.asarray(np.linspace(-0.25, 0.75, 11), dtype=np.float32)
+    return Background(modality, body_part, pairs, steps, np.asarray(steps / 2, dtype=np.float32), series=40)
 
 
 def indexed(ledger: Ledger, archive_id: str, attributes: SeriesAttributes, encoder: str) -> None:
