@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from indexer.answers.echo import is_echo
 from indexer.answers.example import Example, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
+from indexer.answers.marks import marked_region
 from indexer.answers.sheet import contact_sheet
 from indexer.answers.sheet_layout import SheetStyle
 from indexer.answers.sr import References, similar_cases_report
@@ -96,13 +97,14 @@ class Answering:
             example = read_example(paths)
             if is_echo(example, paths, self.now()):
                 return None
+            region = marked_region(example, paths)
         try:
-            found = self._search(example, paths, caller, split)
+            found = self._search(example, paths, region, caller, split)
         except Rejected as refusal:
             found = _refused(refusal)
         with split.part("pictures"):
             illustrated = self._illustrated(example, paths, found)
-        documents = self._documents(example, found, illustrated, question_id, None, split)
+        documents = self._documents(example, found, illustrated, question_id, region, split)
         return Reply(documents, found, split.took_ms)
 
     def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Reply:
@@ -111,15 +113,20 @@ class Answering:
         illustrated = without_pictures(example, found)
         return Reply(self._documents(example, found, illustrated, question_id, None, _Split()), found)
 
-    def _search(self, example: Example, paths: Sequence[Path], caller: str, split: _Split) -> Answer:
+    def _search(
+        self,
+        example: Example,
+        paths: Sequence[Path],
+        region: RegionOfInterest | None,
+        caller: str,
+        split: _Split,
+    ) -> Answer:
         images = tuple(
-            path
-            for path, instance in zip(paths, example.instances, strict=True)
-            if not instance.is_report and not instance.is_own_answer
+            path for path, instance in zip(paths, example.instances, strict=True) if instance.is_image
         )
         if not images:
             raise Unsupported("Only reports, key objects or presentation states were sent: send images.")
-        question = Question(example=images, limit=self.limit, same_patient=True)
+        question = Question(example=images, limit=self.limit, same_patient=True, region=region)
         with split.part("search"):
             found = self.searcher.similar(question, Caller(name=caller))
         split.part_of("search", "embed", found.embed_ms)

@@ -83,6 +83,11 @@ class ExampleInstance:
         """An answer of ours that came back."""
         return is_own_answer(self.manufacturer)
 
+    @property
+    def is_image(self) -> bool:
+        """Something to ask with."""
+        return not self.is_report and not self.is_own_answer
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -255,7 +255,7 @@ def _asked(example: Example, answer: Answer) -> tuple[Asked, ...]:
         return tuple(asked.values())[:MOST_ASKED]
     for embedding in answer.example[:1]:
         return (Asked(embedding.frames[len(embedding.frames) // 2], embedding.reference),)
-    images = [i for i in example.instances if not i.is_report and not i.is_own_answer]
+    images = [i for i in example.instances if i.is_image]
     first = [i for i in images if i.series_instance_uid == images[0].series_instance_uid]
     middle = first[len(first) // 2 : len(first) // 2 + 1]
     return tuple(Asked(FrameReference(i.sop_class_uid, i.sop_instance_uid, 1)) for i in middle)

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from indexer.answers.evidence import InstanceReference, references_of_example
-from indexer.answers.example import Example
+from indexer.answers.example import Example, ExampleInstance
 from indexer.answers.identity import (
     MANUFACTURER,
     MODEL_NAME,
@@ -64,6 +64,7 @@ def contact_sheet(
     sheet.LossyImageCompression = (
         "01" if any(picture.disclosure.is_lossy for picture in illustrated.pictures()) else "00"
     )
+    sheet.SourceImageSequence = [_reference(instance) for instance in example.instances if instance.is_image]
     sheet.ReferencedSeriesSequence = _references(references_of_example(example))
     return sheet
 
@@ -96,7 +97,8 @@ def _identify(sheet: Dataset, created: datetime) -> None:
     sheet.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     sheet.SecondaryCaptureDeviceManufacturerModelName = MODEL_NAME
     sheet.SecondaryCaptureDeviceSoftwareVersions = software_version()
-    sheet.PatientOrientation = ""
+    sheet.PatientOrientation = sheet.Laterality = ""
+    del sheet.ContributingEquipmentSequence
     sheet.BurnedInAnnotation = "YES"
     sheet.DerivationDescription = NOT_FOR_DIAGNOSIS
     sheet.ImageComments = NOT_FOR_DIAGNOSIS
@@ -114,9 +116,13 @@ def _references(references: Sequence[InstanceReference]) -> list[Dataset]:
     for reference in references:
         series = items.setdefault(reference.series_instance_uid, Dataset())
         series.SeriesInstanceUID = reference.series_instance_uid
-        instance = Dataset()
-        instance.ReferencedSOPClassUID = reference.sop_class_uid
-        instance.ReferencedSOPInstanceUID = reference.sop_instance_uid
         series.setdefault("ReferencedInstanceSequence", [])
-        series.ReferencedInstanceSequence.append(instance)
+        series.ReferencedInstanceSequence.append(_reference(reference))
     return list(items.values())
+
+
+def _reference(instance: InstanceReference | ExampleInstance) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = instance.sop_class_uid
+    item.ReferencedSOPInstanceUID = instance.sop_instance_uid
+    return item

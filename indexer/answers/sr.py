@@ -136,5 +136,5 @@ def _asked_about(example: Example, answer: Answer) -> Sequence[ExampleInstance]:
 
 
 def _one_a_series(example: Example) -> Sequence[ExampleInstance]:
-    images = (i for i in example.instances if not i.is_report and not i.is_own_answer)
+    images = (i for i in example.instances if i.is_image)
     return list({image.series_instance_uid: image for image in images}.values())

@@ -89,14 +89,20 @@ class Grouping:
             content.append(_image(concepts.SOURCE, match.example_frame))
             region = self.region
             if region is not None and _is_on(region, match.example_frame):
-                content.extend(self._rectangle(concepts.REGION, match.example_frame, region.region))
+                content.extend(
+                    self._rectangle(concepts.REGION, concepts.SOURCE, match.example_frame, region.region)
+                )
         if not self.opaque:
             content.append(_image(concepts.SIMILAR_IMAGE, match.frame))
             if match.place is not None:
-                content.extend(self._rectangle(concepts.PLACE, match.frame, match.place))
+                content.extend(
+                    self._rectangle(concepts.PLACE, concepts.SIMILAR_IMAGE, match.frame, match.place)
+                )
         return group
 
-    def _rectangle(self, name: Code, frame: FrameReference, part: Region) -> list[hd.ScoordContentItem]:
+    def _rectangle(
+        self, name: Code, role: Code, frame: FrameReference, part: Region
+    ) -> list[hd.ScoordContentItem]:
         """A part of a frame as a closed polyline, in pixels from its top left corner (PS3.3 C.18.6)."""
         size = self.sizes.get(frame.sop_instance_uid)
         if size is None:
@@ -113,7 +119,7 @@ class Grouping:
             ),
             relationship_type=CONTAINS,
         )
-        image = _image(concepts.SOURCE, frame)
+        image = _image(role, frame)
         image.RelationshipType = hd.RelationshipTypeValues.SELECTED_FROM.value
         item.ContentSequence = hd.ContentSequence([image])
         return [item]
