@@ -12,8 +12,7 @@ from indexer.adapters.orthanc import OrthancArchive
 from indexer.ae.collecting import Collecting
 from indexer.ae.finding import Finding
 from indexer.ae.retrieving import Retrieving
-from indexer.collecting import Cases, Policy, Sending, Shipping
-from indexer.destinations import Destination
+from indexer.collecting import Cases, Keeping, Policy, Sending, Shipping
 from indexer.ledger import Ledger
 from indexer.patients import Pseudonyms
 from indexer.ports import Library
@@ -23,13 +22,10 @@ from indexer.ports import Library
 class Collection:
     """The parts that the application entity and the page share: one policy, one number of shipments."""
 
-    archive: OrthancArchive | FolderArchive
-    library: Library
-    policy: Policy
     cases: Cases
-    shipping: Shipping
-    carrier: DimseCarrier
-    destinations: tuple[Destination, ...]
+    sending: Sending
+    keeping: Keeping
+    retrieving: Retrieving
     ae_title: str
 
     @classmethod
@@ -43,37 +39,30 @@ class Collection:
         """Build them."""
         library = _library(settings, archive)
         policy = Policy(pseudonyms, settings.identities, settings.deidentify)
-        return cls(
+        cases = Cases(ledger, library, policy, kept_for_s=settings.collect_for_s)
+        shipping, carrier = Shipping(library), DimseCarrier(settings.ae_title)
+        destinations = (*settings.destinations, *settings.callers)
+        sending = Sending(
             archive=archive,
             library=library,
+            access=archive,
             policy=policy,
-            cases=Cases(ledger, library, policy, kept_for_s=settings.collect_for_s),
-            shipping=Shipping(library),
-            carrier=DimseCarrier(settings.ae_title),
-            destinations=(*settings.destinations, *settings.callers),
+            shipping=shipping,
+            carrier=carrier,
+            destinations=destinations,
+        )
+        return cls(
+            cases=cases,
+            sending=sending,
+            keeping=Keeping(ledger, cases, sending, push_top=settings.push_top),
+            retrieving=Retrieving(cases, shipping, carrier, destinations),
             ae_title=settings.ae_title,
         )
 
     @property
     def by_dicom(self) -> Collecting:
         """C-FIND, C-MOVE and C-GET."""
-        return Collecting(
-            Finding(self.cases, self.ae_title),
-            Retrieving(self.cases, self.shipping, self.carrier, self.destinations),
-        )
-
-    @property
-    def sending(self) -> Sending:
-        """What brings cases to a destination."""
-        return Sending(
-            archive=self.archive,
-            library=self.library,
-            access=self.archive,
-            policy=self.policy,
-            shipping=self.shipping,
-            carrier=self.carrier,
-            destinations=self.destinations,
-        )
+        return Collecting(Finding(self.cases, self.ae_title), self.retrieving)
 
 
 def _library(settings: Settings, archive: OrthancArchive | FolderArchive) -> Library:

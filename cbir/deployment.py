@@ -302,6 +302,7 @@ class Deployment:
             deliver=partial(deliver, ae_title=settings.ae_title),
             callers=settings.callers,
             patience=Patience(quiet_s=settings.question_quiet_s, give_up_s=settings.answer_retry_s),
+            keeping=self.collection.keeping,
         )
 
     def application_entity(self, questions: Questions) -> ApplicationEntity:

@@ -36,7 +36,8 @@ class OpenQuestion:
 
     `holders` are the associations that brought instances and are still open, `writing` counts the
     instances being written at this moment, `busy` says that it is being asked or delivered. `ended` is why
-    it is over: nothing is left to do but to remove it, as often as the disk needs.
+    it is over: nothing is left to do but to remove it, as often as the disk needs. `delivered` says that the
+    answer is with its caller, and only the cases that go with it are still to be sent.
     """
 
     question: SpooledQuestion
@@ -49,6 +50,7 @@ class OpenQuestion:
     tries: int = 0
     broken: int = 0
     ended: str = ""
+    delivered: bool = False
 
     @property
     def key(self) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from indexer.ae.answering import Answering, Reply
 from indexer.ae.patience import OpenQuestion, Patience
 from indexer.ae.spool import Spool, SpooledQuestion
 from indexer.answers.example import ExampleInstance
+from indexer.collecting import Keeping
 from indexer.destinations import Destination
 from indexer.errors import Rejected, Unavailable
 
@@ -43,13 +45,15 @@ class Questions:
         deliver: Deliver,
         callers: Sequence[Destination],
         patience: Patience | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
-        """Take the spool, how to answer, and how to deliver (raises Unavailable)."""
+        """Take the spool, how to answer, how to deliver (raises Unavailable), and where answers are kept."""
         self._spool = spool
         self._answering = answering
         self._deliver = deliver
         self._callers = tuple(callers)
         self._patience = patience or Patience()
+        self._keeping = keeping
         self._open: dict[str, OpenQuestion] = {}
         self._beginning: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
@@ -242,9 +246,17 @@ class Questions:
         destination = self._destination(question)
         if destination is None:
             raise Unavailable(f"{question.caller} is no longer among CBIR_CALLERS.")
-        started = time.monotonic()
+        if not opened.delivered:
+            self._deliver_answer(opened, destination)
+        if self._keeping is not None:
+            self._keeping.push(question.question_id, destination)
+        self._forget(opened, "delivered")
+
+    def _deliver_answer(self, opened: OpenQuestion, destination: Destination) -> None:
+        question, started = opened.question, time.monotonic()
         answers = self._spool.answers(question)
         self._deliver(destination, answers)
+        opened.delivered = True
         logger.info(
             "answer_delivered question=%s destination=%s documents=%d deliver_ms=%.0f",
             question.question_id,
@@ -252,7 +264,6 @@ class Questions:
             len(answers),
             (time.monotonic() - started) * 1000,
         )
-        self._forget(opened, "delivered")
 
     def _again(self, opened: OpenQuestion, error: Unavailable) -> None:
         """Later, or, after `give_up_s`, not at all: the asker is told where that is possible."""
@@ -279,6 +290,7 @@ class Questions:
         self._answered(opened, self._answering.refuse(paths, refusal, question.question_id), {})
 
     def _answered(self, opened: OpenQuestion, reply: Reply, waited_ms: Mapping[str, float]) -> None:
+        self._keep(opened.question, reply)
         started = time.monotonic()
         answered = self._spool.put_answers(
             replace(opened.question, state="answered", begun=0, answered_at=time.time()),
@@ -295,6 +307,16 @@ class Questions:
         with self._changed:
             opened.question, opened.tries, opened.not_before = answered, 0, 0.0
             opened.holders.clear()
+
+    def _keep(self, question: SpooledQuestion, reply: Reply) -> None:
+        if self._keeping is not None:
+            self._keeping.keep(
+                reply.found,
+                question_id=question.question_id,
+                caller=question.caller,
+                asked_at=datetime.fromtimestamp(question.received_at, UTC),
+                study_instance_uid=question.study_instance_uid,
+            )
 
     def _destination(self, question: SpooledQuestion) -> Destination | None:
         """The caller as it is configured now; its address may have changed since it asked."""

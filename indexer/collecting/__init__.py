@@ -1,6 +1,7 @@
 """Collecting the cases that were found: which they are, what is shown of them, and how they are sent."""
 
 from indexer.collecting.cases import Case, Cases
+from indexer.collecting.keeping import Keeping
 from indexer.collecting.policy import Deidentify, Identities, Policy
 from indexer.collecting.sending import Sending, SentStudy
 from indexer.collecting.shipping import Parcel, Shipping
@@ -10,6 +11,7 @@ __all__ = [
     "Cases",
     "Deidentify",
     "Identities",
+    "Keeping",
     "Parcel",
     "Policy",
     "Sending",
