@@ -1,5 +1,9 @@
 // Small pieces that every part of the page is made of.
 
+import { t } from "./language.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
 /** An element: el("p.muted", {id: "x"}, "text", child). Attributes that are null are left out. */
 export function el(form, attributes = {}, ...children) {
   const [tag, ...classes] = form.split(".");
@@ -14,32 +18,39 @@ export function el(form, attributes = {}, ...children) {
   return node;
 }
 
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
-const COUNT = new Intl.NumberFormat();
-
-export const day = (iso) => (iso ? DAY.format(new Date(`${iso}T00:00:00Z`)) : "no date");
-export const count = (number) => COUNT.format(number);
-export const plural = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
-export const series = (number) => plural(number, "series", "series");
-
-/** "MR · BRAIN", leaving out what is not known. */
-export const dotted = (...parts) => parts.filter(Boolean).join(" · ");
-
-export function seconds(total) {
-  if (total < 90) return `${Math.round(total)} s`;
-  if (total < 5400) return `${Math.round(total / 60)} min`;
-  return `${Math.round(total / 3600)} h`;
+/** An SVG element. */
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  node.append(...children);
+  return node;
 }
+
+const SIGNS = {
+  compare: "M3 4h7v16H3zM14 4h7v16h-7z",
+  more: "M12 5v14M5 12h14",
+  less: "M5 12h14",
+  open: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
+  send: "M4 12l16-8-6 16-3-7z",
+  ask: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l4 4",
+  map: "M12 21c4-5 6-8 6-11a6 6 0 1 0-12 0c0 3 2 6 6 11zM12 8v4",
+  close: "M6 6l12 12M18 6L6 18",
+  down: "M6 9l6 6 6-6",
+};
+
+/** A small drawing before the words of a button. */
+export const sign = (name) => svg("svg", { viewBox: "0 0 24 24", class: "sign", "aria-hidden": "true" }, svg("path", { d: SIGNS[name] }));
 
 let toastTimer = 0;
 
 /** Say something that needs no answer. */
 export function toast(text) {
   const node = document.getElementById("toast");
+  (document.querySelector("dialog[open]") ?? document.body).append(node);
   node.textContent = text;
   node.hidden = false;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => (node.hidden = true), 2500);
+  toastTimer = setTimeout(() => (node.hidden = true), 3000);
 }
 
 /** Copy a text; on plain HTTP there is no clipboard API, so the selection does it. */
@@ -54,5 +65,5 @@ export async function copy(text) {
     document.execCommand("copy");
     area.remove();
   }
-  toast("Copied");
+  toast(t("reference.copied"));
 }

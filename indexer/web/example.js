@@ -1,163 +1,162 @@
 // The example: where DICOM is dropped, and what was asked with.
 
-import { day, dotted, el, plural } from "./elements.js";
-import { picture, show } from "./pictures.js";
+import { el } from "./elements.js";
+import { t } from "./language.js";
+import { exampleFrame } from "./maps.js";
 import { json } from "./requests.js";
+import { ExampleViewer } from "./example_viewer.js";
+import { day, dotted, what } from "./wording.js";
 
-/** The panel at the side. `on` has ask(reference), files(list), again() and home(). */
+/** The panel at the side. `on` has ask(reference, region), files(list), again(), cancel() and home(). */
 export class Example {
-  constructor(node, on) {
+  constructor(node, windowing, on) {
     this.node = node;
+    this.windowing = windowing;
     this.on = on;
     this.shown = 0;
+    this.viewer = null;
+    this.study = null;
   }
 
   /** Nothing is asked: offer a place to drop. */
   empty() {
-    this.shown += 1;
+    this.#leave();
+    this.study = null;
     const input = el("input.offscreen", { type: "file", multiple: true, id: "files", onchange: () => this.#chosen(input) });
     const folder = el("input.offscreen", { type: "file", webkitdirectory: true, id: "folder", onchange: () => this.#chosen(folder) });
     this.node.replaceChildren(
-      el("h2", { id: "example-title" }, "Ask with an example"),
+      el("h2", { id: "example-title" }, t("drop.title")),
       el(
         "div.dropzone",
         {},
         el("span.dropzone-sign", { "aria-hidden": "true" }),
-        el("p", {}, "Drop DICOM files, a folder or a zip here"),
-        el("div.row", {}, input, el("label.button.primary", { for: "files" }, "Choose files"), folder, el("label.button", { for: "folder" }, "Folder")),
-        el("p.muted.small", {}, "Compared, not kept."),
+        el("p", {}, t("drop.here")),
+        el("div.row", {}, input, el("label.button.primary", { for: "files" }, t("drop.files")), folder, el("label.button", { for: "folder" }, t("drop.folder"))),
+        el("p.muted.small", {}, t("drop.kept")),
       ),
     );
   }
 
-  /** The question is on its way. */
-  asking(what) {
-    this.shown += 1;
-    this.bar = el("progress", { max: 1, "aria-label": "Upload" });
-    this.bar.hidden = true;
-    this.line = el("p.muted", { role: "status" }, what);
-    this.tile = el("span.picture.loading", { role: "img", "aria-label": "Example" });
-    this.node.replaceChildren(this.#head(), this.tile, this.line, this.bar);
+  /** The question is on its way; what is on the screen of the same study stays there. */
+  asking(text, upload) {
+    if (this.viewer && !upload) return this.node.classList.add("waiting");
+    this.#leave();
+    this.bar = el("progress", { max: 1, "aria-label": t("asking.progress") });
+    this.bar.hidden = !upload;
+    this.line = el("p.muted", { role: "status" }, text);
+    const cancel = el("button", { type: "button", onclick: () => this.on.cancel() }, t("asking.cancel"));
+    this.node.replaceChildren(this.#head(), el("div.stage.picture.loading", { "aria-hidden": "true" }), this.line, this.bar, el("div.row", {}, cancel));
+    return undefined;
   }
 
-  /** How much of the upload is sent, in [0, 1]. */
-  sent(share) {
-    this.bar.hidden = share >= 1;
+  /** How far an upload is: a share in [0, 1] of everything, in words. */
+  progress(share, text) {
+    if (!this.bar?.isConnected) return;
     this.bar.value = share;
-    this.line.textContent = share < 1 ? `Sending, ${Math.round(share * 100)} %` : "Comparing …";
+    this.line.textContent = text;
   }
 
-  /** The question was refused. */
-  refused(what) {
-    this.shown += 1;
-    this.node.replaceChildren(this.#head(), el("p.uid", {}, what));
+  /** The question was refused before anything of it could be shown. */
+  refused(named) {
+    this.node.classList.remove("waiting");
+    if (this.viewer) return;
+    this.#leave();
+    this.node.replaceChildren(this.#head(), el("p.uid", {}, named));
+  }
+
+  /** Only words were asked with. */
+  words(text) {
+    this.#leave();
+    this.node.replaceChildren(this.#head(), el("blockquote.asked-words", {}, text));
   }
 
   /** Show what was compared. */
-  answered(answer) {
-    this.shown += 1;
+  async answered(answer, reference, region) {
     const { query } = answer;
-    this.answer = answer;
-    const best = answer.matches[0];
-    this.tile = picture(query.picture ?? this.#frame(best), 512, "The example's frame");
-    this.caption = el("p.caption.muted", {}, "");
-    const modalities = [...new Set(query.series.map((one) => one.modality))].join(", ");
-    const parts = [...new Set(query.series.map((one) => one.body_part_examined))].filter(Boolean).join(", ");
-    const frames = query.series.reduce((sum, one) => sum + one.frames, 0);
-    this.heading = el("p.example-what", {}, dotted(modalities, parts) || "Example");
-    this.facts = el("p.muted", {}, dotted(plural(query.series.length, "series", "series"), plural(frames, "frame", "frames")));
-    this.strips = el("div.strips");
-    this.node.replaceChildren(this.#head(), this.tile, this.caption, this.heading, this.facts, this.strips);
-    this.pair(best);
-    if (query.example) this.#offerParts(query, this.shown);
-    else this.#uploadFacts(query);
+    this.shown += 1;
+    const turn = this.shown;
+    if (!query.example) return this.#uploaded(answer);
+    const uid = query.study_instance_uid ?? reference.study_instance_uid;
+    const study = this.study?.study_instance_uid === uid ? this.study : await this.#read(uid);
+    if (turn !== this.shown) return undefined;
+    this.node.classList.remove("waiting");
+    if (!study) return this.node.replaceChildren(this.#head(), el("p.uid", {}, Object.values(reference)[0]));
+    const same = study === this.study && this.viewer;
+    this.study = study;
+    if (!same) {
+      this.#begin();
+      this.viewer.study(study, this.#first(answer, study, reference));
+      this.node.replaceChildren(this.#head(), this.viewer.node);
+    }
+    this.viewer.asked(reference, region);
+    this.pair(answer.matches[0]);
+    return undefined;
   }
 
-  /** Show the frame of the example that a match is nearest to. */
+  /** Draw anew from the next answer on: the language has changed. */
+  forget() {
+    this.viewer?.end();
+    this.viewer = null;
+  }
+
+  /** Show the frame of the example that a match is nearest to, unless another one was chosen by hand. */
   pair(match) {
-    if (!this.answer || !match || this.answer.query.picture) return;
-    const frame = this.#frame(match);
-    const key = `${frame.sop_instance_uid}/${frame.frame_number}`;
-    if (key !== this.pairedWith) show(this.tile, frame, 512);
-    this.pairedWith = key;
-    this.caption.textContent = `Your frame nearest to case ${match.rank}`;
-    for (const thumb of this.strips.querySelectorAll("[data-frame]")) {
-      thumb.classList.toggle("nearest", thumb.dataset.frame === key);
+    const frame = match && exampleFrame(match);
+    if (this.viewer && frame) this.viewer.pair(frame, match.rank);
+  }
+
+  #uploaded({ query, matches }) {
+    this.#begin();
+    this.study = null;
+    this.node.classList.remove("waiting");
+    const series = query.series[0];
+    const frame = (matches[0] && exampleFrame(matches[0])) ?? series?.key_frame ?? null;
+    const kinds = [...new Set(query.series.map(what))].slice(0, 3);
+    const facts = dotted(t("count.files", { n: query.uploaded }), query.ignored ? t("count.ignored", { n: query.ignored }) : "");
+    this.viewer.upload(query.picture, frame, series?.modality ?? "", query.region);
+    this.node.replaceChildren(
+      this.#head(),
+      this.viewer.node,
+      el("div", {}, ...kinds.map((kind) => el("p.example-what", {}, kind)), el("p.muted.small", {}, facts)),
+      el("button.wide", { type: "button", onclick: () => this.on.again() }, t("example.again")),
+    );
+  }
+
+  /** Where the viewer begins: what was asked with, or what is nearest to the best match. */
+  #first(answer, study, reference) {
+    if (reference.frame_number) return { sop_instance_uid: reference.sop_instance_uid, frame_number: reference.frame_number };
+    const best = answer.matches[0] && exampleFrame(answer.matches[0]);
+    const named = study.series.find((one) => one.series_instance_uid === reference.series_instance_uid && one.frames.length);
+    const first = named ?? study.series.find((one) => one.frames.length);
+    return best ?? answer.query.series[0]?.key_frame ?? first?.frames[Math.floor(first.frames.length / 2)] ?? null;
+  }
+
+  async #read(uid) {
+    try {
+      return await json(`api/studies/${uid}`);
+    } catch {
+      return null;
     }
   }
 
-  #frame(match) {
-    this.pairedWith = null;
-    if (match) return { sop_instance_uid: match.example_sop_instance_uid, frame_number: match.example_frame_number };
-    return this.answer.query.series[0].key_frame;
+  #begin() {
+    this.viewer?.end();
+    this.viewer = new ExampleViewer(this.windowing, this.on);
+  }
+
+  #leave() {
+    this.shown += 1;
+    this.node.classList.remove("waiting");
+    this.viewer?.end();
+    this.viewer = null;
   }
 
   #head() {
-    return el(
-      "div.card-head",
-      {},
-      el("h2", { id: "example-title" }, "Your example"),
-      el("button.quiet", { type: "button", onclick: () => this.on.home() }, "Another one"),
-    );
+    const when = this.viewer && this.study ? el("span.muted.small", {}, day(this.study.study_date)) : null;
+    return el("div.card-head", {}, el("h2", { id: "example-title" }, t("example.title")), when, el("button.quiet", { type: "button", onclick: () => this.on.home() }, t("example.another")));
   }
 
   #chosen(input) {
     if (input.files.length) this.on.files([...input.files]);
-  }
-
-  #uploadFacts(query) {
-    const ignored = query.ignored ? `${query.ignored} ignored, no DICOM` : "";
-    this.strips.replaceChildren(
-      el("p.muted", {}, dotted(plural(query.uploaded, "file sent", "files sent"), ignored)),
-      el("button.wide", { type: "button", onclick: () => this.on.again() }, "Ask again with these filters"),
-    );
-    this.caption.textContent = "Your frame nearest to the best case";
-  }
-
-  /** Whole study, one series or one frame: each is a question of its own. */
-  async #offerParts(query, shown) {
-    let study;
-    try {
-      study = await json(`api/studies/${query.study_instance_uid}`);
-    } catch {
-      return;
-    }
-    if (shown !== this.shown) return;
-    this.facts.prepend(`${day(study.study_date)} · `);
-    const asked = query.example;
-    const whole = this.#part("Whole study", { study_instance_uid: study.study_instance_uid }, Boolean(asked.study_instance_uid));
-    const rows = study.series.filter((one) => one.frames.length).map((one, index) => this.#strip(one, index, asked));
-    this.strips.replaceChildren(el("h3", {}, "Ask with"), whole, ...rows);
-    if (this.answer.matches[0]) this.pair(this.answer.matches[0]);
-  }
-
-  #part(text, reference, pressed) {
-    return el("button.part", { type: "button", "aria-pressed": String(pressed), onclick: () => this.on.ask(reference) }, text);
-  }
-
-  #strip(series, index, asked) {
-    const name = dotted(`Series ${index + 1}`, series.modality, plural(series.frames.length, "frame", "frames"));
-    const reference = { series_instance_uid: series.series_instance_uid };
-    return el(
-      "div.strip",
-      {},
-      this.#part(name, reference, asked.series_instance_uid === series.series_instance_uid),
-      el("div.frames", {}, ...series.frames.map((frame, number) => this.#thumb(frame, number, asked))),
-    );
-  }
-
-  #thumb(frame, number, asked) {
-    const pressed = asked.sop_instance_uid === frame.sop_instance_uid && (asked.frame_number ?? frame.frame_number) === frame.frame_number;
-    return el(
-      "button.thumb",
-      {
-        type: "button",
-        "data-frame": `${frame.sop_instance_uid}/${frame.frame_number}`,
-        "aria-pressed": String(pressed),
-        "aria-label": `Ask with frame ${number + 1} alone`,
-        onclick: () => this.on.ask(frame),
-      },
-      picture(frame, 96, `Frame ${number + 1}`),
-    );
   }
 }

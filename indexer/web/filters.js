@@ -1,6 +1,9 @@
-// What studies and matches must be: one form for the list and for the answers.
+// What studies and matches must be, and how many: one form for the list and for the answers.
 
-import { el } from "./elements.js";
+import { Codes } from "./codes.js";
+
+/** How much variety weighs where it is wanted (maximal marginal relevance). */
+const DIVERSITY = 0.4;
 
 /** The form; `changed` is called with every change. */
 export class Filters {
@@ -16,6 +19,10 @@ export class Filters {
     form.addEventListener("reset", () => setTimeout(() => this.#clear()));
   }
 
+  translate() {
+    for (const codes of Object.values(this.codes)) codes.translate();
+  }
+
   /** As POST /api/search wants them. */
   get filters() {
     const { study_date_from: from, study_date_to: to } = this.form.elements;
@@ -27,12 +34,10 @@ export class Filters {
     };
   }
 
-  get limit() {
-    return Number(this.form.elements.limit.value);
-  }
-
-  get excludeSamePatient() {
-    return !this.form.elements.include_same_patient.checked;
+  /** What else of the form belongs to a question. */
+  get wishes() {
+    const { limit, same_patient: patient, diverse } = this.form.elements;
+    return { limit: Number(limit.value), same_patient: patient.checked, diversity: diverse.checked ? DIVERSITY : 0 };
   }
 
   /** Whether anything narrows the list. */
@@ -42,8 +47,8 @@ export class Filters {
 
   /** The filters as a query string, with more parameters. */
   query(more = {}) {
-    const query = new URLSearchParams(more);
-    for (const [name, value] of Object.entries(this.filters)) {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries({ ...more, ...this.filters })) {
       for (const one of [value].flat()) query.append(name, one);
     }
     return query;
@@ -63,75 +68,5 @@ export class Filters {
   #changed() {
     this.form.querySelector("[type=reset]").hidden = !this.any;
     this.changed();
-  }
-}
-
-/** Several codes: those seen in the archive as switches, any other by typing. */
-class Codes {
-  constructor(field, changed) {
-    const { codes, label, hint } = field.dataset;
-    this.known = new Set();
-    this.chosen = new Set();
-    this.changed = changed;
-    this.switches = el("div.switches", { role: "group", "aria-label": label });
-    this.input = el("input", {
-      id: `codes-${codes}`,
-      placeholder: hint,
-      autocomplete: "off",
-      spellcheck: "false",
-      maxlength: 64,
-      onkeydown: (event) => event.key === "Enter" && (event.preventDefault(), this.#add()),
-      onchange: () => this.#add(),
-    });
-    field.append(el("label", { for: this.input.id }, label), this.switches, this.input);
-  }
-
-  get values() {
-    return [...this.chosen];
-  }
-
-  offer(codes) {
-    for (const code of codes.filter(Boolean)) this.known.add(code);
-    this.#draw();
-  }
-
-  clear() {
-    this.chosen.clear();
-    this.#draw();
-  }
-
-  #add() {
-    const code = this.input.value.trim().toUpperCase();
-    this.input.value = "";
-    if (!code || this.chosen.has(code)) return;
-    this.chosen.add(code);
-    this.#draw();
-    this.changed();
-  }
-
-  #toggle(code) {
-    if (!this.chosen.delete(code)) this.chosen.add(code);
-    this.#draw();
-    this.changed();
-  }
-
-  #draw() {
-    const focused = document.activeElement?.dataset?.code;
-    const codes = [...new Set([...this.known, ...this.chosen])].sort();
-    this.switches.replaceChildren(
-      ...codes.map((code) =>
-        el(
-          "button.switch",
-          {
-            type: "button",
-            "data-code": code,
-            "aria-pressed": String(this.chosen.has(code)),
-            onclick: () => this.#toggle(code),
-          },
-          code,
-        ),
-      ),
-    );
-    if (focused) this.switches.querySelector(`[data-code="${CSS.escape(focused)}"]`)?.focus();
   }
 }

@@ -1,192 +1,210 @@
 // The page: what is indexed, an example, and the prior cases that look like it.
 
+import { addressOf, asked } from "./addresses.js";
 import { Answer } from "./answer.js";
-import { Archive, statusLine } from "./archive.js";
+import { Archive } from "./archive.js";
+import { Asking } from "./asking.js";
+import { Chosen } from "./chosen.js";
 import { Compare } from "./compare.js";
-import { el } from "./elements.js";
+import { takeDrops } from "./dropping.js";
 import { Example } from "./example.js";
 import { Filters } from "./filters.js";
-import { Problem, ask, json, upload } from "./requests.js";
-import { dropped, example as exampleOf } from "./upload.js";
+import { help } from "./help.js";
+import { other, speak, t, translate, whenSpoken } from "./language.js";
+import { MapSwitch } from "./maps.js";
+import { Problem, json } from "./requests.js";
+import { Sending } from "./sending.js";
+import { statusDown, statusLine } from "./status.js";
+import { example as exampleOf } from "./upload.js";
+import { Windowing } from "./windowing.js";
+import { WordsBox } from "./words_box.js";
 
 const STATUS_EVERY_MS = 10_000;
 const byId = (id) => document.getElementById(id);
 
-// What is asked with: null, {reference} or {upload}; and what came back.
-let example = null;
 let answer = null;
 let pending = new AbortController();
-let largestUpload = Infinity;
-let indexedSeries = null;
+let status = null;
+let drawn = () => {};
 
+const windowing = new Windowing();
+const maps = new MapSwitch();
+const chosen = new Chosen(() => askAgain());
+const sending = new Sending(byId("send"));
+const words = new WordsBox(byId("words"), () => (asking.isEmpty ? show(null) : askAgain()));
 const filters = new Filters(byId("filters"), () => {
-  if (!example) archive.show();
-  else if (example.reference) askAgain();
+  if (asking.isEmpty) archive.show();
+  else if (!asking.example?.upload) askAgain();
 });
+const asking = new Asking({ filters, words, chosen, maps });
 const archive = new Archive(byId("content"), filters, (reference) => go(reference));
-const panel = new Example(byId("example"), {
-  ask: (reference) => go(reference),
+const panel = new Example(byId("example"), windowing, {
+  ask: (reference, region = null) => askPart(reference, region),
   files: (files) => askWith(files),
   again: () => askAgain(),
+  cancel: () => (asking.example?.upload ? go(null) : history.back()),
   home: () => go(null),
 });
-const compare = new Compare(byId("compare"), (match) => panel.pair(match));
-const answers = new Answer(byId("content"), {
+const page = { windowing, maps, chosen };
+const compare = new Compare(byId("compare"), page, (match) => panel.pair(match));
+const answers = new Answer(byId("content"), page, {
   ask: (reference) => go(reference),
-  compare: (index) => compare.open(answer, index),
+  compare: (index) => compare.open(answer, answer.matches, index),
+  comparePatient: (study) => compare.open(answer, answer.same_patient, answer.same_patient.indexOf(study)),
+  choose: (match, role) => chosen.toggle(match, role),
   pair: (match) => panel.pair(match),
   home: () => go(null),
+  send: null,
 });
 
-// Addresses: ?study=, ?series= or ?instance=&frame= asks at once.
+// From one state to the next
 
-const NAMES = { study: "study_instance_uid", series: "series_instance_uid", instance: "sop_instance_uid" };
+function go(reference, region = null) {
+  history.pushState(null, "", addressOf(reference, region));
+  show(reference && { reference, region });
+}
 
-function referenceOf(search) {
-  const given = new URLSearchParams(search);
-  for (const [name, keyword] of Object.entries(NAMES)) {
-    if (!given.get(name)) continue;
-    const frame = name === "instance" && given.get("frame");
-    return { [keyword]: given.get(name), ...(frame ? { frame_number: Number(frame) } : {}) };
+/** Another part of the same example, or of the files that were uploaded. */
+function askPart(reference, region) {
+  if (!asking.example?.upload) {
+    chosen.clear();
+    return go(reference, region);
   }
-  return null;
+  asking.example.region = region && { ...reference, ...region };
+  return askAgain();
 }
 
-function addressOf(reference) {
-  if (!reference) return location.pathname;
-  const [name, keyword] = Object.entries(NAMES).find(([, one]) => reference[one]);
-  const frame = reference.frame_number ? `&frame=${reference.frame_number}` : "";
-  return `?${name}=${reference[keyword]}${frame}`;
-}
-
-function go(reference) {
-  history.pushState(null, "", addressOf(reference));
-  show(reference);
-}
-
-function show(reference) {
+function show(example) {
   pending.abort();
   answer = null;
-  example = reference ? { reference } : null;
-  document.body.classList.toggle("asked", Boolean(example));
+  chosen.clear();
+  asking.example = example;
   scrollTo({ top: 0 });
+  if (!example) words.text = "";
+  words.draw();
   if (example) return askAgain();
-  panel.empty();
-  return archive.show();
+  drawn = () => {
+    document.body.classList.remove("asked");
+    answers.leave();
+    panel.empty();
+    archive.show();
+  };
+  return drawn();
 }
-
-// Asking
 
 async function askWith(files) {
   pending.abort();
-  let chosen;
+  let upload;
   try {
-    chosen = await exampleOf(files);
+    upload = await exampleOf(files);
   } catch (error) {
-    return refuse(new Problem({ status: 422, title: "No DICOM", detail: error.message }), "No DICOM");
+    return refuse(ownProblem(422, error.message), "");
   }
-  if (chosen.body.size > largestUpload) {
-    const detail = `This is larger than the ${Math.floor(largestUpload / 2 ** 20)} MiB that the server takes: choose one series.`;
-    return refuse(new Problem({ status: 413, title: "Too large", detail }), "Too large");
+  if (status && upload.body.size > status.max_upload_bytes) {
+    return refuse(ownProblem(413, t("drop.large", { n: Math.floor(status.max_upload_bytes / 2 ** 20) })), "");
   }
   history.pushState(null, "", addressOf(null));
-  example = { upload: chosen };
+  chosen.clear();
+  asking.example = { upload };
   scrollTo({ top: 0 });
   return askAgain();
 }
 
 async function askAgain() {
+  if (asking.isEmpty) return show(null);
   pending.abort();
   pending = new AbortController();
   const { signal } = pending;
+  archive.leave();
   document.body.classList.add("asked");
-  panel.asking(example.upload ? "Sending …" : "Comparing …");
+  words.beside(Boolean(asking.example));
+  panel.asking(t(asking.example?.upload ? "asking.sending" : "asking.comparing", { n: 0 }), Boolean(asking.example?.upload));
   answers.asking();
   try {
-    const found = await (example.upload ? askUpload(signal) : askReference(signal));
-    if (signal.aborted) return;
-    answer = found;
-    panel.answered(answer);
-    answers.show(answer, filters.any);
-    filters.learn(answer.matches.map((match) => ({ modalities: [match.modality], body_parts: [match.body_part_examined] })));
-    byId("content").focus({ preventScroll: true });
+    const found = await asking.ask(signal, (share, text) => panel.progress(share, text));
+    if (!signal.aborted) showAnswer(found);
   } catch (problem) {
-    if (problem.name === "AbortError" || signal.aborted) return;
+    if (problem.name === "AbortError" || signal.aborted) return undefined;
     if (!(problem instanceof Problem)) throw problem;
-    refuse(problem, example.upload ? "Upload" : Object.values(example.reference)[0]);
+    refuse(problem, Object.values(asking.example?.reference ?? {})[0] ?? "");
   }
+  return undefined;
 }
 
-function askReference(signal) {
-  const question = {
-    example: example.reference,
-    limit: filters.limit,
-    filters: filters.filters,
-    same_patient: !filters.excludeSamePatient,
+function showAnswer(found) {
+  answer = found;
+  drawn = () => {
+    const { reference, region } = asking.example ?? {};
+    if (asking.example) panel.answered(answer, reference, region);
+    else panel.words(words.text);
+    answers.show(answer, filters.any);
   };
-  return ask(question, signal);
+  drawn();
+  filters.learn(answer.matches.map((match) => ({ modalities: [match.modality], body_parts: [match.body_part_examined] })));
+  byId("content").focus({ preventScroll: true });
 }
 
-async function askUpload(signal) {
-  const { body, contentType, ignored } = example.upload;
-  const more = { limit: filters.limit, same_patient: !filters.excludeSamePatient, picture: true };
-  const found = await upload(body, contentType, filters.query(more), { signal, progress: (share) => panel.sent(share) });
-  found.query.ignored += ignored;
-  return found;
+function refuse(problem, named) {
+  archive.leave();
+  drawn = () => {
+    document.body.classList.add("asked");
+    panel.refused(named);
+    answers.failed(problem, () => askAgain());
+  };
+  drawn();
 }
 
-function refuse(problem, what) {
-  document.body.classList.add("asked");
-  panel.refused(what);
-  answers.refused(problem, () => askAgain());
+function ownProblem(code, detail) {
+  const problem = new Problem({ status: code, detail });
+  problem.own = true;
+  return problem;
 }
-
-// Dropping anywhere on the page
-
-let depth = 0;
-const carriesFiles = (event) => [...event.dataTransfer.types].includes("Files");
-
-addEventListener("dragenter", (event) => {
-  if (!carriesFiles(event)) return;
-  depth += 1;
-  byId("drop").hidden = false;
-});
-addEventListener("dragleave", (event) => {
-  if (!carriesFiles(event)) return;
-  depth = Math.max(0, depth - 1);
-  byId("drop").hidden = depth === 0;
-});
-addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
-addEventListener("drop", async (event) => {
-  if (!carriesFiles(event)) return;
-  event.preventDefault();
-  depth = 0;
-  byId("drop").hidden = true;
-  askWith(await dropped(event.dataTransfer));
-});
 
 // What is indexed, as it changes
 
 async function refreshStatus() {
   if (document.hidden) return;
   try {
-    const status = await json("api/status");
-    largestUpload = status.max_upload_bytes;
+    const before = status;
+    status = await json("api/status");
     statusLine(byId("status"), status);
-    const appeared = indexedSeries === 0 && status.series.indexed > 0;
-    indexedSeries = status.series.indexed;
-    if (appeared && !example) archive.show();
+    words.offer(status.text_encoder ?? null);
+    if (before?.series.indexed === 0 && status.series.indexed > 0 && asking.isEmpty) archive.show();
   } catch (problem) {
-    byId("status").replaceChildren(el("span.dot.down"), el("span", { title: problem.message }, problem.title));
+    statusDown(byId("status"), problem);
   }
 }
 
+async function learnDestinations() {
+  if (!(await sending.learn())) return;
+  answers.on.send = (studies) => sending.open(answer.matches, studies);
+  if (answer) drawn();
+}
+
+// The top of the page
+
+byId("language").addEventListener("click", () => speak(other()));
+byId("theme").addEventListener("click", () => window.cbirTheme.choose(window.cbirTheme.other()));
+byId("help-button").addEventListener("click", () => help(byId("help"), Boolean(status?.text_encoder)));
+byId("help").addEventListener("click", (event) => event.target === byId("help") && byId("help").close());
 document.querySelector("[data-home]").addEventListener("click", (event) => {
   event.preventDefault();
   go(null);
 });
-addEventListener("popstate", () => show(referenceOf(location.search)));
+whenSpoken(() => {
+  translate(document);
+  filters.translate();
+  words.draw();
+  panel.forget();
+  drawn();
+  if (status) statusLine(byId("status"), status);
+});
+maps.follow(() => maps.on && asking.example?.upload && answer?.matches.some((match) => !match.maps) && askAgain());
+takeDrops(byId("drop"), (files) => askWith(files));
+addEventListener("popstate", () => show(asked(location.search)));
 document.addEventListener("visibilitychange", refreshStatus);
 setInterval(refreshStatus, STATUS_EVERY_MS);
+translate(document);
 refreshStatus();
-show(referenceOf(location.search));
+learnDestinations();
+show(asked(location.search));

@@ -1,6 +1,9 @@
 // Asking the server: relative addresses only, so that the page works at / and at Orthanc's /cbir/.
 
+import { t } from "./language.js";
+
 const TOKEN = "cbir-token";
+const PROGRESS = "application/x-ndjson";
 
 /** What the server said no with: an RFC 9457 problem document. */
 export class Problem extends Error {
@@ -14,12 +17,7 @@ export class Problem extends Error {
   }
 }
 
-const OFFLINE = {
-  status: 0,
-  title: "No answer",
-  reason: "offline",
-  detail: "The server does not answer. Check that it runs, then try again.",
-};
+const offline = () => new Problem({ status: 0, title: t("problem.0"), reason: "offline", detail: t("problem.0.advice") });
 
 export const address = (path) => new URL(path, document.baseURI).href;
 
@@ -43,7 +41,7 @@ export async function request(path, options = {}) {
       response = await fetch(address(path), { ...options, headers: headers(path, options.headers) });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Problem(OFFLINE);
+      throw offline();
     }
     if (response.ok) return response;
     const problem = await problemOf(response);
@@ -54,22 +52,20 @@ export async function request(path, options = {}) {
 
 export const json = async (path, options) => (await request(path, options)).json();
 
-/** POST a question about what is indexed. */
-export function ask(question, signal) {
-  return json("api/search", {
+export const post = (path, body, signal) =>
+  json(path, {
     method: "POST",
     signal,
     headers: { "Content-Type": "application/json", "X-CBIR-Request": "1" },
-    body: JSON.stringify(question),
+    body: JSON.stringify(body),
   });
-}
 
-/** POST an example; XMLHttpRequest, because fetch tells no progress. */
-export async function upload(body, contentType, query, { signal, progress }) {
+/** POST an example; XMLHttpRequest, because fetch tells no progress. `sent` takes the share, `step` each line. */
+export async function upload(body, contentType, query, { signal, sent, step }) {
   for (;;) {
     const used = sessionStorage.getItem(TOKEN);
     try {
-      return await uploadOnce(body, contentType, query, { signal, progress });
+      return await uploadOnce(body, contentType, query, { signal, sent, step });
     } catch (error) {
       if (error.reason !== "bad_token") throw error;
       await newToken(used);
@@ -77,26 +73,55 @@ export async function upload(body, contentType, query, { signal, progress }) {
   }
 }
 
-function uploadOnce(body, contentType, query, { signal, progress }) {
+function uploadOnce(body, contentType, query, { signal, sent, step }) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     const path = `api/search/upload?${query}`;
+    const lines = new Lines((line) => line.step && step(line));
     sending.open("POST", address(path));
-    sending.responseType = "json";
-    for (const [name, value] of Object.entries(headers(path, { "X-CBIR-Request": "1" }))) {
+    for (const [name, value] of Object.entries(headers(path, { "X-CBIR-Request": "1", Accept: PROGRESS }))) {
       sending.setRequestHeader(name, value);
     }
     sending.setRequestHeader("Content-Type", contentType);
-    sending.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    sending.upload.onprogress = (event) => event.lengthComputable && sent(event.loaded / event.total);
+    sending.onprogress = () => sending.status === 200 && lines.read(sending.responseText);
     sending.onload = () => {
-      if (sending.status === 200) resolve(sending.response);
-      else reject(new Problem(sending.response ?? unreadable(sending.status)));
+      const last = sending.status === 200 ? lines.read(sending.responseText) : null;
+      if (last?.answer) resolve(last.answer);
+      else reject(new Problem(last?.problem ?? parsed(sending.responseText) ?? unreadable(sending.status)));
     };
-    sending.onerror = () => reject(new Problem(OFFLINE));
+    sending.onerror = () => reject(offline());
     sending.onabort = () => reject(new DOMException("given up", "AbortError"));
     signal.addEventListener("abort", () => sending.abort());
     sending.send(body);
   });
+}
+
+/** Lines of JSON out of a text that grows. */
+class Lines {
+  constructor(each) {
+    this.each = each;
+    this.at = 0;
+    this.last = null;
+  }
+
+  /** Read what is whole; gives the last line. */
+  read(text) {
+    for (let end = text.indexOf("\n", this.at); end >= 0; end = text.indexOf("\n", this.at)) {
+      this.last = parsed(text.slice(this.at, end));
+      this.at = end + 1;
+      if (this.last) this.each(this.last);
+    }
+    return this.last;
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 async function problemOf(response) {
@@ -112,7 +137,7 @@ const unreadable = (status) => ({
   status,
   title: `HTTP ${status}`,
   reason: "unreadable",
-  detail: "Something between this page and the server answered in its place.",
+  detail: t("problem.unreadable"),
 });
 
 let asking = null;

@@ -1,33 +1,49 @@
-// Errors as a person needs them: what happened, and what to do.
+// Errors, refusals and empty places as a person needs them: what happened, and what to do.
 
 import { el } from "./elements.js";
+import { current, known, t } from "./language.js";
 
-const TITLES = {
-  0: "The server does not answer",
-  403: "Not allowed",
-  404: "Not found",
-  409: "Not indexed yet",
-  413: "Too large",
-  422: "This cannot be asked with",
-  429: "Busy",
-  500: "A fault of the server",
-  503: "A part of the system does not answer",
-};
 // Asking the same again cannot help.
 const FINAL = new Set([403, 404, 413, 422]);
 
+/** A calm place in the middle: a title and sentences. */
+export const state = (title, ...sentences) =>
+  el("div.state", {}, el("span.state-sign", { "aria-hidden": "true" }), el("h2", {}, title), ...sentences);
+
+/** A sentence of the server, which speaks English. */
+const said = (text) => el("p", current() === "en" ? {} : { lang: "en" }, text);
+
 /** A card about a problem, with a button to try again where that can help. */
 export function problemCard(problem, again) {
-  const never = problem.status === 409 && ["failed", "skipped"].includes(problem.state);
-  const title = never ? "Not indexed" : (TITLES[problem.status] ?? problem.title ?? "This did not work");
-  const facts = [problem.state && `state: ${problem.state}`, problem.reason && `reason: ${problem.reason}`];
-  return el(
-    "div.state.error",
-    { role: "alert" },
-    el("span.state-sign", { "aria-hidden": "true" }),
-    el("h2", {}, title),
-    el("p", {}, problem.message),
+  const facts = [problem.state && t("problem.state", { state: problem.state }), problem.reason && t("problem.reason", { reason: problem.reason })];
+  const card = state(
+    titleOf(problem),
+    problem.own ? el("p", {}, problem.message) : said(problem.message),
     problem.status === 409 ? el("p.muted", {}, facts.filter(Boolean).join(", ")) : null,
-    again && !FINAL.has(problem.status) ? el("button", { type: "button", onclick: again }, "Try again") : null,
+    again && !FINAL.has(problem.status) ? el("button", { type: "button", onclick: again }, t("problem.again")) : null,
   );
+  card.classList.add("error");
+  card.setAttribute("role", "alert");
+  return card;
+}
+
+function titleOf(problem) {
+  if (problem.reason === "not_configured") return t("problem.409.configured");
+  if (problem.status === 409 && ["failed", "skipped"].includes(problem.state)) return t("problem.409.never");
+  const key = `problem.${problem.status}`;
+  return known(key) ? t(key) : (problem.title ?? t("problem.other"));
+}
+
+/** Why no case is shown: nothing went wrong, so nothing alarms. */
+export function refusalCard(refused) {
+  const key = `refused.${refused.reason}`;
+  const card = state(
+    t("refused.title"),
+    known(key) ? el("p", {}, t(key)) : said(refused.message),
+    el("p", {}, t("refused.advice")),
+    el("p.muted.small", {}, t("refused.why")),
+  );
+  card.classList.add("refused");
+  card.setAttribute("role", "status");
+  return card;
 }

@@ -1,5 +1,7 @@
 // DICOM from this computer, as one body that Orthanc's proxy passes on (it swallows multipart/form-data).
 
+import { t } from "./language.js";
+
 const MAGIC_AT = 128;
 
 /** The files of a drop, those in folders too. */
@@ -27,10 +29,10 @@ export async function example(files) {
   const zips = files.filter((_, index) => kinds[index] === "zip");
   const ignored = files.length - dicom.length - zips.length;
   if (zips.length + dicom.length === 0) {
-    throw new Error("None of these is a DICOM file. Choose DICOM files, a folder of them, or a zip archive.");
+    throw new Error(t("drop.none"));
   }
   if (zips.length > 1 || (zips.length === 1 && dicom.length > 0)) {
-    throw new Error("Choose one zip archive, or DICOM files, not both.");
+    throw new Error(t("drop.mixed"));
   }
   if (zips.length === 1) return { body: zips[0], contentType: "application/zip", files: 1, ignored };
   if (dicom.length === 1) return { body: dicom[0], contentType: "application/dicom", files: 1, ignored };

@@ -1,0 +1,75 @@
+// Sending cases to a workstation: which ones, and to whom.
+
+import { el, toast } from "./elements.js";
+import { t } from "./language.js";
+import { json, post } from "./requests.js";
+import { day, dotted, what } from "./wording.js";
+
+export class Sending {
+  constructor(dialog) {
+    this.dialog = dialog;
+    this.destinations = [];
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  }
+
+  /** Ask where cases may be sent; nowhere where that is not offered. */
+  async learn() {
+    try {
+      this.destinations = (await json("api/destinations")).destinations ?? [];
+    } catch {
+      this.destinations = [];
+    }
+    return this.destinations.length > 0;
+  }
+
+  /** Choose among these matches, some of them chosen already (null: all). */
+  open(matches, chosen) {
+    const boxes = matches.map((match, index) => this.#box(match, !chosen || chosen.includes(match.study_instance_uid), index));
+    const to = el("select", { id: "send-to" }, ...this.destinations.map((one) => el("option", { value: one.name }, nameOf(one))));
+    const go = el("button.primary", { type: "submit" });
+    const problem = el("p.bad", { role: "alert" });
+    const picked = () => boxes.filter(({ input }) => input.checked).map(({ match }) => match.study_instance_uid);
+    const count = () => {
+      go.textContent = picked().length ? t("send.go", { n: picked().length }) : t("send.none");
+      go.disabled = !picked().length;
+    };
+    const form = el(
+      "form",
+      { method: "dialog", onchange: count, onsubmit: (event) => (event.preventDefault(), this.#send(picked(), to.value, go, problem)) },
+      el("h2", { id: "send-title" }, t("send.title")),
+      el("label", { for: to.id }, t("send.to")),
+      to,
+      el("fieldset", {}, el("legend", {}, t("send.cases")), ...boxes.map(({ label }) => label)),
+      problem,
+      el("div.row.end", {}, el("button", { type: "button", onclick: () => this.dialog.close() }, t("send.cancel")), go),
+    );
+    this.dialog.replaceChildren(form);
+    count();
+    this.dialog.showModal();
+    to.focus();
+  }
+
+  #box(match, checked, index) {
+    const input = el("input", { type: "checkbox", id: `send-${index}` });
+    input.checked = checked;
+    const label = el("label.check", { for: input.id }, input, el("b", {}, String(match.rank)), el("span", {}, dotted(what(match), day(match.study_date))));
+    return { match, input, label };
+  }
+
+  async #send(studies, destination, go, problem) {
+    go.disabled = true;
+    go.textContent = t("send.sending");
+    problem.textContent = "";
+    try {
+      await post("api/send", { studies, destination });
+      this.dialog.close();
+      toast(t("send.done", { n: studies.length, destination }));
+    } catch (error) {
+      problem.textContent = error.message;
+      go.disabled = false;
+      go.textContent = t("send.go", { n: studies.length });
+    }
+  }
+}
+
+const nameOf = (destination) => (destination.disguised ? `${destination.name} (${t("send.disguised")})` : destination.name);
