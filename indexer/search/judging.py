@@ -38,6 +38,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "truncated_pixel_data": _DAMAGED,
     "undecodable_pixel_data": _DAMAGED,
     "transfer_syntax_mismatch": _DAMAGED,
+    "invalid_header": _DAMAGED,
     "invalid_palette": _DAMAGED,
     "decoder_crashed": _DAMAGED,
     "decode_timeout": _DAMAGED,
