@@ -150,6 +150,13 @@ class FakeArchive:
         """Let the callers with these credentials see the series."""
         self._shown.setdefault(_key(credentials), set()).add(archive_id)
 
+    def content(self, instance_archive_id: str) -> bytes:
+        """The DICOM file of an instance. Raises KeyError."""
+        file = self._file(instance_archive_id)
+        if file is None:
+            raise KeyError(instance_archive_id)
+        return file.content
+
     # What the ports promise
 
     def list_series(self) -> Iterator[ListedSeries]:

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from demo.families import WrittenStudy
 from indexer.answers.links import Links
 from indexer.api import ApiSettings, Event, House, create_app
+from indexer.collecting import Sending
 from indexer.domain import SeriesReference
 from indexer.ledger import Indexed, Ledger, Notice, Outcome, Priority
 from indexer.line_up import LineUps
@@ -43,6 +44,7 @@ class Furnished:
     index: FakeVectorIndex = field(default_factory=FakeVectorIndex)
     heard: list[Event] = field(default_factory=list)
     stored: list[Path] = field(default_factory=list)
+    sending: Sending | None = None
 
     def move_in(self, other: Furnished) -> None:
         """Store and index what another house has; the ledger was copied already."""
@@ -110,6 +112,7 @@ class Furnished:
             encoder=self.encoder,
             line_ups=lambda: LineUps.alone(VERSION),
             events=self.heard.extend,
+            sending=self.sending,
         )
         return create_app(house, settings or ApiSettings(links=LINKS))
 

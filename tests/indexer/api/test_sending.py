@@ -1,0 +1,195 @@
+"""POST /api/send: chosen cases go to configured destinations, and only those that the caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from demo.families import WrittenStudy
+from indexer.api import ApiSettings
+from indexer.collecting import Deidentify, Policy, Sending, Shipping
+from indexer.destinations import Destination
+from tests.fakes.collected import PSEUDONYMS
+from tests.fakes.house import LINKS, Furnished, served
+from tests.fakes.library import FakeCarrier, FakeLibrary
+from tests.indexer.conftest import Studies
+
+SECRET = "the plugin's secret"
+ANNA = {"authorization": "Basic anna"}
+FORWARDED = {"X-CBIR-Secret": SECRET, "X-CBIR-Forwarded": "orthanc", "X-CBIR-Request": "1", **ANNA}
+DESTINATIONS = tuple(map(Destination.parse, ("WS1=localhost:104", "ROOM2=localhost:105")))
+
+
+def with_sending(
+    house: Furnished, deidentify: Deidentify = "never", *, can_disguise: bool = True
+) -> FakeCarrier:
+    """Let the house send, and give what it sends with."""
+    carrier, library = FakeCarrier(), FakeLibrary(house.archive, can_disguise=can_disguise)
+    house.sending = Sending(
+        archive=house.archive,
+        library=library,
+        access=house.archive,
+        policy=Policy(PSEUDONYMS, "pseudonym", deidentify),
+        shipping=Shipping(library),
+        carrier=carrier,
+        destinations=DESTINATIONS,
+    )
+    return carrier
+
+
+@pytest.fixture
+def carrier(house: Furnished) -> FakeCarrier:
+    return with_sending(house)
+
+
+@pytest.fixture
+def client(house: Furnished, carrier: FakeCarrier) -> Iterator[httpx.Client]:
+    with opened(house) as client:
+        yield client
+
+
+def opened(house: Furnished) -> Client:
+    return Client(house)
+
+
+class Client:
+    """A client of the house's application on a real port."""
+
+    def __init__(self, house: Furnished) -> None:
+        self.served = served(house.app(ApiSettings(links=LINKS, plugin_secret=SECRET)))
+
+    def __enter__(self) -> httpx.Client:
+        self.client = httpx.Client(base_url=self.served.__enter__(), timeout=20, trust_env=False)
+        return self.client
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.served.__exit__(None, None, None)
+
+
+@pytest.fixture
+def chosen(studies: Studies) -> list[WrittenStudy]:
+    return studies.old("brain-mr")[:2]
+
+
+def wish(*studies: WrittenStudy, destination: str = "WS1", **more: object) -> dict[str, object]:
+    return {"studies": [s.study_instance_uid for s in studies], "destination": destination, **more}
+
+
+def test_the_destinations_are_named_without_their_addresses(client: httpx.Client) -> None:
+    assert client.get("/api/destinations").json() == {"destinations": ["ROOM2", "WS1"]}
+
+
+def test_whole_studies_are_sent_and_counted(
+    client: httpx.Client, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    answer = client.post("/api/send", json=wish(*chosen))
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "destination": "WS1",
+        "sent": sum(len(s.paths) for s in chosen),
+        "failed": 0,
+        "studies": [
+            {"study_instance_uid": s.study_instance_uid, "sent": len(s.paths), "failed": 0} for s in chosen
+        ],
+    }
+    assert {d.StudyInstanceUID for d in carrier.sent["WS1"]} == {s.study_instance_uid for s in chosen}
+
+
+def test_what_a_destination_refuses_is_counted(
+    client: httpx.Client, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    client.post("/api/send", json=wish(chosen[0]))
+    carrier.refused = {carrier.sent["WS1"][0].SOPInstanceUID}
+    answer = client.post("/api/send", json=wish(chosen[0])).json()
+    assert (answer["sent"], answer["failed"]) == (len(chosen[0].paths) - 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"destination": "NOBODY"}, 404, "unknown_destination"),
+        ({"studies": ["1.2.3"]}, 404, "not_found"),
+        ({"studies": []}, 422, None),
+        ({"studies": ["1.2.3"] * 21}, 422, None),
+        ({"studies": ["PatientID"]}, 422, None),
+        ({"to": "WS1"}, 422, None),
+    ],
+)
+def test_a_wish_that_cannot_be_granted_says_why(
+    client: httpx.Client,
+    carrier: FakeCarrier,
+    chosen: list[WrittenStudy],
+    changes: dict[str, object],
+    status: int,
+    reason: str | None,
+) -> None:
+    answer = client.post("/api/send", json={**wish(chosen[0]), **changes})
+    assert answer.status_code == status, answer.text
+    assert reason is None or answer.json()["reason"] == reason
+    assert carrier.sent == {}
+
+
+def test_a_destination_that_is_down_is_asked_again_later(
+    client: httpx.Client, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    carrier.down = {"WS1"}
+    assert client.post("/api/send", json=wish(chosen[0])).status_code == 503
+
+
+def test_nothing_is_sent_that_the_caller_may_not_see_all_of(
+    house: Furnished, client: httpx.Client, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    study = chosen[0]
+    series = house.archive.series_of_study(study.study_instance_uid)
+    assert len(series) > 1
+    for reference in series[:-1]:
+        house.archive.show(reference.archive_id, ANNA)
+    hidden = client.post("/api/send", json=wish(study), headers=FORWARDED)
+    assert (hidden.status_code, carrier.sent) == (404, {})
+    house.archive.show(series[-1].archive_id, ANNA)
+    assert client.post("/api/send", json=wish(study), headers=FORWARDED).status_code == 200
+
+
+def test_where_nothing_is_configured_nothing_can_be_sent(
+    house: Furnished, chosen: list[WrittenStudy]
+) -> None:
+    with opened(house) as client:
+        assert client.get("/api/destinations").json() == {"destinations": []}
+        answer = client.post("/api/send", json=wish(chosen[0]))
+    assert (answer.status_code, answer.json()["reason"]) == (409, "no_destination")
+
+
+def test_cases_of_others_lose_their_names_and_the_askers_own_do_not(
+    house: Furnished, chosen: list[WrittenStudy]
+) -> None:
+    carrier = with_sending(house, "others")
+    own, other = chosen
+    with opened(house) as client:
+        answer = client.post("/api/send", json=wish(own, other, example=own.study_instance_uid))
+    assert answer.status_code == 200, answer.text
+    named = {d.StudyInstanceUID: str(d.PatientID) for d in carrier.sent["WS1"]}
+    assert set(named) == {own.study_instance_uid, PSEUDONYMS.uid(other.study_instance_uid)}
+    assert named.pop(PSEUDONYMS.uid(other.study_instance_uid)).startswith("CASE-")
+    assert not named[own.study_instance_uid].startswith("CASE-")
+
+
+def test_an_archive_that_cannot_deidentify_sends_nothing(
+    house: Furnished, chosen: list[WrittenStudy]
+) -> None:
+    carrier = with_sending(house, "always", can_disguise=False)
+    with opened(house) as client:
+        answer = client.post("/api/send", json=wish(chosen[0]))
+    assert (answer.status_code, answer.json()["reason"]) == (409, "cannot_deidentify")
+    assert carrier.sent == {}
+
+
+def test_who_sent_what_where_is_logged_without_a_name(
+    client: httpx.Client, chosen: list[WrittenStudy], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    client.post("/api/send", json=wish(chosen[0]))
+    [line] = [m for m in caplog.messages if m.startswith("study_sent")]
+    assert f"caller=direct destination=WS1 study={chosen[0].study_instance_uid}" in line
