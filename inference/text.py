@@ -18,9 +18,10 @@ from inference.encoder import open_session, unit_rows
 INPUTS: Final = frozenset({"input_ids", "attention_mask"})
 NO_TEXT_ENCODER: Final = (
     "No encoder that is searched reads text. Train one on images and texts of your own: "
-    "`cbir train image-text BENCHMARK RUN`, then `cbir export RUN CBIR_ENCODERS_DIR/NAME "
-    "--images BENCHMARK --language en --language fr`, then `cbir encoders activate NAME`; ask again once "
-    "`cbir status` says that it is searched. `cbir encoders list` shows which encoders read what languages."
+    "`cbir train image-text BENCHMARK RUN`, then `cbir export RUN ENCODERS/NAME --images BENCHMARK "
+    "--weights-licence LICENCE --commercial-use --language en --language fr`, then `cbir encoders activate "
+    "NAME`; ask again once `cbir status` says that it is searched. `cbir encoders list` shows "
+    "which encoders read what languages."
 )
 
 

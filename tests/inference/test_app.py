@@ -352,3 +352,51 @@ def test_only_two_frames_are_compared(worker: httpx.Client, tmp_path: Path) -> N
         headers={"Content-Type": body.content_type},
     )
     assert answer.status_code == 422
+
+
+def test_words_are_embedded(worker: httpx.Client, statistics: FakeEmbedder) -> None:
+    answer = worker.post("/texts", json={"text": "kyste hépatique"})
+    assert answer.status_code == 200
+    assert answer.json()["encoder"]["name"] == "statistics"
+    vector = np.frombuffer(base64.b64decode(answer.json()["vector"]), "<f4")
+    np.testing.assert_array_equal(vector, statistics.embed_text("kyste hépatique").vector)
+    assert worker.post("/texts", json={"text": "x"}, headers={"Authorization": ""}).status_code == 401
+
+
+def test_a_worker_that_reads_no_text_says_so(worker: httpx.Client, statistics: FakeEmbedder) -> None:
+    statistics.reads = False
+    answer = worker.post("/texts", json={"text": "cyst"})
+    assert (answer.status_code, answer.json()["reason"]) == (409, "not_configured")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"{", 422, "bad_body"),
+        (b'{"words": "cyst"}', 422, "bad_body"),
+        (b'{"text": "' + b"a" * 2001 + b'"}', 422, "bad_body"),
+        (b'{"text": "' + b"a" * 40_000 + b'"}', 413, "too_large"),
+    ],
+)
+def test_a_body_that_is_no_short_text_is_refused(
+    worker: httpx.Client, body: bytes, status: int, reason: str
+) -> None:
+    answer = worker.post("/texts", content=body)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+
+
+def test_words_wait_in_the_same_line_as_files(worker: httpx.Client, statistics: FakeEmbedder) -> None:
+    statistics.gate.clear()
+    asking = [
+        threading.Thread(target=worker.post, args=("/texts",), kwargs={"json": {"text": text}})
+        for text in "ab"
+    ]
+    for one in asking:
+        one.start()
+    for _ in asking:
+        assert statistics.in_hand.acquire(timeout=30)
+    refused = worker.post("/texts", json={"text": "c"})
+    statistics.gate.set()
+    for one in asking:
+        one.join()
+    assert refused.status_code == 429

@@ -39,6 +39,17 @@ def test_a_text_without_a_known_word_has_a_zero_row(folder: Path) -> None:
     assert not TextEncoder(folder).encode(["", "unheard of"]).any()
 
 
+def test_a_text_is_known_when_a_word_of_it_is(folder: Path) -> None:
+    text = TextEncoder(folder)
+    assert [text.knows(words) for words in ("an unheard mass", "unheard of", "")] == [True, False, False]
+    assert text.languages == ("en",)
+
+
+def test_sentences_are_joined_into_passages_that_are_read_at_once(folder: Path) -> None:
+    passages = TextEncoder(folder).passages(["brain", "chest mass", "mass", "brain brain chest mass", "mass"])
+    assert passages == ["brain chest mass", "mass", "brain brain chest mass", "mass"]
+
+
 def test_many_texts_are_embedded_in_batches_and_progress_is_told(folder: Path) -> None:
     text, told = TextEncoder(folder), list[int]()
     many = text.encode_all(["brain", "chest", "mass"], batch_size=2, progress=told.append)

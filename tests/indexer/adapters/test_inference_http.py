@@ -19,6 +19,7 @@ from indexer.adapters.inference_http import InferenceClient
 from indexer.errors import (
     CbirError,
     EncoderUnavailable,
+    NotConfigured,
     NotFound,
     Overloaded,
     Rejected,
@@ -68,6 +69,19 @@ def test_a_frame_is_rendered(instance: Path) -> None:
         windowed = client.render(instance, 1, 64, Window(0, 0.5))
     assert Image.open(BytesIO(png)).size == (16, 16)
     assert windowed != png
+
+
+def test_words_become_the_vector_that_the_worker_made_of_them() -> None:
+    embedder = FakeEmbedder()
+    expected = embedder.embed_text("kyste hépatique \U0001f600")
+    with serving(create_app(embedder)) as url, InferenceClient(url) as client:
+        found = client.embed_text("kyste hépatique \U0001f600")
+        embedder.reads = False
+        with pytest.raises(NotConfigured):
+            client.embed_text("cyst")
+    assert found.encoder == expected.encoder
+    assert found.vector.dtype == np.float32
+    assert np.array_equal(found.vector, expected.vector)
 
 
 def test_refusals_come_back_as_the_errors_they_were(instance: Path, tmp_path: Path) -> None:

@@ -502,6 +502,7 @@ def test_the_status_counts_series_and_names_the_encoder(house: Furnished, studie
     assert status["reasons"] == {"unreadable": 1}
     assert status["lag_s"] >= 0
     assert status["encoder"]["name"] == "tiles"
+    assert status["text_encoder"] is None
 
 
 def test_series_are_listed_page_by_page_by_state(client: httpx.Client, studies: Studies) -> None:

@@ -126,6 +126,15 @@ def test_only_series_that_can_be_found_are_listed_as_studies(ledger: Ledger) -> 
     assert all_studies(ledger, 10) == ["1", "2"]
 
 
+def test_reports_are_found_by_words_and_listed_nowhere(ledger: Ledger) -> None:
+    index(ledger, "a", "1", DAY, "CT")
+    index(ledger, "b", "1", date(2030, 1, 1), "SR")
+    index(ledger, "c", "2", DAY, "DOC")
+    assert ledger.studies().rows == (StudyRow("1", DAY, ("CT",), (), 1, ("a",)),)
+    assert ledger.studies(modality=("SR", "DOC")).rows == ()
+    assert {row.modality for row in all_rows(ledger, 10)} == {"CT", "SR", "DOC"}
+
+
 def test_pages_of_studies_stay_in_step_while_studies_come(ledger: Ledger) -> None:
     for number in range(6):
         index(ledger, f"s{number}", f"1.{number}", DAY - timedelta(days=number))

@@ -102,3 +102,28 @@ def test_a_caller_does_not_learn_what_waits_that_she_may_not_see(world: World) -
     world.ledger.notice([Notice("id-1-1", "orthanc", Priority.CHANGED, reference=reference)], NOW)
     with pytest.raises(NotFound):
         studies(world, about("1"), Caller("someone", {"Authorization": "Basic eA=="}))
+
+
+def test_a_report_of_the_example_is_not_asked_with(world: World) -> None:
+    world.add("1", (1, 0, 0))
+    world.add("1", (0, 1, 0), series="2", kind="report")
+    world.add("2", (1, 0, 0))
+    answer = world.search().similar(about("1"), TRUSTED)
+    assert [one.reference.series_instance_uid for one in answer.example] == ["1.1"]
+    assert answer.matches[0].score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "named", [{"study_instance_uid": "1"}, {"series_instance_uid": "1.1"}, {"sop_instance_uid": "1.1.1"}]
+)
+def test_a_report_alone_is_no_example(world: World, named: dict[str, str]) -> None:
+    world.add("1", (1, 0, 0), kind="report")
+    with pytest.raises(Rejected, match="report") as refused:
+        world.search().similar(Question(ExampleReference(**named)), TRUSTED)
+    assert refused.value.reason == "report"
+
+
+def test_a_report_that_the_caller_may_not_see_is_unknown(world: World) -> None:
+    world.add_shown("1", (1, 0, 0), {"user": "somebody"}, kind="report")
+    with pytest.raises(NotFound):
+        world.search().similar(about("1"), Caller("another", {"user": "another"}))
