@@ -150,14 +150,14 @@ class LoadedEmbedders:
         return tuple(embedded.embedding for embedded in self.embed_groups(paths, frame_number).series)
 
     def embed_text(self, text: str) -> TextEmbedding:
-        """Embed words by the first encoder that is searched and reads.
+        """Embed words by the first encoder that is searched and reads; one may have come a moment ago.
 
         Raises:
             NotConfigured: none reads.
             Rejected: it knows none of the words (unknown_words).
             EncoderUnavailable: it cannot be loaded.
         """
-        reading = self._recently().serving.text_encoder
+        reading = self._recently().serving.text_encoder or self.line_ups().serving.text_encoder
         if reading is None:
             raise NotConfigured(NO_TEXT_ENCODER)
         encoder = self._texts.of(reading.version)
