@@ -1,28 +1,28 @@
 """The coded concepts that no standard scheme has, and the scheme that defines them: 99CBIR.
 
-| Code                 | Meaning                          | Used as                                      |
-|----------------------|----------------------------------|----------------------------------------------|
-| similar-image        | Similar image                    | IMAGE: the prior case's frame that is alike  |
-| similarity           | Visual similarity score          | NUM, no units, in [-1, 1], larger is nearer  |
-| percentage           | Less alike pairs of this archive | NUM, percent: of this modality and body part |
-| rank                 | Rank among similar cases         | NUM, no units, 1 is the most alike           |
-| likeness             | Likeness                         | CODE, one of the five below                  |
-| nearly-the-same      | Nearly the same                  |                                              |
-| very-alike           | Very alike                       |                                              |
-| alike                | Alike                            |                                              |
-| somewhat-alike       | Somewhat alike                   |                                              |
-| hardly-alike         | Hardly alike                     |                                              |
-| whose                | Whose case                       | CODE, one of the three below                 |
-| other-patient        | Another patient                  |                                              |
-| same-patient         | The same patient                 |                                              |
-| possible-same-person | Possibly the same person         | another patient by its id                    |
-| carried-by           | Series that carried the match    | TEXT: modality, sequence and plane           |
-| region               | Region asked about               | SCOORD on the source                         |
-| place                | Place where the region was found | SCOORD on the similar image                  |
-| outcome              | Outcome of similar case search   | CODE, one of the three below                 |
-| found                | Similar prior cases found        |                                              |
-| none-found           | No similar prior case found      |                                              |
-| refused              | Question refused                 | the comment says why                         |
+| Code            | Meaning                          | Used as                                      |
+|-----------------|----------------------------------|----------------------------------------------|
+| similar-image   | Similar image                    | IMAGE: the prior case's frame that is alike  |
+| similarity      | Visual similarity score          | NUM, no units, in [-1, 1], larger is nearer  |
+| percentage      | Less alike pairs of this archive | NUM, percent: of this modality and body part |
+| rank            | Rank among similar cases         | NUM, no units, 1 is the most alike           |
+| likeness        | Likeness                         | CODE, one of the five below                  |
+| nearly-the-same | Nearly the same                  |                                              |
+| very-alike      | Very alike                       |                                              |
+| alike           | Alike                            |                                              |
+| somewhat-alike  | Somewhat alike                   |                                              |
+| hardly-alike    | Hardly alike                     |                                              |
+| whose           | Whose case                       | CODE, one of the three below                 |
+| other-patient   | Another patient                  |                                              |
+| same-patient    | The same patient                 |                                              |
+| possible-same   | Possibly the same person         | another patient by its id                    |
+| carried-by      | Series that carried the match    | TEXT: modality, sequence and plane           |
+| region          | Region asked about               | SCOORD on the source                         |
+| place           | Place where the region was found | SCOORD on the similar image                  |
+| outcome         | Outcome of similar case search   | CODE, one of the three below                 |
+| found           | Similar prior cases found        |                                              |
+| none-found      | No similar prior case found      |                                              |
+| refused         | Question refused                 | the comment says why                         |
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LIKENESSES: Final = {
 WHOSE: Final = Code("whose", SCHEME, "Whose case")
 OTHER_PATIENT: Final = Code("other-patient", SCHEME, "Another patient")
 SAME_PATIENT: Final = Code("same-patient", SCHEME, "The same patient")
-POSSIBLE_SAME_PERSON: Final = Code("possible-same-person", SCHEME, "Possibly the same person")
+POSSIBLE_SAME_PERSON: Final = Code("possible-same", SCHEME, "Possibly the same person")
 CARRIED_BY: Final = Code("carried-by", SCHEME, "Series that carried the match")
 REGION: Final = Code("region", SCHEME, "Region asked about")
 PLACE: Final = Code("place", SCHEME, "Place where the region was found")

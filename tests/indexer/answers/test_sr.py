@@ -17,7 +17,8 @@ from pydicom.dataset import Dataset
 from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
 from indexer.answers.sr import similar_cases_report
-from indexer.domain import Answer, Refusal
+from indexer.domain import Answer, Refusal, Region, SequenceMatch, SeriesAttributes, SeriesReference
+from indexer.search.question import RegionOfInterest
 from tests.fakes.answers import ENCODER, PATIENT_ID, PATIENT_NAME, answer_about, instance, uid, write
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6)
@@ -299,3 +300,137 @@ def test_reading_an_example_never_prints_its_values(
     said = out + err + caplog.text + "".join(str(w.message) for w in caught)
     assert "secret-birth" not in said
     assert PATIENT_NAME not in said
+
+
+REGION = Region(0.25, 0.125, 0.5, 0.25)
+
+
+def marked_answer(paths: tuple[Path, ...]) -> tuple[Answer, RegionOfInterest]:
+    """Three matches of a region, the second possibly the same person, and an earlier study of the patient."""
+    plain = answer_about(paths)
+    frame = plain.matches[0].example_frame
+    assert frame is not None
+    asked = SeriesAttributes("MR", sequence="FLAIR", plane="AXIAL")
+    matches = tuple(
+        replace(
+            match,
+            percent=99.5,
+            place=REGION,
+            example_frame=frame,
+            possible_same_person=match.rank == 2,
+            sequences=(
+                SequenceMatch(plain.example[0].reference, asked, match.reference, asked, match.score, True),
+            ),
+        )
+        for match in plain.matches
+    )
+    own = replace(
+        matches[0],
+        reference=SeriesReference(uid("earlier"), uid("earlier", "series"), "earlier"),
+        frame=replace(matches[0].frame, sop_instance_uid=uid("earlier", "instance")),
+        possible_same_person=False,
+    )
+    answer = replace(plain, matches=matches, same_patient=(own,))
+    return answer, RegionOfInterest(frame.sop_instance_uid, frame.frame_number, REGION)
+
+
+def marked_report(paths: tuple[Path, ...], **options: object) -> Dataset:
+    answer, region = marked_answer(paths)
+    sizes = {match.frame.sop_instance_uid: (80, 160) for match in (*answer.matches, *answer.same_patient)}
+    sizes[region.sop_instance_uid] = (40, 20)
+    made: Dataset = similar_cases_report(
+        read_example(paths),
+        answer,
+        question_id="q1",
+        created=CREATED,
+        sizes=sizes,
+        region=region,
+        **options,  # type: ignore[arg-type]
+    )
+    return made
+
+
+def value_of(group: Dataset, code_value: str) -> str:
+    [item] = named(group, code_value)
+    return str(item.ConceptCodeSequence[0].CodeValue)
+
+
+@pytest.mark.parametrize("references", ["dicom", "opaque"])
+def test_the_validators_find_no_error_in_everything_that_can_be_said(
+    paths: tuple[Path, ...], tmp_path: Path, references: str
+) -> None:
+    assert_valid(saved(marked_report(paths, references=references), tmp_path))
+
+
+def test_every_group_says_how_alike_whose_case_and_by_which_series(paths: tuple[Path, ...]) -> None:
+    groups = named(read_back(marked_report(paths)), "125007")
+    assert [value_of(group, "whose") for group in groups] == [
+        "other-patient",
+        "possible-same",
+        "other-patient",
+        "same-patient",
+    ]
+    assert [named(group, "112039")[0].TextValue for group in groups] == [
+        *("Case 1", "Case 2", "Case 3", "Same patient 1")
+    ]
+    assert len({named(group, "112040")[0].UID for group in groups}) == 4
+    for group in groups:
+        [percentage] = named(group, "percentage")
+        measured = percentage.MeasuredValueSequence[0]
+        assert float(measured.NumericValue) == 99.5
+        assert measured.MeasurementUnitsCodeSequence[0].CodeValue == "%"
+        assert value_of(group, "likeness") == "very-alike"
+        assert [item.TextValue for item in named(group, "carried-by")] == ["MR FLAIR AXIAL"]
+
+
+def test_without_a_background_no_percentage_and_no_likeness_is_claimed(paths: tuple[Path, ...]) -> None:
+    answered = read_back(report(paths))
+    assert not named(answered, "percentage")
+    assert not named(answered, "likeness")
+
+
+def test_the_region_and_the_place_lie_on_their_own_images(paths: tuple[Path, ...]) -> None:
+    """The region on the source, the place on the similar image; each names the image that it lies on."""
+    _, region = marked_answer(paths)
+    group = named(read_back(marked_report(paths)), "125007")[0]
+    [asked], [place] = named(group, "region"), named(group, "place")
+    assert {item.ValueType for item in (asked, place)} == {"SCOORD"}
+    assert [float(x) for x in asked.GraphicData] == [5, 5, 15, 5, 15, 15, 5, 15, 5, 5]
+    assert [float(x) for x in place.GraphicData] == [40, 10, 120, 10, 120, 30, 40, 30, 40, 10]
+    for item, role, instance_uid in (
+        (asked, "260753009", region.sop_instance_uid),
+        (place, "similar-image", uid("prior", "1", "instance")),
+    ):
+        [on] = item.ContentSequence
+        assert on.RelationshipType == "SELECTED FROM"
+        assert on.ConceptNameCodeSequence[0].CodeValue == role
+        assert image_of(on)[1] == instance_uid
+
+
+def test_a_place_on_a_frame_of_unknown_size_is_left_out(paths: tuple[Path, ...]) -> None:
+    answer, region = marked_answer(paths)
+    made = similar_cases_report(read_example(paths), answer, question_id="q1", created=CREATED, region=region)
+    assert not named(made, "place")
+    assert not named(made, "region")
+
+
+def test_the_earlier_study_of_the_same_patient_is_evidence_too(paths: tuple[Path, ...]) -> None:
+    others = read_back(marked_report(paths)).PertinentOtherEvidenceSequence
+    assert [item.StudyInstanceUID for item in others] == [
+        *(uid("prior", str(n)) for n in (1, 2, 3)),
+        uid("earlier"),
+    ]
+
+
+def test_an_opaque_answer_places_nothing_on_a_match_and_names_no_earlier_study(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    made = marked_report(paths, references="opaque")
+    assert not named(made, "place")
+    assert len(named(made, "region")) == 4
+    content = saved(made, tmp_path).read_bytes()
+    for name in ("earlier", "prior"):
+        assert uid(name).encode() not in content
+        assert uid(name, "instance").encode() not in content
+    assert uid("prior", "1", "instance").encode() not in content
+    assert not named(made, "similar-image")

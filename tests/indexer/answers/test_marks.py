@@ -1,0 +1,309 @@
+"""What a person marked on the images that are sent along is what is asked about."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.sr.codedict import codes
+from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, generate_uid
+
+from indexer.answers.example import read_example
+from indexer.answers.identity import MANUFACTURER
+from indexer.answers.marks import LARGEST_BYTES, marked_region
+from indexer.domain import Region
+from indexer.search.question import RegionOfInterest
+from tests.fakes.answers import instance, uid, write
+
+ROWS, COLUMNS = 100, 200
+GSPS = "1.2.840.10008.5.1.4.1.1.11.1"
+
+
+def image(number: int = 1, frames: int = 1) -> Dataset:
+    """An image of 100 rows and 200 columns."""
+    more: dict[str, Any] = {"NumberOfFrames": frames} if frames > 1 else {}
+    pixels = np.zeros(frames * ROWS * COLUMNS, "<u2").tobytes()
+    return instance("asked", number=number, Rows=ROWS, Columns=COLUMNS, PixelData=pixels, **more)
+
+
+def on(number: int = 1, frame: int | None = None) -> Dataset:
+    """A reference to an image."""
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = CTImageStorage
+    reference.ReferencedSOPInstanceUID = uid("asked", "1", str(number))
+    if frame is not None:
+        reference.ReferencedFrameNumber = frame
+    return reference
+
+
+def graphic(kind: str, *data: float, units: str = "PIXEL") -> Dataset:
+    item = Dataset()
+    item.GraphicAnnotationUnits, item.GraphicDimensions = units, 2
+    item.GraphicType, item.GraphicFilled = kind, "N"
+    item.NumberOfGraphicPoints, item.GraphicData = len(data) // 2, list(data)
+    return item
+
+
+def state(*graphics: Dataset, references: list[Dataset] | None = None, **attributes: object) -> Dataset:
+    """A presentation state with these graphics on an image."""
+    annotation = Dataset()
+    annotation.GraphicLayer = "MARKS"
+    if references is None or references:
+        annotation.ReferencedImageSequence = Sequence(references or [on()])
+    annotation.GraphicObjectSequence = Sequence(graphics)
+    usual: dict[str, Any] = {
+        "SOPClassUID": GSPS,
+        "Modality": "PR",
+        "GraphicAnnotationSequence": Sequence([annotation]),
+    }
+    return instance("asked", series="pr", PixelData=None, **{**usual, **attributes})
+
+
+def displayed(left: int, top: int, right: int, bottom: int) -> Sequence:
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner = [left, top]
+    area.DisplayedAreaBottomRightHandCorner = [right, bottom]
+    area.PresentationSizeMode = "SCALE TO FIT"
+    return Sequence([area])
+
+
+def marked(folder: Path, *datasets: Dataset) -> RegionOfInterest | None:
+    paths = write(folder / generate_uid(), *datasets)
+    return marked_region(read_example(paths), paths)
+
+
+def assert_region(found: RegionOfInterest | None, *expected: float) -> None:
+    assert found is not None
+    region = found.region
+    assert (region.left, region.top, region.width, region.height) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        (graphic("POLYLINE", 20, 10, 60, 10, 60, 50, 20, 50, 20, 10), (0.1, 0.1, 0.2, 0.4)),
+        (graphic("INTERPOLATED", 20, 10, 60, 30, 40, 50), (0.1, 0.1, 0.2, 0.4)),
+        (graphic("CIRCLE", 100, 50, 100, 70), (0.4, 0.3, 0.2, 0.4)),
+        (graphic("ELLIPSE", 60, 50, 140, 50, 100, 30, 100, 70), (0.3, 0.3, 0.4, 0.4)),
+        (graphic("POINT", 100, 50), (0.475, 0.45, 0.05, 0.1)),
+        (graphic("POLYLINE", 150, 80, 260, 130), (0.75, 0.8, 0.25, 0.2)),
+    ],
+)
+def test_the_rectangle_around_a_shape_is_asked_about(
+    tmp_path: Path, drawn: Dataset, expected: tuple[float, ...]
+) -> None:
+    found = marked(tmp_path, image(), state(drawn))
+    assert_region(found, *expected)
+    assert found is not None
+    assert (found.sop_instance_uid, found.frame_number) == (uid("asked", "1", "1"), 1)
+
+
+def test_a_tilted_ellipse_is_inside_its_rectangle_and_touches_it(tmp_path: Path) -> None:
+    a, b = np.array([30.0, 30.0]), np.array([10.0, -10.0])
+    centre = np.array([100.0, 50.0])
+    ends = np.concatenate([centre - a, centre + a, centre - b, centre + b])
+    found = marked(tmp_path, image(), state(graphic("ELLIPSE", *ends)))
+    angles = np.linspace(0, 2 * np.pi, 720)[:, None]
+    drawn = centre + np.cos(angles) * a + np.sin(angles) * b
+    low, high = drawn.min(axis=0) / [COLUMNS, ROWS], drawn.max(axis=0) / [COLUMNS, ROWS]
+    assert_region(found, low[0], low[1], high[0] - low[0], high[1] - low[1])
+
+
+@pytest.mark.parametrize(
+    ("area", "rotation", "expected"),
+    [
+        (None, 0, (0.1, 0.2, 0.3, 0.4)),
+        (displayed(1, 1, 200, 100), 0, (0.1, 0.2, 0.3, 0.4)),
+        (displayed(101, 51, 200, 100), 0, (0.55, 0.6, 0.15, 0.2)),
+        (displayed(200, 100, 1, 1), 180, (0.6, 0.4, 0.3, 0.4)),
+        (displayed(1, 100, 200, 1), 90, (0.2, 0.6, 0.4, 0.3)),
+    ],
+)
+def test_what_is_drawn_on_the_display_is_found_on_the_image_again(
+    tmp_path: Path, area: Sequence | None, rotation: int, expected: tuple[float, ...]
+) -> None:
+    """From 0.1 to 0.4 across the display and from 0.2 to 0.6 down it."""
+    drawn = graphic("POLYLINE", 0.1, 0.2, 0.4, 0.2, 0.4, 0.6, units="DISPLAY")
+    attributes: dict[str, Any] = {"ImageRotation": rotation, "ImageHorizontalFlip": "N"}
+    if area is not None:
+        attributes["DisplayedAreaSelectionSequence"] = area
+    assert_region(marked(tmp_path, image(), state(drawn, **attributes)), *expected)
+
+
+def test_a_mark_on_one_frame_of_many_names_that_frame(tmp_path: Path) -> None:
+    drawn = state(graphic("CIRCLE", 100, 50, 100, 70), references=[on(frame=3)])
+    found = marked(tmp_path, image(frames=4), drawn)
+    assert found is not None
+    assert found.frame_number == 3
+
+
+def test_a_mark_that_names_no_image_lies_on_what_the_state_refers_to(tmp_path: Path) -> None:
+    series = Dataset()
+    series.SeriesInstanceUID = uid("asked", "1")
+    series.ReferencedImageSequence = Sequence([on(number=2)])
+    drawn = state(
+        graphic("CIRCLE", 100, 50, 100, 70), references=[], ReferencedSeriesSequence=Sequence([series])
+    )
+    found = marked(tmp_path, image(1), image(2), drawn)
+    assert found is not None
+    assert found.sop_instance_uid == uid("asked", "1", "2")
+
+
+def test_of_several_the_lowest_instance_number_and_in_it_the_first_is_asked_about(tmp_path: Path) -> None:
+    first = state(
+        graphic("POLYLINE", 20, 10, 60, 50),
+        graphic("POLYLINE", 100, 10, 160, 50),
+        SOPInstanceUID=uid("z"),
+        InstanceNumber=2,
+    )
+    later = state(graphic("POLYLINE", 0, 0, 200, 100), SOPInstanceUID=uid("a"), InstanceNumber=10)
+    assert_region(marked(tmp_path, image(), later, first), 0.1, 0.1, 0.2, 0.4)
+
+
+def test_a_mark_on_an_image_that_was_not_sent_asks_nothing(tmp_path: Path) -> None:
+    drawn = state(graphic("CIRCLE", 100, 50, 100, 70), references=[on(number=9)])
+    assert marked(tmp_path, image(), drawn) is None
+
+
+def test_without_a_mark_there_is_no_region(tmp_path: Path) -> None:
+    assert marked(tmp_path, image()) is None
+    assert marked(tmp_path, image(), state()) is None
+
+
+def test_a_place_in_our_own_answer_is_no_mark(tmp_path: Path) -> None:
+    drawn = state(graphic("CIRCLE", 100, 50, 100, 70), Manufacturer=MANUFACTURER)
+    assert marked(tmp_path, image(), drawn) is None
+
+
+def report(*, by_reference: bool = False) -> Dataset:
+    """A TID 1500 report with a planar region of interest, as another vendor's software writes it."""
+    source = image()
+    source.file_meta.MediaStorageSOPClassUID = source.SOPClassUID
+    region = hd.sr.ImageRegion(
+        graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
+        graphic_data=np.array([[20, 10], [60, 10], [60, 50], [20, 50], [20, 10]], dtype=float),
+        source_image=hd.sr.SourceImageForRegion(CTImageStorage, uid("asked", "1", "1")),
+    )
+    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=generate_uid(), identifier="lesion 1"),
+        referenced_region=region,
+        measurements=[hd.sr.Measurement(name=codes.SCT.Area, value=1.0, unit=codes.UCUM.SquareMillimeter)],
+    )
+    content = hd.sr.MeasurementReport(
+        observation_context=hd.sr.ObservationContext(
+            observer_person_context=hd.sr.ObserverContext(
+                observer_type=codes.DCM.Person,
+                observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes(name="Doe^Jane"),
+            )
+        ),
+        procedure_reported=codes.LN.CTUnspecifiedBodyRegion,
+        imaging_measurements=[group],
+    )
+    document = hd.sr.ComprehensiveSR(
+        evidence=[source],
+        content=content[0],
+        series_instance_uid=uid("asked", "sr"),
+        series_number=7,
+        sop_instance_uid=uid("asked", "sr", "1"),
+        instance_number=1,
+        manufacturer="Another vendor",
+    )
+    buffer = BytesIO()
+    document.save_as(buffer, enforce_file_format=True)
+    plain = pydicom.dcmread(BytesIO(buffer.getvalue()))
+    if by_reference:
+        _refer(plain)
+    return plain
+
+
+def _refer(document: Dataset) -> None:
+    """Put the image beside the measurements, and let the region name it by its place in the tree."""
+    for number, item in enumerate(document.ContentSequence, start=1):
+        if item.ConceptNameCodeSequence[0].CodeValue == "126010":
+            group = item.ContentSequence[0]
+            [region] = [child for child in group.ContentSequence if child.ValueType == "SCOORD"]
+            picture = region.ContentSequence[0]
+            picture.RelationshipType = "CONTAINS"
+            group.ContentSequence.append(picture)
+            pointer = Dataset()
+            pointer.RelationshipType = "SELECTED FROM"
+            pointer.ReferencedContentItemIdentifier = [1, number, 1, len(group.ContentSequence)]
+            region.ContentSequence = Sequence([pointer])
+
+
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_a_region_that_was_measured_in_a_report_is_asked_about(tmp_path: Path, by_reference: bool) -> None:
+    found = marked(tmp_path, image(), report(by_reference=by_reference))
+    assert_region(found, 0.1, 0.1, 0.2, 0.4)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        state(graphic("POLYLINE", 1, 2, 3)),
+        state(graphic("POLYLINE", float("nan"), 1, 2, 3)),
+        state(graphic("POLYLINE", float("inf"), 1, 2, 3)),
+        state(graphic("CIRCLE", 1, 2)),
+        state(graphic("SPIRAL", 1, 2, 3, 4)),
+        state(graphic("POLYLINE", 1, 2, 3, 4, units="PARSEC")),
+        state(GraphicAnnotationSequence=Sequence([Dataset()])),
+        state(
+            graphic("POINT", 0.5, 0.5, units="DISPLAY"), DisplayedAreaSelectionSequence=Sequence([Dataset()])
+        ),
+    ],
+)
+def test_what_cannot_be_a_mark_asks_nothing_and_stops_nothing(tmp_path: Path, hostile: Dataset) -> None:
+    hostile.InstanceNumber = 1
+    assert marked(tmp_path, image(), hostile) is None
+    good = state(graphic("POLYLINE", 20, 10, 60, 50), SOPInstanceUID=uid("good"), InstanceNumber=2)
+    assert_region(marked(tmp_path, image(), hostile, good), 0.1, 0.1, 0.2, 0.4)
+
+
+def test_what_is_large_or_deflated_is_not_built(tmp_path: Path) -> None:
+    drawn = graphic("POLYLINE", 20, 10, 60, 50)
+    bomb = state(drawn, EncapsulatedDocument=bytes(50 * 2**20))
+    bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    for hostile in (bomb, state(drawn, EncapsulatedDocument=bytes(LARGEST_BYTES))):
+        paths = write(tmp_path / generate_uid(), image(), hostile)
+        example = read_example(paths)
+        tracemalloc.start()
+        started = time.monotonic()
+        assert marked_region(example, paths) is None
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 12 * 2**20
+        assert time.monotonic() - started < 5
+
+
+def test_a_tree_without_end_is_left_after_so_many_items(tmp_path: Path) -> None:
+    item = Dataset()
+    item.ValueType = "CONTAINER"
+    for _ in range(60):
+        outer = Dataset()
+        outer.ValueType, outer.ContentSequence = "CONTAINER", Sequence([item])
+        item = outer
+    deep = instance(
+        "asked",
+        series="sr",
+        PixelData=None,
+        Modality="SR",
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33",
+        ContentSequence=Sequence([item]),
+    )
+    assert marked(tmp_path, image(), deep) is None
+
+
+def test_a_thin_line_is_asked_about_with_its_surroundings(tmp_path: Path) -> None:
+    found = marked(tmp_path, image(), state(graphic("POLYLINE", 0, 0, 0, 100)))
+    assert_region(found, 0, 0, 0.02, 1)
+    assert found is not None
+    assert isinstance(found.region, Region)
