@@ -24,8 +24,9 @@ from indexer.api import ApiSettings, Event, House, create_app
 from indexer.collecting import Sending
 from indexer.domain import SeriesReference
 from indexer.ledger import Indexed, Ledger, Notice, Outcome, Priority
-from indexer.line_up import LineUps
+from indexer.line_up import LineUp, LineUps, RoutedEncoder
 from indexer.search import Search
+from indexer.search.judging import Judge
 from tests.fakes.archive import FakeArchive
 from tests.fakes.encoder import VERSION, FakeEncoder
 from tests.fakes.vector_index import FakeVectorIndex
@@ -45,6 +46,8 @@ class Furnished:
     heard: list[Event] = field(default_factory=list)
     stored: list[Path] = field(default_factory=list)
     sending: Sending | None = None
+    languages: tuple[str, ...] = ()
+    judge: Judge | None = None
 
     def move_in(self, other: Furnished) -> None:
         """Store and index what another house has; the ledger was copied already."""
@@ -94,14 +97,16 @@ class Furnished:
         return self.archive.series(archive_id).listed.reference
 
     def app(self, settings: ApiSettings | None = None) -> FastAPI:
-        """The application over this house."""
+        """The application over this house; its encoder reads `languages`."""
+        line_ups = LineUps(LineUp((RoutedEncoder(VERSION, languages=self.languages),)))
         search = Search(
-            line_ups=lambda: LineUps.alone(VERSION),
+            line_ups=lambda: line_ups,
             ledger=self.ledger,
             archive=self.archive,
             encoder=self.encoder,
             index=self.index,
             access=self.archive,
+            judge=self.judge,
         )
         house = House(
             search=search,
@@ -110,7 +115,7 @@ class Furnished:
             access=self.archive,
             index=self.index,
             encoder=self.encoder,
-            line_ups=lambda: LineUps.alone(VERSION),
+            line_ups=lambda: line_ups,
             events=self.heard.extend,
             sending=self.sending,
         )
