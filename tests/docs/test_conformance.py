@@ -5,9 +5,11 @@ from pathlib import Path
 
 from pydicom.sr.coding import Code
 
-from indexer.ae import entity
+from indexer.ae import entity, finding, identifiers, retrieving, rows
 from indexer.ae.patience import Patience
 from indexer.answers import concepts, identity
+from indexer.collecting import shipping
+from indexer.ledger import answers
 
 STATEMENT = (Path(__file__).parent.parent.parent / "docs" / "conformance.md").read_text()
 
@@ -47,6 +49,44 @@ def test_every_status_of_a_c_store_is_stated() -> None:
     }
 
 
+def stated_statuses(heading: str, end: str) -> set[str]:
+    section = STATEMENT.split(heading)[1].split(end)[0]
+    rows = re.findall(r"^\| ([0-9A-F, ]+) \|", section, re.MULTILINE)
+    return {code.strip() for row in rows for code in row.split(",")}
+
+
+def test_every_status_of_a_query_and_a_retrieval_is_stated() -> None:
+    found = stated_statuses("**C-FIND status codes returned**", "**C-MOVE and C-GET.**")
+    assert found == {
+        f"{status:04X}"
+        for status in (
+            entity.SUCCESS,
+            entity.NOT_AUTHORISED,
+            finding.PENDING,
+            finding.PENDING_WITHOUT_SOME_KEYS,
+            finding.CANCELLED,
+            finding.IDENTIFIER_DOES_NOT_MATCH,
+            finding.UNABLE_TO_PROCESS,
+            finding.QUESTION_REFUSED,
+        )
+    }
+    retrieved = stated_statuses("**C-MOVE and C-GET status codes returned**", "**De-identification**")
+    assert {f"{retrieving.UNABLE_TO_PERFORM:04X}", "A801", "B000", "A900", "FE00"} <= retrieved
+
+
+def test_every_attribute_that_can_be_asked_for_is_stated() -> None:
+    section = STATEMENT.split("| Level | Attributes")[1].split("Every response")[0]
+    stated = re.sub(r"[^a-z]", "", section.casefold())
+    for level, keywords in rows.OF_LEVEL.items():
+        assert f"| {level}" in section
+        for keyword in keywords:
+            last = keyword.removeprefix("NumberOfPatientRelated").removeprefix("NumberOfStudyRelated")
+            name = re.sub(r"[^a-z]", "", last.casefold())
+            plain = name.replace("patientname", "patientsname").replace("patientsex", "patientssex")
+            plain = plain.replace("patientbirthdate", "patientsbirthdate")
+            assert plain.replace("physicianname", "physiciansname") in stated, keyword
+
+
 def test_limits_and_times_are_those_of_the_code() -> None:
     patience = Patience()
     for stated in (
@@ -59,6 +99,9 @@ def test_limits_and_times_are_those_of_the_code() -> None:
         f"tried again after {patience.retry_first_s:.0f} s",
         f"up to {patience.retry_longest_s:.0f} s, for {patience.give_up_s / 3600:.0f} h",
         f"Series Number\n{identity.SERIES_NUMBER}",
+        f"An Identifier has at\nmost {identifiers.MAX_BYTES} bytes",
+        f"At most {shipping.AT_ONCE} instances of a retrieval",
+        f"at most its last {answers.MOST_READ} questions",
     ):
         assert stated in STATEMENT, stated
     assert all(uid.rpartition(".1.1")[2] in STATEMENT for uid in entity.RETIRED_IMAGE_STORAGE)
