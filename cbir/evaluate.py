@@ -38,6 +38,9 @@ def evaluate_command(
     sampled: Annotated[
         int, typer.Option(min=0, help="Frames changed for consistency, a data set; 0 leaves it out.")
     ] = 50,
+    maps: Annotated[
+        int, typer.Option(min=0, help="Pairs, and lesions, for match maps and regions; 0 leaves them out.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Of ONNX Runtime; 0 lets it choose.")] = 0,
 ) -> None:
@@ -48,7 +51,7 @@ def evaluate_command(
     if archive == (benchmark is not None):
         raise Rejected("Name a benchmark's folder, or give --archive.")
     if archive:
-        if encoder or baseline or vectors or dataset:
+        if encoder or baseline or vectors or dataset or maps:
             raise Rejected("--archive measures the encoders that are in use: it takes --out and --series.")
         from cbir.evaluate_archive import ArchiveRun, evaluate_archive  # noqa: PLC0415 - takes seconds
 
@@ -66,6 +69,7 @@ def evaluate_command(
         out=out,
         datasets=tuple(dataset or ()),
         sampled=sampled,
+        maps=maps,
         seed=seed,
         threads=threads,
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
+from cbir.evaluate_maps import MapsPart, measure_maps
 from cbir.evaluate_table import print_comparisons
 from cbir.progress import progress_bar
 from evaluation.benchmark import Benchmark
@@ -17,6 +18,7 @@ from evaluation.concepts import Concepts, concepts_in_texts, given_concepts
 from evaluation.consistency import benchmark_samples
 from evaluation.embedding import Embed, FrameEmbedding, embed_images, pixel_embedding, with_captions
 from evaluation.lexicon import concepts_of
+from evaluation.measurement import MAPS, REGIONS
 from evaluation.perturbation import PERTURBATIONS
 from evaluation.scoring import Scorer, aligned
 from evaluation.vectors import ImageVectors
@@ -39,6 +41,7 @@ class BenchmarkRun:
     out: Path | None = None
     datasets: tuple[str, ...] = ()
     sampled: int = 50
+    maps: int = 0
     seed: int = 0
     threads: int = 0
 
@@ -65,13 +68,29 @@ def evaluate_benchmark(run: BenchmarkRun) -> None:
     with progress_bar(console, "Consistency", _changes(scorer, [encoder, *baselines], wanted)) as progress:
         comparisons = benchmark_comparisons(scorer, encoder, baselines, wanted, progress)
     print_comparisons(console, encoder.name, comparisons)
+    maps = _maps(run, benchmark, encoder, console)
     if run.out is not None:
         about = {
             "Benchmark": f"{benchmark.folder.resolve().name}, {len(benchmark)} images",
             "Concepts": source,
         }
         report = benchmark_report(scorer, encoder, baselines, comparisons, wanted, about)
+        if maps is not None:
+            compared, pictures = (*comparisons, *maps.comparisons), (*report.pictures, *maps.pictures)
+            report = replace(report, comparisons=compared, pictures=pictures)
         console.print(f"Report: {report.write(run.out)}", highlight=False, soft_wrap=True)
+
+
+def _maps(run: BenchmarkRun, benchmark: Benchmark, encoder: Contestant, console: Console) -> MapsPart | None:
+    if run.maps == 0:
+        return None
+    vector = aligned(benchmark, encoder.vectors)
+    found = measure_maps(run.encoder, benchmark, vector, run.maps, run.seed, run.threads, console)
+    for family in (MAPS, REGIONS):
+        own = [one for one in found.comparisons if one.family == family]
+        if own:
+            print_comparisons(console, encoder.name, own)
+    return found
 
 
 def _concepts(benchmark: Benchmark) -> tuple[Mapping[str, Concepts], str]:

@@ -21,7 +21,11 @@ IDENTITY: Final = "identity"
 CONSISTENCY: Final = "consistency"
 REFUSAL: Final = "refusal"
 CALIBRATION: Final = "calibration"
-FAMILIES: Final = (LABELS, RELEVANCE, TEXT, CONCEPTS, IDENTITY, CONSISTENCY, REFUSAL, CALIBRATION)
+MAPS: Final = "maps"
+REGIONS: Final = "regions"
+FAMILIES: Final = (
+    LABELS, RELEVANCE, TEXT, CONCEPTS, IDENTITY, CONSISTENCY, REFUSAL, CALIBRATION, MAPS, REGIONS,
+)  # fmt: skip
 HEADLINES: Final = {
     LABELS: ("P@10",),
     RELEVANCE: ("nDCG@10",),
@@ -31,6 +35,8 @@ HEADLINES: Final = {
     CONSISTENCY: ("cosine", "overlap@10", "P@10 change"),
     REFUSAL: ("AUROC", "AUROC with an archive", "refused"),
     CALIBRATION: ("same label",),
+    MAPS: ("deletion AUC", "insertion AUC", "rank correlation with occlusion", "with random weights"),
+    REGIONS: ("P@10", "IoU", "hit"),
 }
 
 

@@ -42,7 +42,7 @@ _COMPONENTS: Final = 50
 def dot_plot(comparisons: Sequence[Comparison], encoder: str) -> bytes:
     """Figures with their 95 % intervals, a line a task, beside chance and the baselines; a PNG."""
     names = list(dict.fromkeys(name for c in comparisons for name in c.baselines))
-    with _figure(8.4, (0.3 + 0.07 * len(names)) * len(comparisons) + 1.1) as (figure, png):
+    with styled_figure(8.4, (0.3 + 0.07 * len(names)) * len(comparisons) + 1.1) as (figure, png):
         axes = figure.add_subplot()
         for place, comparison in enumerate(comparisons):
             _lane(axes, place, comparison, names)
@@ -74,7 +74,7 @@ def tsne_map(vector: Vector, label: Names, seed: int = 0) -> bytes:
     """
     place = _tsne(vector, seed)
     shown = _most_frequent(label, len(CLASSES) - 1)
-    with _figure(7.6, 5.4) as (figure, png):
+    with styled_figure(7.6, 5.4) as (figure, png):
         axes = figure.add_subplot()
         size = float(np.clip(9000 / len(place), 5, 34))
         rest = ~np.isin(label, shown)
@@ -105,7 +105,7 @@ def confusion_plot(label: Names, nearest: Sequence[Names]) -> bytes:
     names = [*shown, OTHERS] if set(label.tolist()) - set(shown) else shown
     share = confusion(label, nearest, names)
     side = 0.62 * len(names) + 2.4
-    with _figure(side + 1.2, side) as (figure, png):
+    with styled_figure(side + 1.2, side) as (figure, png):
         axes = figure.add_subplot()
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for (down, right), value in np.ndenumerate(share):
@@ -139,7 +139,7 @@ def confusion(label: Names, nearest: Sequence[Names], names: Sequence[str]) -> N
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Figure, io.BytesIO]]:
+def styled_figure(width: float, height: float) -> Iterator[tuple[Figure, io.BytesIO]]:
     """A figure in our style, written when the block ends."""
     png = io.BytesIO()
     style: Any = {

@@ -20,7 +20,9 @@ from evaluation.measurement import (
     FAMILIES,
     IDENTITY,
     LABELS,
+    MAPS,
     REFUSAL,
+    REGIONS,
     RELEVANCE,
     TEXT,
     Comparison,
@@ -42,6 +44,17 @@ TITLES: Final = {
         "Consistency",
         "A frame against itself after a change that changes nothing of what it shows: cosine, share of the "
         "ten nearest that stay, change of P@10.",
+    ),
+    MAPS: (
+        "Match maps",
+        "Where a frame looks like its nearest. Deletion takes the most important patches away first (less is "
+        "better), insertion gives them back first (more is better); the map must agree with occlusion, and "
+        "not with that of the same model with random weights.",
+    ),
+    REGIONS: (
+        "Regions",
+        "Asked with the rectangle around a lesion, of other subjects alone: whether a lesion is found, and "
+        "whether the place that is marked is on it.",
     ),
     REFUSAL: (
         "Refusal",

@@ -38,10 +38,7 @@ def cover_frames(
     path: Path, frame_indices: tuple[int, ...], wanted: Preprocessing, limits: Limits
 ) -> tuple[CoveredFrame, ...]:
     """Decode, render and preprocess frames (0-based) of one file. Raises Rejected, NotFound."""
-    return tuple(
-        CoveredFrame(preprocess(rendered, wanted), covered_area(*_size(rendered), wanted))
-        for rendered in _rendered(path, frame_indices, limits)
-    )
+    return tuple(cover(rendered, wanted) for rendered in _rendered(path, frame_indices, limits))
 
 
 def crop_frames(
@@ -51,7 +48,12 @@ def crop_frames(
 
     A crop is twice as high and wide as its cell, around it; at the edges it is moved inside the frame.
     """
-    return tuple(_crops(rendered, wanted, grid) for rendered in _rendered(path, frame_indices, limits))
+    return tuple(crop(rendered, wanted, grid) for rendered in _rendered(path, frame_indices, limits))
+
+
+def cover(rendered: Pixels, wanted: Preprocessing) -> CoveredFrame:
+    """A rendered frame as the model's input."""
+    return CoveredFrame(preprocess(rendered, wanted), covered_area(*_size(rendered), wanted))
 
 
 def _rendered(path: Path, frame_indices: tuple[int, ...], limits: Limits) -> list[Pixels]:
@@ -60,7 +62,8 @@ def _rendered(path: Path, frame_indices: tuple[int, ...], limits: Limits) -> lis
         return [render_frame(pixels.frame(index)) for index in frame_indices]
 
 
-def _crops(rendered: Pixels, wanted: Preprocessing, grid: int) -> Crops:
+def crop(rendered: Pixels, wanted: Preprocessing, grid: int) -> Crops:
+    """A rendered frame as `grid` x `grid` overlapping crops."""
     rows, columns = (_spans(side, grid) for side in _size(rendered))
     crops = [preprocess(rendered[row, column], wanted) for row in rows for column in columns]
     return Crops(np.stack(crops).reshape(grid, grid, *crops[0].shape))

@@ -10,10 +10,11 @@ import numpy as np
 
 from indexer.domain import FeatureMap, Region, Vector
 from indexer.errors import NotFound, Rejected
-from inference.covered import WHOLE_FRAME, CoveredFrame, cover_frames, crop_frames
+from inference.covered import WHOLE_FRAME, CoveredFrame, Crops, cover, cover_frames, crop, crop_frames
 from inference.decoders import Decoders
 from inference.encoder import OnnxEncoder
 from inference.outcome import DEGENERATE
+from inference.preprocess import Pixels
 
 CROPS: Final = 5
 """Crops along each side of a frame, of an encoder without a usable feature map."""
@@ -38,12 +39,18 @@ def feature_maps(
     if any(index < 0 for index in indices):
         raise NotFound("Frames are counted from 1.")
     if encoder.has_cells:
-        covered = covered_frames(encoder, decoders, path, indices)
-        cells = [encoder.cells(frame.pixels[None])[0] for frame in covered]
-        return tuple(_map(encoder, c, frame.area) for c, frame in zip(cells, covered, strict=True))
+        return tuple(_of_covered(encoder, c) for c in covered_frames(encoder, decoders, path, indices))
     wanted = encoder.card.input.preprocessing
     call = decoders.submit(crop_frames, path, indices, wanted, CROPS, decoders.limits)
-    return tuple(_map(encoder, _embedded(encoder, c.pixels), WHOLE_FRAME) for c in decoders.result(call))
+    return tuple(_of_crops(encoder, crops) for crops in decoders.result(call))
+
+
+def rendered_map(encoder: OnnxEncoder, rendered: Pixels) -> FeatureMap:
+    """The feature map of one rendered frame, float32 in [0, 1], in the same way. Raises Rejected."""
+    wanted = encoder.card.input.preprocessing
+    if encoder.has_cells:
+        return _of_covered(encoder, cover(rendered, wanted))
+    return _of_crops(encoder, crop(rendered, wanted, CROPS))
 
 
 def covered_frames(
@@ -74,10 +81,12 @@ def _shares(many: int, few: int) -> Vector:
     return np.asarray(np.clip(overlap, 0, None) * few, dtype=np.float32)
 
 
-def _embedded(encoder: OnnxEncoder, crops: Vector) -> Vector:
-    rows, columns = crops.shape[:2]
-    vectors = [encoder.encode(row) for row in crops]
-    return np.stack(vectors).reshape(rows, columns, encoder.version.dimension)
+def _of_covered(encoder: OnnxEncoder, covered: CoveredFrame) -> FeatureMap:
+    return _map(encoder, encoder.cells(covered.pixels[None])[0], covered.area)
+
+
+def _of_crops(encoder: OnnxEncoder, crops: Crops) -> FeatureMap:
+    return _map(encoder, np.stack([encoder.encode(row) for row in crops.pixels]), WHOLE_FRAME)
 
 
 def _map(encoder: OnnxEncoder, cells: Vector, area: Region) -> FeatureMap:

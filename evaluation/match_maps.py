@@ -1,0 +1,223 @@
+"""Do match maps show what makes two frames alike? Insertion and deletion, and weights made random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from evaluation.benchmark import Benchmark
+from evaluation.embedding import BATCH_SIZE, Progress
+from evaluation.measurement import MAPS, Comparison, Measurement, compare
+from indexer.domain import MatchMap, Region, Vector
+from indexer.search.match_maps import match_maps
+from inference.covered import CoveredFrame, cover
+from inference.encoder import OnnxEncoder
+from inference.feature_maps import rendered_map
+from inference.occlusion import PATCHES, frame_inside, losses
+from inference.preprocess import Pixels
+
+STEPS: Final = 12
+FEATURES: Final = "feature map"
+OCCLUSION: Final = "occlusion"
+RANDOM: Final = "random order"
+TASK: Final = "frame and its nearest"
+
+Curve = NDArray[np.float64]
+Patches = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two rendered frames, float32 in [0, 1]; `subject` is whose the first is."""
+
+    one: Pixels
+    other: Pixels
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """How alike a frame is to another while its patches are taken away, and while they are given back.
+
+    float64 (pairs, STEPS + 1) each, cosines; `order` is whose order the patches went by.
+    """
+
+    order: str
+    deletion: Curve
+    insertion: Curve
+
+
+@dataclass(frozen=True, slots=True)
+class MapFigures:
+    """The figures of match maps, and the curves behind them."""
+
+    comparisons: tuple[Comparison, ...]
+    curves: tuple[Curves, ...]
+
+
+def nearest_pairs(benchmark: Benchmark, vector: Vector, count: int, seed: int = 0) -> list[Pair]:
+    """Images at random, each with the most alike image of another subject in its data set.
+
+    Args:
+        benchmark: of the images.
+        vector: float32 (n, d), unit rows, of them; an image whose row is zero is left out.
+        count: at most so many pairs.
+        seed: of the choice.
+    """
+    usable = np.flatnonzero(vector.any(axis=1))
+    order = np.random.default_rng(seed).permutation(usable)
+    dataset = np.array([image.dataset for image in benchmark.images])
+    subject = np.array([image.subject for image in benchmark.images])
+    pairs: list[Pair] = []
+    for index in order:
+        others = usable[(dataset[usable] == dataset[index]) & (subject[usable] != subject[index])]
+        if len(pairs) < count and len(others):
+            nearest = int(others[np.argmax(vector[others] @ vector[index])])
+            one, other = benchmark.pixels(int(index)), benchmark.pixels(nearest)
+            pairs.append(Pair(one, other, str(subject[index])))
+    return pairs
+
+
+def map_figures(
+    encoder: OnnxEncoder,
+    randomised: OnnxEncoder,
+    pairs: Sequence[Pair],
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> MapFigures:
+    """Compare the order in which a match map puts the patches of a frame with others.
+
+    Deletion: the most important patches are covered with the frame's mean first, and a good order makes the
+    likeness fall soon: less is better. Insertion: they are given back first to a frame that is all mean, and
+    a good order makes it rise soon: more is better. Beside them, the rank correlation of the map with that
+    of occlusion, and with the map of an encoder whose weights are random, which must be low: a map that
+    stays the same without what was learned shows edges, not likeness.
+
+    Args:
+        encoder: whose maps are measured.
+        randomised: the same model, its weights random; see `evaluation.random_weights`.
+        pairs: frames to compare.
+        seed: of the random orders.
+        progress: told after each pair.
+
+    Source:
+        Petsiuk, Das and Saenko, "RISE: randomized input sampling for explanation of black-box models", BMVC
+        2018, section 3 (insertion, deletion); Adebayo et al., "Sanity checks for saliency maps", NeurIPS
+        2018, section 3 (randomisation of the model's parameters).
+    """
+    rng = np.random.default_rng(seed)
+    curves: dict[str, list[tuple[Curve, Curve]]] = {FEATURES: [], OCCLUSION: [], RANDOM: []}
+    agreement: dict[str, list[float]] = {OCCLUSION: [], RANDOM: []}
+    for pair in pairs:
+        wanted = encoder.card.input.preprocessing
+        frame, vector = cover(pair.one, wanted), encoder.encode(cover(pair.other, wanted).pixels[None])[0]
+        values = _values(encoder, randomised, pair, frame, vector)
+        patches = _patches_of(frame.area)
+        values[RANDOM] = rng.permutation(PATCHES * PATCHES).reshape(PATCHES, PATCHES).astype(np.float32)
+        for name, found in curves.items():
+            order = patches[np.argsort(-values[name].ravel()[patches], kind="stable")]
+            found.append(_curves(encoder, frame, vector, order))
+        for name, other in ((OCCLUSION, OCCLUSION), (RANDOM, _RANDOMISED)):
+            agreement[name].append(_rank_correlation(values[FEATURES], values[other], patches))
+        if progress is not None:
+            progress(1)
+    subjects = tuple(pair.subject for pair in pairs)
+    return MapFigures(
+        tuple(_comparisons(curves, agreement, subjects)),
+        tuple(
+            Curves(name, np.stack([c[0] for c in found]), np.stack([c[1] for c in found]))
+            for name, found in curves.items()
+        ),
+    )
+
+
+_RANDOMISED: Final = "randomised"
+
+
+def _values(
+    encoder: OnnxEncoder, randomised: OnnxEncoder, pair: Pair, frame: CoveredFrame, vector: Vector
+) -> dict[str, Vector]:
+    """(PATCHES, PATCHES) over the model's input, by whose order it is."""
+    maps = {
+        name: match_maps(rendered_map(by, pair.one), rendered_map(by, pair.other))[0]
+        for name, by in ((FEATURES, encoder), (_RANDOMISED, randomised))
+    }
+    found = {name: patch_values(one, frame.area) for name, one in maps.items()}
+    found[OCCLUSION] = losses(encoder, frame, vector)
+    return found
+
+
+def patch_values(found: MatchMap, area: Region, patches: int = PATCHES) -> Vector:
+    """The value of a map at the middle of each patch of a model's input that shows `area` of the frame."""
+    middles = (np.arange(patches) + 0.5) / patches
+    rows, columns = found.values.shape
+    down = (area.top + middles * area.height - found.area.top) / found.area.height * rows
+    across = (area.left + middles * area.width - found.area.left) / found.area.width * columns
+    row = np.clip(np.floor(down), 0, rows - 1).astype(int)
+    column = np.clip(np.floor(across), 0, columns - 1).astype(int)
+    return np.asarray(found.values[np.ix_(row, column)])
+
+
+def _patches_of(area: Region) -> Patches:
+    """The patches, counted row by row, whose middle shows the frame and no bar beside it."""
+    middles = (np.arange(PATCHES) + 0.5) / PATCHES
+    down, across = area.top + middles * area.height, area.left + middles * area.width
+    inside = ((down > 0) & (down < 1))[:, None] & ((across > 0) & (across < 1))[None, :]
+    return np.flatnonzero(inside)
+
+
+def _curves(encoder: OnnxEncoder, frame: CoveredFrame, vector: Vector, order: Patches) -> tuple[Curve, Curve]:
+    """Deletion and insertion, (STEPS + 1,) cosines each."""
+    counts = [round(step * len(order) / STEPS) for step in range(STEPS + 1)]
+    frames = [_without(frame, order[:count]) for count in counts]
+    frames += [_without(frame, order[count:]) for count in counts]
+    batches = [
+        encoder.encode(np.stack(frames[start : start + BATCH_SIZE])) @ vector
+        for start in range(0, len(frames), BATCH_SIZE)
+    ]
+    likeness = np.concatenate(batches).astype(np.float64)
+    return likeness[: STEPS + 1], likeness[STEPS + 1 :]
+
+
+def _without(frame: CoveredFrame, patches: Patches) -> Pixels:
+    """The model's input with these patches filled with the frame's mean."""
+    _, height, width = frame.pixels.shape
+    inside = frame_inside(frame.area, height, width)
+    chosen = np.zeros(PATCHES * PATCHES, dtype=bool)
+    chosen[patches] = True
+    row, column = (np.minimum(np.arange(side) * PATCHES // side, PATCHES - 1) for side in (height, width))
+    covered = np.zeros((height, width), dtype=bool)
+    covered[inside] = chosen.reshape(PATCHES, PATCHES)[np.ix_(row, column)][inside]
+    mean = frame.pixels[:, inside[0], inside[1]].mean(axis=(1, 2))
+    return np.where(covered, mean[:, None, None], frame.pixels).astype(np.float32)
+
+
+def _rank_correlation(one: Vector, other: Vector, patches: Patches) -> float:
+    """Spearman's, over the patches of the frame; 0 where one map is flat."""
+    a, b = one.ravel()[patches], other.ravel()[patches]
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
+
+
+def _comparisons(
+    curves: Mapping[str, Sequence[tuple[Curve, Curve]]],
+    agreement: Mapping[str, Sequence[float]],
+    subjects: tuple[str, ...],
+) -> Iterator[Comparison]:
+    def areas(name: str) -> list[Measurement]:
+        found = []
+        for measure, place in (("deletion AUC", 0), ("insertion AUC", 1)):
+            area = np.array([np.trapezoid(one[place]) / STEPS for one in curves[name]])
+            found.append(Measurement(MAPS, TASK, measure, area, subjects))
+        return found
+
+    yield from compare(areas(FEATURES), {name: areas(name) for name in (OCCLUSION, RANDOM)})
+    for name, measure in ((OCCLUSION, "rank correlation with occlusion"), (RANDOM, "with random weights")):
+        values = np.array(agreement[name], dtype=np.float64)
+        yield from compare([Measurement(MAPS, TASK, measure, values, subjects, 0.0)], {})
