@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -14,12 +15,22 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "encoders.md"
 
 
 def test_every_option_on_the_page_is_one_of_the_command() -> None:
-    command = typer.main.get_command(app)
-    export = command.get_command(None, "export")  # type: ignore[attr-defined]
-    known = {option for parameter in export.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known = {
+        option
+        for path in (["export"], ["search"], ["train", "image-text"])
+        for parameter in _command(path).params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     named = set(re.findall(r"--[a-z][a-z-]+", PAGE.read_text()))
     assert len(named) > 5
     assert named - known == set()
+
+
+def _command(path: list[str]) -> Any:  # noqa: ANN401 - click's commands differ by whether they are groups
+    found: Any = typer.main.get_command(app)
+    for name in path:
+        found = found.get_command(None, name)
+    return found
 
 
 def test_every_documented_command_is_one_of_cbir() -> None:
