@@ -38,6 +38,29 @@ def test_a_caller_in_another_form_is_refused_with_the_form(monkeypatch: pytest.M
         Settings()
 
 
+def test_destinations_and_links_are_read_from_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CBIR_DESTINATIONS", "ROOM2=10.0.0.6:104,")
+    monkeypatch.setenv("CBIR_LINKS", "stone, Mine=https://mine.example/{study_instance_uid}")
+    settings = Settings()
+    assert settings.destinations == (Destination("ROOM2", "10.0.0.6", 104, "ROOM2"),)
+    assert [viewer.name for viewer in settings.links] == ["Stone viewer", "Mine"]
+
+
+def test_a_link_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CBIR_LINKS", "Mine=javascript:alert(1)")
+    with pytest.raises(ValidationError, match="must begin with"):
+        Settings()
+
+
+def test_a_folder_that_should_be_deidentified_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CBIR_FOLDER", str(tmp_path))
+    monkeypatch.setenv("CBIR_DEIDENTIFY", "others")
+    with pytest.raises(ValidationError, match="a folder cannot de-identify"):
+        Settings()
+
+
 def test_a_page_that_the_network_reaches_wants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CBIR_HTTP_HOST", "0.0.0.0")  # noqa: S104 - refused, that is the test
     with pytest.raises(ValidationError, match="CBIR_API_TOKEN"):

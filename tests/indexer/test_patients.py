@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import stat
+import uuid
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,18 @@ def test_a_pseudonym_says_which_key_made_it_and_not_the_key() -> None:
     assert key_name_of(pseudonym) == pseudonyms.key_name != others.key_name
     assert pseudonyms.key_name not in KEY.hex()
     assert key_name_of("of no key") == ""
+
+
+def test_a_case_has_a_word_and_uids_that_stay_the_same_while_the_key_does() -> None:
+    mine, other = Pseudonyms(b"a key of the tests"), Pseudonyms(b"another key of the tests")
+    patient = mine.of("", "P1") or ""
+    assert re.fullmatch(r"CASE-[0-9A-F]{12}", mine.case_name(patient))
+    assert mine.case_name(patient) == mine.case_name(patient) != other.case_name(patient)
+    assert mine.case_name(patient)[5:].lower() not in patient
+    assert re.fullmatch(r"2\.25\.[1-9]\d{0,38}", mine.uid("1.2.3"))
+    assert len({mine.uid("1.2.3"), mine.uid("1.2.4"), other.uid("1.2.3")}) == 3
+    made = uuid.UUID(int=int(mine.uid("1.2.3").removeprefix("2.25.")))
+    assert (made.version, made.variant) == (8, uuid.RFC_4122)
 
 
 def test_a_replaced_key_is_another_one_that_only_its_owner_reads(tmp_path: Path) -> None:
