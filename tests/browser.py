@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 DROP = """
@@ -46,6 +49,14 @@ class Visit:
         files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
         assert self.page.evaluate(DROP, [files, None]), "no sign that something may be dropped"
 
+    def questions(self) -> list[dict[str, Any]]:
+        """What was asked with POST /api/search, in order."""
+        asked = [request for request in self.requests if request.url.endswith("/api/search")]
+        return [json.loads(request.post_data or "") for request in asked]
+
+    def example(self) -> Locator:
+        return self.page.locator("#example")
+
     @property
     def matches(self) -> Locator:
         return self.page.locator("ol.matches > li.match")
@@ -68,6 +79,29 @@ def visit_of(page: Page, url: str) -> Visit:
     visit = Visit(page, url)
     visit.listen()
     return visit
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe finds serious or critical on a page as it stands: rule, and where."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def drag(page: Page, place: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over a place, from and to fractions of its width and height."""
+    box = place.bounding_box()
+    assert box is not None
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*[sum(pair) / 2 for pair in zip(*points, strict=True)])
+    page.mouse.move(*points[1])
+    page.mouse.up()
 
 
 def picture_of(place: Locator) -> Locator:

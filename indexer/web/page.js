@@ -20,6 +20,7 @@ import { Windowing } from "./windowing.js";
 import { WordsBox } from "./words_box.js";
 
 const STATUS_EVERY_MS = 10_000;
+const MOST_SENT = 20;
 const byId = (id) => document.getElementById(id);
 
 let answer = null;
@@ -177,7 +178,7 @@ async function refreshStatus() {
 
 async function learnDestinations() {
   if (!(await sending.learn())) return;
-  answers.on.send = (studies) => sending.open(answer.matches, studies);
+  answers.on.send = (studies) => sending.open(answer.matches.slice(0, MOST_SENT), studies, answer.query.study_instance_uid);
   if (answer) drawn();
 }
 

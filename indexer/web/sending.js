@@ -22,10 +22,11 @@ export class Sending {
     return this.destinations.length > 0;
   }
 
-  /** Choose among these matches, some of them chosen already (null: all). */
-  open(matches, chosen) {
+  /** Choose among these matches, some of them chosen already (null: all); `example` is the study asked about. */
+  open(matches, chosen, example) {
+    this.example = example;
     const boxes = matches.map((match, index) => this.#box(match, !chosen || chosen.includes(match.study_instance_uid), index));
-    const to = el("select", { id: "send-to" }, ...this.destinations.map((one) => el("option", { value: one.name }, nameOf(one))));
+    const to = el("select", { id: "send-to" }, ...this.destinations.map((one) => el("option", {}, one)));
     const go = el("button.primary", { type: "submit" });
     const problem = el("p.bad", { role: "alert" });
     const picked = () => boxes.filter(({ input }) => input.checked).map(({ match }) => match.study_instance_uid);
@@ -61,9 +62,9 @@ export class Sending {
     go.textContent = t("send.sending");
     problem.textContent = "";
     try {
-      await post("api/send", { studies, destination });
+      const { sent, failed } = await post("api/send", { studies, destination, ...(this.example ? { example: this.example } : {}) });
       this.dialog.close();
-      toast(t("send.done", { n: studies.length, destination }));
+      toast(t(failed ? "send.partly" : "send.done", { n: sent, failed, destination }));
     } catch (error) {
       problem.textContent = error.message;
       go.disabled = false;
@@ -71,5 +72,3 @@ export class Sending {
     }
   }
 }
-
-const nameOf = (destination) => (destination.disguised ? `${destination.name} (${t("send.disguised")})` : destination.name);

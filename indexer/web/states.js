@@ -6,6 +6,19 @@ import { current, known, t } from "./language.js";
 // Asking the same again cannot help.
 const FINAL = new Set([403, 404, 413, 422]);
 
+// Reasons of refusals that come to the same for a person.
+const KINDS = {
+  truncated_pixel_data: "damaged",
+  undecodable_pixel_data: "damaged",
+  transfer_syntax_mismatch: "damaged",
+  invalid_header: "damaged",
+  invalid_palette: "damaged",
+  decoder_crashed: "damaged",
+  decode_timeout: "damaged",
+  unsupported_transfer_syntax: "compressed",
+  missing_decoder: "compressed",
+};
+
 /** A calm place in the middle: a title and sentences. */
 export const state = (title, ...sentences) =>
   el("div.state", {}, el("span.state-sign", { "aria-hidden": "true" }), el("h2", {}, title), ...sentences);
@@ -36,11 +49,10 @@ function titleOf(problem) {
 
 /** Why no case is shown: nothing went wrong, so nothing alarms. */
 export function refusalCard(refused) {
-  const key = `refused.${refused.reason}`;
+  const key = `refused.${KINDS[refused.reason] ?? refused.reason}`;
   const card = state(
     t("refused.title"),
     known(key) ? el("p", {}, t(key)) : said(refused.message),
-    el("p", {}, t("refused.advice")),
     el("p.muted.small", {}, t("refused.why")),
   );
   card.classList.add("refused");

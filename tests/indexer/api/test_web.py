@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,6 @@ from tests.fakes.house import LINKS, Furnished, served
 from tests.indexer.conftest import Studies
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def visit(house: Furnished, page: Page) -> Iterator[Visit]:
-    with served(house.app()) as url:
-        visit = visit_of(page, url)
-        yield visit
-        assert not visit.complaints
-        assert all(request.url.startswith((url, "blob:", "data:")) for request in visit.requests)
 
 
 def test_the_page_shows_what_is_indexed(visit: Visit, studies: Studies) -> None:
