@@ -1,0 +1,202 @@
+"""What comes back to whoever sent a study to CBIR: a contact sheet and a report, in its own record."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence as Items
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from demo.families import WrittenStudy
+from demo.walk import Walk
+from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, looked_up, store
+
+pytestmark = pytest.mark.orthanc
+
+SHEET = "1.2.840.10008.5.1.4.1.1.7"
+REPORT = "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+@pytest.fixture(scope="module")
+def answers(filled: Walk, unknown: Mapping[str, WrittenStudy]) -> list[Dataset]:
+    """Both documents, as the workstation received them."""
+    store(unknown["brain-mr"].paths, filled.service.dimse_port, "CBIR")
+    return both(filled)
+
+
+def both(walk: Walk) -> list[Dataset]:
+    """The next two documents that the workstation receives."""
+    received = [walk.workstation.next_received(ANSWER_WAIT_S) for _ in range(2)]
+    found = [document for document in received if document is not None]
+    assert len(found) == 2, walk.service.log_path.read_text()[-3000:]
+    return found
+
+
+def test_a_sheet_and_a_report_come_back_in_the_study_that_was_sent(
+    answers: Sequence[Dataset], unknown: Mapping[str, WrittenStudy]
+) -> None:
+    assert [document.SOPClassUID for document in answers] == [SHEET, REPORT]
+    asked = pydicom.dcmread(unknown["brain-mr"].paths[0])
+    for document in answers:
+        assert document.StudyInstanceUID == asked.StudyInstanceUID
+        assert document.PatientID == asked.PatientID
+    assert len({document.SeriesInstanceUID for document in answers}) == 2
+
+
+def test_the_validator_finds_no_error_in_either(answers: Sequence[Dataset], tmp_path: Path) -> None:
+    for document in answers:
+        path = tmp_path / "answer.dcm"
+        document.save_as(path, enforce_file_format=True)
+        said = subprocess.run(["/usr/bin/dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        lines = (said.stdout + said.stderr).splitlines()
+        assert [line for line in lines if line.startswith("Error")] == []
+
+
+def test_the_sheet_shows_pictures_and_maps(filled: Walk, answers: Sequence[Dataset]) -> None:
+    """The line around what is alike is the only thing on a grey picture that has a colour."""
+    sheet = answers[0].pixel_array.astype(int)
+    assert sheet.shape[1] == 2048
+    pictures = sheet[200:]
+    assert (pictures.min(axis=2) > 150).sum() > 20_000
+    warm = (pictures[..., 0] - pictures[..., 2] > 60) & (pictures[..., 0] > 150)
+    assert warm.sum() > 3_000
+    assert "picture_left_out" not in filled.service.log_path.read_text()
+
+
+def test_no_name_or_uid_of_another_patient_stands_in_the_sheet(
+    answers: Sequence[Dataset], archived: Sequence[WrittenStudy]
+) -> None:
+    content = b"".join(
+        str(element.value).encode() for element in answers[0].iterall() if element.keyword != "PixelData"
+    )
+    for study in archived:
+        header = pydicom.dcmread(study.paths[0], stop_before_pixels=True)
+        for name in (header.PatientID, header.StudyInstanceUID, header.SOPInstanceUID):
+            assert str(name).encode() not in content
+
+
+def test_the_log_says_where_the_time_went(filled: Walk, answers: Sequence[Dataset]) -> None:
+    assert answers
+    [line, *_] = [x for x in filled.service.log_path.read_text().splitlines() if "question_answered" in x]
+    for part in ("quiet", "read", "embed", "search", "pictures", "sheet", "report"):
+        assert f"{part}_ms=" in line
+
+
+def test_orthanc_as_the_caller_keeps_both_and_never_indexes_them(
+    filled: Walk, archived: Sequence[WrittenStudy], answers: Sequence[Dataset]
+) -> None:
+    """Sent by Orthanc itself, the answers come home into its own study, and the archive is asked no more."""
+    assert answers
+    study = next(study for study in archived if study.family == "chest-cr")
+    before = filled.service.counts()["indexed"]  # type: ignore[index]
+    with filled.orthanc.client() as client:
+        [orthanc_id] = looked_up(filled, study.study_instance_uid)
+        client.post("/modalities/CBIR/store", json={"Resources": [orthanc_id]}).raise_for_status()
+        found: dict[str, dict[str, str]] = {}
+        deadline = time.monotonic() + ANSWER_WAIT_S
+        while len(found) < 2 and time.monotonic() < deadline:
+            time.sleep(0.3)
+            series = client.get(f"/studies/{orthanc_id}/series").json()
+            found = {
+                one["MainDicomTags"]["Modality"]: one["MainDicomTags"]
+                for one in series
+                if one["MainDicomTags"].get("Manufacturer") == "pacs-cbir"
+            }
+        assert set(found) == {"OT", "SR"}
+        time.sleep(4)
+    counts = filled.service.counts()
+    assert counts["indexed"] == before  # type: ignore[index]
+    metrics = httpx.get(f"{filled.service.url}/metrics", trust_env=False, timeout=30).text
+    assert 'reason="own_answer"} 2.0' in metrics
+
+
+def test_a_presentation_state_that_is_sent_along_asks_about_a_region(
+    filled: Walk, unknown: Mapping[str, WrittenStudy], tmp_path: Path
+) -> None:
+    """Sent by dcmtk's storescu; the sheet frames the region, and the report places it."""
+    paths = unknown["spine-mr"].paths
+    header = pydicom.dcmread(paths[len(paths) // 2])
+    state = presentation_state(header)
+    path = tmp_path / "state.dcm"
+    state.save_as(path, enforce_file_format=True)
+    sent = subprocess.run(
+        [STORESCU, "-aet", "WORKSTATION", "-aec", "CBIR", "127.0.0.1", str(filled.service.dimse_port)]
+        + [str(one) for one in (*paths, path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert sent.returncode == 0, sent.stderr
+    sheet, report = both(filled)
+    cool = (96, 196, 255)
+    assert (sheet.pixel_array == cool).all(axis=2).sum() > 2_000
+    regions = [item for item in items(report) if code_of(item) == "region"]
+    places = [item for item in items(report) if code_of(item) == "place"]
+    assert regions
+    assert places
+    columns, rows = int(header.Columns), int(header.Rows)
+    points = np.array(regions[0].GraphicData, float).reshape(-1, 2)
+    assert points.min(axis=0) == pytest.approx([0.25 * columns, 0.25 * rows], abs=1)
+    assert points.max(axis=0) == pytest.approx([0.5 * columns, 0.5 * rows], abs=1)
+    [on] = regions[0].ContentSequence
+    assert on.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+
+
+def presentation_state(marked: Dataset) -> Dataset:
+    """A Grayscale Softcopy Presentation State with a rectangle on one image, in pixels."""
+    columns, rows = int(marked.Columns), int(marked.Rows)
+    left, right, top, bottom = columns / 4, columns / 2, rows / 4, rows / 2
+    graphic, annotation, image = Dataset(), Dataset(), Dataset()
+    graphic.GraphicAnnotationUnits, graphic.GraphicDimensions = "PIXEL", 2
+    graphic.GraphicType, graphic.GraphicFilled, graphic.NumberOfGraphicPoints = "POLYLINE", "N", 5
+    graphic.GraphicData = [left, top, right, top, right, bottom, left, bottom, left, top]
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = marked.SOPClassUID, marked.SOPInstanceUID
+    annotation.GraphicLayer = "MARKS"
+    annotation.ReferencedImageSequence = Items([image])
+    annotation.GraphicObjectSequence = Items([graphic])
+    state = Dataset()
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID"):
+        setattr(state, keyword, marked[keyword].value)
+    state.SOPClassUID, state.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.11.1", generate_uid()
+    state.SeriesInstanceUID, state.Modality, state.InstanceNumber = generate_uid(), "PR", 1
+    state.GraphicAnnotationSequence = Items([annotation])
+    state.file_meta = FileMetaDataset()
+    state.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return state
+
+
+def test_a_blank_study_is_answered_with_a_sheet_and_a_report_that_say_why(
+    filled: Walk, unknown: Mapping[str, WrittenStudy], tmp_path: Path
+) -> None:
+    blank = pydicom.dcmread(unknown["chest-cr"].paths[0])
+    blank.StudyInstanceUID, blank.SeriesInstanceUID = generate_uid(), generate_uid()
+    blank.SOPInstanceUID = blank.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    blank.PixelData = bytes(len(blank.PixelData))
+    path = tmp_path / "blank.dcm"
+    blank.save_as(path, enforce_file_format=True)
+    store([path], filled.service.dimse_port, "CBIR")
+    sheet, report = both(filled)
+    outcomes = [i.ConceptCodeSequence[0].CodeValue for i in items(report) if code_of(i) == "outcome"]
+    assert outcomes == ["refused"]
+    assert sheet.Rows < 1200
+    assert sheet.StudyInstanceUID == report.StudyInstanceUID == blank.StudyInstanceUID
+
+
+def items(container: Dataset) -> list[Dataset]:
+    found: list[Dataset] = []
+    for item in container.get("ContentSequence", []):
+        found += [item, *items(item)]
+    return found
+
+
+def code_of(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence", [])
+    return str(names[0].get("CodeValue", "")) if names else ""
