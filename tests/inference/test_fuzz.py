@@ -14,8 +14,11 @@ from inference.decoders import Decoders
 from inference.encoder import OnnxEncoder
 from inference.frames import prepare, render
 from inference.limits import Limits
+from inference.reports import describing
 from tests.fakes.instance_file import instance, write
 from tests.inference.conftest import PYDICOM_FILES, stored
+from tests.inference.test_reports import pdf_of
+from tests.training.pairs.studies import document, report, save
 
 FILES = 300
 LENGTHS = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\0\x80")
@@ -81,3 +84,29 @@ def test_the_oddest_shapes_are_rendered_and_preprocessed(
         prepared = prepare(path, (0,), encoder.card.input.preprocessing, Limits())
         assert prepared.frames[0].pixels is not None
         assert np.isfinite(prepared.frames[0].pixels).all()
+
+
+def test_damaged_reports_are_read_or_refused_and_nothing_unforeseen_happens(
+    decoders: Decoders, tmp_path: Path
+) -> None:
+    chance = random.Random(21)
+    originals = [
+        save(report("1.2.3", "P", ["A cyst of the liver.", "Vésicule absente."]), tmp_path / "sr.dcm"),
+        save(document("1.2.3", b"<html><p>Impression: cyst.</p></html>", "text/html"), tmp_path / "html.dcm"),
+        save(document("1.2.3", pdf_of("Impression: cyst."), "application/pdf"), tmp_path / "pdf.dcm"),
+    ]
+    calls = []
+    for number in range(FILES):
+        path = tmp_path / f"damaged-{number}.dcm"
+        path.write_bytes(damaged(chance.choice(originals).read_bytes(), chance))
+        calls.append(decoders.submit(describing, path, decoders.limits))
+    outcomes: Counter[str] = Counter()
+    for call in calls:
+        try:
+            outcomes["read" if decoders.result(call).sentences else "empty"] += 1
+        except Rejected as refused:
+            outcomes[refused.reason] += 1
+    assert outcomes.total() == FILES
+    assert outcomes["read"] > FILES / 20
+    assert outcomes["empty"] == outcomes["decode_timeout"] == outcomes["decoder_crashed"] == 0
+    assert outcomes["undecodable_pixel_data"] == 0, "what is unforeseen is called so"
