@@ -291,9 +291,10 @@ def _study(row: StudyRow, indexed: Mapping[str, IndexedSeries]) -> StudyBody:
 
 
 def _indexed_series(row: SeriesRow, indexed: IndexedSeries | None) -> IndexedSeriesBody:
+    is_shown = indexed is not None and indexed.attributes.kind == "image"
     return IndexedSeriesBody(
         **SeriesBody.of(row).model_dump(),
         sequence=indexed.attributes.sequence if indexed else "",
         plane=indexed.attributes.plane if indexed else "",
-        frames=[FrameBody.of(frame) for frame in indexed.frames] if indexed else [],
+        frames=[FrameBody.of(frame) for frame in indexed.frames] if indexed and is_shown else [],
     )
