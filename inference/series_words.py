@@ -9,6 +9,9 @@ import re
 import unicodedata
 from typing import Final
 
+LONGEST: Final = 256
+"""Characters that are read: a description has 64 at most (PS3.5 6.2, VR LO)."""
+
 _LEFT: Final = r"(?<![a-z0-9])"
 _RIGHT: Final = r"(?![a-z0-9])"
 
@@ -157,7 +160,7 @@ _MAMMOGRAPHY: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 
 def plain(text: str) -> str:
     """Lower case, without accents, with one space for whatever devices put between words."""
-    decomposed = unicodedata.normalize("NFKD", text).lower()
+    decomposed = unicodedata.normalize("NFKD", text[:LONGEST]).lower()
     letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     spaced = re.sub(r"([+-])", r" \1 ", re.sub(r"[^a-z0-9*+/-]+", " ", letters))
     return " ".join(spaced.split())

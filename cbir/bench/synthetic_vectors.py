@@ -20,6 +20,7 @@ from indexer.domain import (
 )
 
 SERIES_A_STUDY: Final = 3
+SEQUENCES: Final = ("T1", "T2", "FLAIR")
 STUDIES_A_PATIENT: Final = 2
 MODALITIES: Final = ("CT", "CT", "CT", "MR", "MR", "DX", "DX", "DX", "US", "MG")
 BODY_PARTS: Final = ("CHEST", "ABDOMEN", "HEAD", "KNEE")
@@ -81,6 +82,8 @@ class SyntheticIndex:
                 body_part_examined=BODY_PARTS[study % len(BODY_PARTS)],
                 study_date=date(2010, 1, 1) + timedelta(days=study % 5000),
                 patient=f"bench:patient-{study // STUDIES_A_PATIENT}",
+                sequence=SEQUENCES[number % SERIES_A_STUDY],
+                plane="AXIAL",
             ),
             encoder=self.encoder,
             frames=tuple(FrameReference(MR_IMAGE, f"{series_uid}.{n}", 1) for n in range(1, self.frames + 1)),
