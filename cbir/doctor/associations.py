@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.sop_class import ComprehensiveSRStorage, Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    ComprehensiveSRStorage,
+    SecondaryCaptureImageStorage,
+    Verification,
+)
 
 from cbir.doctor.finding import Finding, ok, problem, warning
 from cbir.settings import Settings
@@ -16,6 +21,11 @@ from indexer.ae.admission import CALLED_AE_TITLE_NOT_RECOGNISED
 from indexer.destinations import Destination
 
 WAIT_S = 10
+_FORMS: Final = {"sheet": SecondaryCaptureImageStorage, "report": ComprehensiveSRStorage}
+_NAMES: Final = {
+    "sheet": "contact sheets (Secondary Capture)",
+    "report": "reports (Comprehensive SR)",
+}
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what is asked in its place
 
 
@@ -23,21 +33,21 @@ ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what is asked in its place
 class Greeting:
     """How a peer took our association.
 
-    `diagnostic` is the reason of a rejection (PS3.8 9.3.4), None when it was none; `echoed` and
-    `takes_reports` say which of our two wishes it granted.
+    `diagnostic` is the reason of a rejection (PS3.8 9.3.4), None when it was none; `echoed` says that it
+    answered C-ECHO, `takes` which forms of an answer it would store.
     """
 
     established: bool = False
     diagnostic: int | None = None
     echoed: bool = False
-    takes_reports: bool = False
+    takes: frozenset[str] = frozenset()
 
 
 def greet(host: str, port: int, *, calling: str, called: str) -> Greeting:
-    """Associate, offer C-ECHO and reports, say C-ECHO where it was taken, and let go."""
+    """Associate, offer C-ECHO, contact sheets and reports, say C-ECHO where it was taken, and let go."""
     entity = ApplicationEntity(calling)
     entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = WAIT_S
-    for offered in (Verification, ComprehensiveSRStorage):
+    for offered in (Verification, *_FORMS.values()):
         entity.add_requested_context(offered)
     association = entity.associate(host, port, ae_title=called)
     if not association.is_established:
@@ -45,7 +55,9 @@ def greet(host: str, port: int, *, calling: str, called: str) -> Greeting:
     try:
         taken = {str(context.abstract_syntax) for context in association.accepted_contexts}
         echoed = str(Verification) in taken and association.send_c_echo().get("Status") == 0
-        return Greeting(True, None, echoed, str(ComprehensiveSRStorage) in taken)
+        return Greeting(
+            True, None, echoed, frozenset(form for form, kind in _FORMS.items() if str(kind) in taken)
+        )
     finally:
         association.release()
 
@@ -94,10 +106,11 @@ def _unreachable(where: str) -> Finding:
 def examine_callers(settings: Settings) -> Iterator[Finding]:
     """Whether the answers would reach everyone who may ask."""
     for caller in settings.callers:
-        yield _examine_caller(caller, settings.ae_title)
+        yield _examine_caller(caller, settings)
 
 
-def _examine_caller(caller: Destination, own_title: str) -> Finding:
+def _examine_caller(caller: Destination, settings: Settings) -> Finding:
+    own_title = settings.ae_title
     check = f"caller_{caller.ae_title}"
     try:
         socket.getaddrinfo(caller.host, caller.port, type=socket.SOCK_STREAM)
@@ -120,13 +133,55 @@ def _examine_caller(caller: Destination, own_title: str) -> Finding:
             f"{caller} cannot be reached: its answers would wait, and be dropped in the end.",
             "Start its DICOM receiver, open the firewall, or correct CBIR_CALLERS.",
         )
-    if not greeting.takes_reports:
+    return _taken(check, caller, greeting, settings.answer_forms)
+
+
+def _taken(check: str, caller: Destination, greeting: Greeting, forms: Sequence[str]) -> Finding:
+    """Whether what we answer with is stored there."""
+    missing = [_NAMES[form] for form in forms if form not in greeting.takes]
+    if len(missing) == len(forms):
         return problem(
             check,
-            f"{caller} does not take Comprehensive SR: no answer can be delivered.",
-            "Let its DICOM receiver store structured reports, or answer another AE (AET=CALLED@host:port).",
+            f"{caller} does not take {' or '.join(missing)}: no answer can be delivered.",
+            "Let its DICOM receiver store them, or answer another AE (AET=CALLED@host:port).",
         )
-    return ok(check, f"{caller} takes reports" + (" and answers C-ECHO." if greeting.echoed else "."))
+    if missing:
+        return warning(
+            check,
+            f"{caller} does not take {' or '.join(missing)}: it gets the rest of each answer.",
+            "Let its DICOM receiver store them, or name what it takes in CBIR_ANSWER_FORMS.",
+        )
+    taken = " and ".join(_NAMES[form] for form in forms)
+    return ok(check, f"{caller} takes {taken}" + (" and answers C-ECHO." if greeting.echoed else "."))
+
+
+def examine_destinations(settings: Settings) -> Iterator[Finding]:
+    """Whether cases could be sent to each of the other destinations."""
+    for destination in settings.destinations:
+        yield _examine_destination(destination, settings.ae_title)
+
+
+def _examine_destination(destination: Destination, own_title: str) -> Finding:
+    check = f"destination_{destination.ae_title}"
+    try:
+        greeting = greet(
+            destination.host, destination.port, calling=own_title, called=destination.called_ae_title
+        )
+    except OSError:
+        greeting = Greeting()
+    if greeting.established:
+        return ok(check, f"{destination} takes associations of {own_title}.")
+    if greeting.diagnostic is not None:
+        return problem(
+            check,
+            f"{destination} turns {own_title} away.",
+            f"Enter {own_title} there as a known AE title, or write AET=CALLED@host:port for it.",
+        )
+    return problem(
+        check,
+        f"{destination} cannot be reached: no case can be sent there.",
+        "Start its DICOM receiver, open the firewall, or correct CBIR_DESTINATIONS.",
+    )
 
 
 def examine_orthanc_entity(settings: Settings, host: str, port: int, ae_title: str) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
 
-from cbir.doctor.associations import examine_callers, examine_own_entity
+from cbir.doctor.associations import examine_callers, examine_destinations, examine_own_entity
 from cbir.doctor.encoding import examine_encoding
 from cbir.doctor.finding import Finding, Level, ok, problem
 from cbir.doctor.orthanc import examine_orthanc
@@ -40,6 +40,7 @@ def examine(settings: Settings, limits: DiskLimits | None = None) -> Iterator[Fi
         ("orthanc", lambda: _archive(settings, serving=serving)),
         ("own_entity", lambda: [examine_own_entity(settings, serving=serving)]),
         ("callers", lambda: examine_callers(settings)),
+        ("destinations", lambda: examine_destinations(settings)),
         ("encoder", lambda: examine_encoding(settings)),
         ("data_directory", lambda: examine_data_directory(settings, limits or DiskLimits())),
         ("ledger", lambda: [examine_ledger(settings)]),
