@@ -12,6 +12,7 @@ from rich.console import Console
 
 from cbir.progress import progress_bar
 from evaluation.benchmark import Benchmark
+from evaluation.errors import BenchmarkError
 from evaluation.map_pictures import curves_plot, maps_plot
 from evaluation.match_maps import Curves, Pair, map_figures, nearest_pairs
 from evaluation.measurement import Comparison
@@ -49,19 +50,27 @@ def measure_maps(
 
     Raises:
         Rejected: the library that writes models is not installed.
-        BenchmarkError: the encoder has no weights that could be made random.
     """
     if find_spec("onnx") is None:
         raise Rejected("--maps needs onnx to make weights random: pip install 'pacs-cbir[train]'.")
     encoder = OnnxEncoder(folder, threads=threads)
     pairs = nearest_pairs(benchmark, vector, count, seed)
-    with tempfile.TemporaryDirectory(prefix="cbir-random-weights-") as name:
-        randomised = OnnxEncoder(randomise(folder, Path(name) / "random", seed), threads=threads)
-        with progress_bar(console, "Match maps", len(pairs)) as progress:
-            maps = map_figures(encoder, randomised, pairs, seed, progress)
+    randomised = _randomised(folder, seed, threads, console)
+    with progress_bar(console, "Match maps", len(pairs)) as progress:
+        maps = map_figures(encoder, randomised, pairs, seed, progress)
     with progress_bar(console, "Regions", count) as progress:
         regions = region_comparisons(benchmark, vector, encoder, count, seed, progress)
     return MapsPart((*maps.comparisons, *regions), _pictures(encoder, maps.curves, pairs))
+
+
+def _randomised(folder: Path, seed: int, threads: int, console: Console) -> OnnxEncoder | None:
+    """The same model, its weights random; None for one that has none."""
+    with tempfile.TemporaryDirectory(prefix="cbir-random-weights-") as name:
+        try:
+            return OnnxEncoder(randomise(folder, Path(name) / "random", seed), threads=threads)
+        except BenchmarkError as error:
+            console.print(f"Maps are not compared with those of random weights: {error}", highlight=False)
+            return None
 
 
 def _pictures(encoder: OnnxEncoder, curves: tuple[Curves, ...], pairs: list[Pair]) -> tuple[Picture, ...]:

@@ -26,6 +26,16 @@ FEATURES: Final = "feature map"
 OCCLUSION: Final = "occlusion"
 RANDOM: Final = "random order"
 TASK: Final = "frame and its nearest"
+WITH_OCCLUSION: Final = "rank correlation with occlusion"
+WITH_RANDOM: Final = "with random weights"
+_OCCLUSION_RANDOM: Final = "occlusion with random weights"
+_FEATURES_RANDOMISED: Final = "feature map, randomised"
+_OCCLUSION_RANDOMISED: Final = "occlusion, randomised"
+_AGREEMENTS: Final = {
+    WITH_OCCLUSION: (FEATURES, OCCLUSION),
+    WITH_RANDOM: (FEATURES, _FEATURES_RANDOMISED),
+    _OCCLUSION_RANDOM: (OCCLUSION, _OCCLUSION_RANDOMISED),
+}
 
 Curve = NDArray[np.float64]
 Patches = NDArray[np.intp]
@@ -85,7 +95,7 @@ def nearest_pairs(benchmark: Benchmark, vector: Vector, count: int, seed: int = 
 
 def map_figures(
     encoder: OnnxEncoder,
-    randomised: OnnxEncoder,
+    randomised: OnnxEncoder | None,
     pairs: Sequence[Pair],
     seed: int = 0,
     progress: Progress | None = None,
@@ -95,12 +105,14 @@ def map_figures(
     Deletion: the most important patches are covered with the frame's mean first, and a good order makes the
     likeness fall soon: less is better. Insertion: they are given back first to a frame that is all mean, and
     a good order makes it rise soon: more is better. Beside them, the rank correlation of the map with that
-    of occlusion, and with the map of an encoder whose weights are random, which must be low: a map that
-    stays the same without what was learned shows edges, not likeness.
+    of occlusion, and with the map of an encoder whose weights are random, beside the same of occlusion: the
+    nearer to 1, the more a map shows what any network sees (where a frame is not empty), and the less what
+    was learned.
 
     Args:
         encoder: whose maps are measured.
-        randomised: the same model, its weights random; see `evaluation.random_weights`.
+        randomised: the same model, its weights random (see `evaluation.random_weights`); None leaves that
+            figure out.
         pairs: frames to compare.
         seed: of the random orders.
         progress: told after each pair.
@@ -112,7 +124,7 @@ def map_figures(
     """
     rng = np.random.default_rng(seed)
     curves: dict[str, list[tuple[Curve, Curve]]] = {FEATURES: [], OCCLUSION: [], RANDOM: []}
-    agreement: dict[str, list[float]] = {OCCLUSION: [], RANDOM: []}
+    agreement: dict[str, list[float]] = {WITH_OCCLUSION: [], WITH_RANDOM: [], _OCCLUSION_RANDOM: []}
     for pair in pairs:
         wanted = encoder.card.input.preprocessing
         frame, vector = cover(pair.one, wanted), encoder.encode(cover(pair.other, wanted).pixels[None])[0]
@@ -122,8 +134,9 @@ def map_figures(
         for name, found in curves.items():
             order = patches[np.argsort(-values[name].ravel()[patches], kind="stable")]
             found.append(_curves(encoder, frame, vector, order))
-        for name, other in ((OCCLUSION, OCCLUSION), (RANDOM, _RANDOMISED)):
-            agreement[name].append(_rank_correlation(values[FEATURES], values[other], patches))
+        for name, (a, b) in _AGREEMENTS.items():
+            if a in values and b in values:
+                agreement[name].append(_rank_correlation(values[a], values[b], patches))
         if progress is not None:
             progress(1)
     subjects = tuple(pair.subject for pair in pairs)
@@ -136,20 +149,22 @@ def map_figures(
     )
 
 
-_RANDOMISED: Final = "randomised"
-
-
 def _values(
-    encoder: OnnxEncoder, randomised: OnnxEncoder, pair: Pair, frame: CoveredFrame, vector: Vector
+    encoder: OnnxEncoder, randomised: OnnxEncoder | None, pair: Pair, frame: CoveredFrame, vector: Vector
 ) -> dict[str, Vector]:
     """(PATCHES, PATCHES) over the model's input, by whose order it is."""
-    maps = {
-        name: match_maps(rendered_map(by, pair.one), rendered_map(by, pair.other))[0]
-        for name, by in ((FEATURES, encoder), (_RANDOMISED, randomised))
-    }
-    found = {name: patch_values(one, frame.area) for name, one in maps.items()}
-    found[OCCLUSION] = losses(encoder, frame, vector)
+    found = {FEATURES: _of_features(encoder, pair, frame), OCCLUSION: losses(encoder, frame, vector)}
+    if randomised is not None:
+        wanted = randomised.card.input.preprocessing
+        other = randomised.encode(cover(pair.other, wanted).pixels[None])[0]
+        found[_FEATURES_RANDOMISED] = _of_features(randomised, pair, frame)
+        found[_OCCLUSION_RANDOMISED] = losses(randomised, frame, other)
     return found
+
+
+def _of_features(encoder: OnnxEncoder, pair: Pair, frame: CoveredFrame) -> Vector:
+    found, _ = match_maps(rendered_map(encoder, pair.one), rendered_map(encoder, pair.other))
+    return patch_values(found, frame.area)
 
 
 def patch_values(found: MatchMap, area: Region, patches: int = PATCHES) -> Vector:
@@ -217,7 +232,12 @@ def _comparisons(
             found.append(Measurement(MAPS, TASK, measure, area, subjects))
         return found
 
-    yield from compare(areas(FEATURES), {name: areas(name) for name in (OCCLUSION, RANDOM)})
-    for name, measure in ((OCCLUSION, "rank correlation with occlusion"), (RANDOM, "with random weights")):
+    def agreements(name: str, measure: str) -> list[Measurement]:
         values = np.array(agreement[name], dtype=np.float64)
-        yield from compare([Measurement(MAPS, TASK, measure, values, subjects, 0.0)], {})
+        return [Measurement(MAPS, TASK, measure, values, subjects, 0.0)]
+
+    yield from compare(areas(FEATURES), {name: areas(name) for name in (OCCLUSION, RANDOM)})
+    yield from compare(agreements(WITH_OCCLUSION, WITH_OCCLUSION), {})
+    if agreement[WITH_RANDOM]:
+        own, other = (agreements(name, WITH_RANDOM) for name in (WITH_RANDOM, _OCCLUSION_RANDOM))
+        yield from compare(own, {OCCLUSION: other})

@@ -13,6 +13,7 @@ from evaluation.benchmark import Benchmark
 from evaluation.vectors import ImageVectors
 from indexer.errors import CbirError
 from tests.fakes.benchmark import shapes
+from tests.fakes.brightness_encoder import write_brightness_encoder
 from tests.fakes.text_tower import add_text_tower
 from tests.inference.conftest import GREY32
 
@@ -61,6 +62,32 @@ def test_a_benchmark_is_embedded_scored_and_reported(
     stored = ImageVectors.read(vectors)
     assert stored.caption == ("a square", "a cross")
     assert len(stored.image) == len(benchmark)
+
+
+def test_match_maps_and_regions_are_measured_where_they_are_asked_for(
+    benchmark: Benchmark, tmp_path: Path
+) -> None:
+    folder, out = write_brightness_encoder(tmp_path / "brightness"), tmp_path / "report"
+    result = run(
+        benchmark.folder, "--encoder", folder, "--sampled", 0, "--maps", 3, "--threads", 1, "--out", out
+    )
+    assert result.exception is None, result.output
+    assert "not compared with those of random weights" not in result.output
+    written = json.loads((out / "figures.json").read_text())
+    measures = {f["measure"]: f for f in written["figures"] if f["family"] in ("maps", "regions")}
+    assert {"deletion AUC", "insertion AUC", "with random weights", "P@10", "IoU", "hit"} <= measures.keys()
+    assert measures["hit"]["baselines"].keys() == {"random place"}
+    assert measures["insertion AUC"]["queries"] == 3
+    for name in ("map-curves", "map-pairs"):
+        assert (out / f"{name}.png").is_file()
+    assert "Match maps" in (out / "report.html").read_text()
+
+
+def test_an_encoder_without_weights_has_maps_without_that_check(benchmark: Benchmark) -> None:
+    result = run(benchmark.folder, "--encoder", GREY32, "--sampled", 0, "--maps", 1, "--threads", 1)
+    assert result.exception is None, result.output
+    assert "not compared with those of random weights" in result.output
+    assert "insertion AUC" in result.output
 
 
 def test_vectors_may_be_a_baseline_if_they_are_of_these_images(benchmark: Benchmark, tmp_path: Path) -> None:
