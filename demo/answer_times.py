@@ -86,7 +86,11 @@ def measure(folder: Path, studies: int, questions: int, frames: int, console: Co
     )
     archived, asked_about = written[:REAL_STUDIES], written[REAL_STUDIES:]
     with hospital(folder, {"CBIR_QUESTION_QUIET_S": "1"}) as walk:
-        fill(walk, [path for study in archived for path in study.paths], console)
+        for study in archived[:-1]:
+            walk.workstation.send(
+                study.paths, port=walk.orthanc.dicom_port, called_ae_title=walk.orthanc.ae_title
+            )
+        fill(walk, archived[-1].paths, console)
         walk.service.stop()
         _store_vectors(walk, (studies - REAL_STUDIES) * SERIES_A_STUDY, frames, console)
         walk.service.start()
