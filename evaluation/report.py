@@ -48,8 +48,8 @@ TITLES: Final = {
     MAPS: (
         "Match maps",
         "Where a frame looks like its nearest. Deletion takes the most important patches away first (less is "
-        "better), insertion gives them back first (more is better). The map shall agree with occlusion. How far "
-        "it agrees with that of the same model with random weights tells how much of it any network would "
+        "better), insertion gives them back first (more is better). The map shall agree with occlusion. How "
+        "far it agrees with that of the same model with random weights tells how much of it any network would "
         "show: where a frame is not empty.",
     ),
     REGIONS: (

@@ -294,7 +294,7 @@ class FeatureMap:
         encoder: the one that saw it.
         cells: float32 (rows, columns, d), row 0 at the top; the mean of all cells has the direction of the
             frame's vector, exactly for an encoder with a `feature_map` output that is its embedding's
-            average, nearly for others.
+            average; those of others are vectors of overlapping crops, whose mean is only roughly it.
         area: the part of the frame that the cells cover.
     """
 

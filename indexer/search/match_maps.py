@@ -58,7 +58,8 @@ def match_maps(one: FeatureMap, other: FeatureMap) -> tuple[MatchMap, MatchMap]:
     """Where each of two frames looks like the other, from one pass over each.
 
     The `contributions`, of which those that speak against the likeness count as none, divided by the
-    largest: 1 is the cell that adds most, 0 one that adds nothing. Errors as those of `contributions`.
+    largest: 1 is the cell that adds most, 0 one that adds nothing. A cell in which the encoder sees much
+    adds much, so that an empty ground stays dark. Errors as those of `contributions`.
     """
     first, second = contributions(one, other)
     return MatchMap(in_unit_range(first), one.area), MatchMap(in_unit_range(second), other.area)

@@ -130,7 +130,7 @@ def test_a_region_of_an_upload_is_found_and_the_maps_come_with_the_matches(
 def test_maps_of_two_archived_frames_come_through_orthanc(
     spines: Walk, written: list[Written], way: str
 ) -> None:
-    asked = {
+    asked: dict[str, str | int] = {
         "example_sop_instance_uid": written[1].sop_instance_uid,
         "example_frame_number": 1,
         "sop_instance_uid": written[2].sop_instance_uid,
@@ -147,6 +147,6 @@ def test_maps_of_two_archived_frames_come_through_orthanc(
         for one in (found["example"], found["match"]):
             assert np.array(one["values"]).shape == (7, 7)
             assert max(max(row) for row in one["values"]) == 1
-    unknown = asked | {"sop_instance_uid": generate_uid()}
+    unknown = asked | {"sop_instance_uid": str(generate_uid())}
     answer = httpx.get(f"{spines.service.url}/api/maps", params=unknown, timeout=60, trust_env=False)
     assert answer.status_code == 404
