@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -104,14 +105,14 @@ class Answering:
             found = _refused(refusal)
         with split.part("pictures"):
             illustrated = self._illustrated(example, paths, found)
-        documents = self._documents(example, found, illustrated, question_id, region, split)
-        return Reply(documents, found, split.took_ms)
+        said = _Said(example, found, illustrated, question_id, self.now(), region)
+        return Reply(self._documents(said, split), found, split.took_ms)
 
     def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Reply:
         """Write down why there is no answer, without looking at any frame: that may be what went wrong."""
         example, found = read_example(paths), _refused(refusal)
-        illustrated = without_pictures(example, found)
-        return Reply(self._documents(example, found, illustrated, question_id, None, _Split()), found)
+        said = _Said(example, found, without_pictures(example, found), question_id, self.now())
+        return Reply(self._documents(said, _Split()), found)
 
     def _search(
         self,
@@ -137,44 +138,61 @@ class Answering:
             return without_pictures(example, found)
         return self.illustrations.of(example, paths, found)
 
-    def _documents(
-        self,
-        example: Example,
-        found: Answer,
-        illustrated: Illustrated,
-        question_id: str,
-        region: RegionOfInterest | None,
-        split: _Split,
-    ) -> tuple[Dataset, ...]:
-        created, documents = self.now(), []
+    def _documents(self, said: _Said, split: _Split) -> tuple[Dataset, ...]:
+        """Each form; one that fails is no reason to send nothing."""
+        documents: list[Dataset] = []
+        failed: Exception | None = None
         for form in self.forms:
-            with split.part(form):
-                if form == "report":
-                    documents.append(
-                        similar_cases_report(
-                            example,
-                            found,
-                            question_id=question_id,
-                            created=created,
-                            references=self.references,
-                            retrieve_ae_title=self.retrieve_ae_title,
-                            sizes=illustrated.sizes(),
-                            region=region,
-                        )
-                    )
-                else:
-                    documents.append(
-                        contact_sheet(
-                            example,
-                            found,
-                            illustrated,
-                            question_id=question_id,
-                            created=created,
-                            style=self.style,
-                            region=region,
-                        )
-                    )
+            try:
+                with split.part(form):
+                    documents.append(self._sheet(said) if form == "sheet" else self._report(said))
+            except Exception as error:  # noqa: BLE001 - the edge; its text may quote the example
+                failed = error
+                logger.error(  # noqa: TRY400
+                    "answer_form_failed question=%s form=%s error=%s\n%s",
+                    said.question_id,
+                    form,
+                    type(error).__name__,
+                    "".join(traceback.format_tb(error.__traceback__)),
+                )
+        if failed is not None and not documents:
+            raise failed
         return tuple(documents)
+
+    def _sheet(self, said: _Said) -> Dataset:
+        return contact_sheet(
+            said.example,
+            said.found,
+            said.illustrated,
+            question_id=said.question_id,
+            created=said.created,
+            style=self.style,
+            region=said.region,
+        )
+
+    def _report(self, said: _Said) -> Dataset:
+        return similar_cases_report(
+            said.example,
+            said.found,
+            question_id=said.question_id,
+            created=said.created,
+            references=self.references,
+            retrieve_ae_title=self.retrieve_ae_title,
+            sizes=said.illustrated.sizes(),
+            region=said.region,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Everything that the documents of one question are made of."""
+
+    example: Example
+    found: Answer
+    illustrated: Illustrated
+    question_id: str
+    created: datetime
+    region: RegionOfInterest | None = None
 
 
 def _refused(error: Rejected) -> Answer:

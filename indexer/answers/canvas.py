@@ -136,6 +136,8 @@ class Canvas:
 
     def chip(self, left: int, bottom: int, text: str, size: int, colour: Colour, width: int) -> None:
         """A short text on a dark ground, over a picture."""
+        while size > SMALLEST and self.width_of(text, size, STRONG) > width - size:
+            size -= 1
         shown = self._cut(text, size, STRONG, width - size)
         box = Box(
             left, bottom - round(size * 1.7), self.width_of(shown, size, STRONG) + size, round(size * 1.7)

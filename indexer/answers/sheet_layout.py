@@ -218,10 +218,9 @@ class _Sheet:
         for colour, text in lines:
             draw.outline(Box(left + 4, baseline - 22, 34, 26), colour)
             baseline = draw.paragraph(left + 58, baseline, text, _SIZE, width=width - 58, lines=3) + 14
-        if any(shown.match.percent is not None for shown in self.matches):
-            baseline = draw.paragraph(
-                left, baseline + 6, words.legend_percent, _SIZE, width=width, colour=QUIET, lines=5
-            )
+        known = any(shown.match.percent is not None for shown in self.matches)
+        told = words.legend_percent if known else words.legend_score
+        baseline = draw.paragraph(left, baseline + 6, told, _SIZE, width=width, colour=QUIET, lines=5)
         left_out = len(self.illustrated.matches) - len(self.matches)
         if left_out:
             draw.paragraph(
@@ -273,26 +272,29 @@ class _Sheet:
         what = [_body(match.attributes), acquisition(match.attributes, language)]
         yield " · ".join(part for part in what if part), QUIET
         told = when(match.attributes.study_date, self._example_date(), self.style.dates, language)
-        yield " · ".join(part for part in (told, self._carried(shown)) if part), QUIET
-        others = [self._name(one) for one in match.sequences[1:]]
-        if others:
-            yield self.words.also.format(", ".join(others)), QUIET
+        if told:
+            yield told, QUIET
+        carried = self._carried(shown)
+        if carried:
+            yield carried, QUIET
         if match.carried_by_report:
             yield self.words.by_report, QUIET
 
     def _carried(self, shown: Shown) -> str:
-        """Which series of the example the match answers, where there are several."""
-        match = shown.match
-        if len(self.answer.example) < 2 or match.answers is None:
+        """Which series of the example carried the match, and which others have their like in it."""
+        sequences = shown.match.sequences
+        if len(self.answer.example) < 2 or not sequences:
             return ""
-        if match.answers in self.letters and len(self.letters) > 1:
-            return self.words.answers_frame.format(self.letters[match.answers])
-        return self.words.carried_by.format(self._name(match.sequences[0])) if match.sequences else ""
+        first, *others = [self._name(one) for one in sequences]
+        carried = self.words.carried_by.format(first)
+        return f"{carried}, {self.words.also.format(', '.join(others))}" if others else carried
 
     def _name(self, one: SequenceMatch) -> str:
+        """The letter of a series whose frame is shown, and its sequence."""
         attributes = one.example_attributes
-        letter = self.letters.get(one.example, "")
-        return acquisition(attributes, self.style.language) or letter or attributes.modality
+        letter = self.letters.get(one.example, "") if len(self.letters) > 1 else ""
+        named = attributes.sequence or (acquisition(attributes, self.style.language) if not letter else "")
+        return " ".join(part for part in (letter, named) if part) or attributes.modality
 
     def _example_date(self) -> date | None:
         return next((e.attributes.study_date for e in self.answer.example), None)

@@ -33,9 +33,9 @@ class SheetWords:
     legend_map: str
     legend_region: str
     legend_percent: str
+    legend_score: str
     series: tuple[str, str]
     frames: tuple[str, str]
-    answers_frame: str
     more_in_report: str
 
 
@@ -48,7 +48,7 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         asked_region="Asked about a region",
         most_alike="Most alike, of other patients",
         same_patient="The same patient at other times",
-        carried_by="by {}",
+        carried_by="by series {}",
         also="also {}",
         possible_same_person="possibly the same person",
         by_report="by its report",
@@ -61,9 +61,9 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_map="where two frames look alike",
         legend_region="the region asked about, and where it was found",
         legend_percent="Percentages: of pairs of cases of this modality and body part in this archive.",
+        legend_score="Scores from -1 to 1: no percentage, too few cases are known to compare with.",
         series=("{} series", "{} series"),
         frames=("{} frame", "{} frames"),
-        answers_frame="like {}",
         more_in_report="{} more in the report",
     ),
     "fr": SheetWords(
@@ -74,7 +74,7 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         asked_region="Région demandée",
         most_alike="Les plus ressemblants, d'autres patients",
         same_patient="Le même patient à d'autres dates",
-        carried_by="par {}",
+        carried_by="par la série {}",
         also="aussi {}",
         possible_same_person="peut-être la même personne",
         by_report="par son compte rendu",
@@ -87,9 +87,9 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_map="là où deux images se ressemblent",
         legend_region="la région demandée, et où elle a été trouvée",
         legend_percent="Pourcentages : des paires de cas de cette modalité et région dans cette archive.",
+        legend_score="Scores de -1 à 1 : pas de pourcentage, trop peu de cas connus pour comparer.",
         series=("{} série", "{} séries"),
         frames=("{} image", "{} images"),
-        answers_frame="comme {}",
         more_in_report="{} de plus dans le compte rendu",
     ),
 }

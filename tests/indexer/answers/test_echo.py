@@ -9,7 +9,11 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ComprehensiveSRStorage, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
 
 from indexer.answers.echo import is_echo
 from indexer.answers.example import read_example
@@ -64,3 +68,37 @@ def test_what_calls_itself_our_answer_and_is_deflated_or_large_is_not_built(tmp_
         tracemalloc.stop()
         assert peak_bytes < 12 * 2**20
         assert time.monotonic() - started < 5
+
+
+def sheet(**attributes: object) -> Dataset:
+    """What is our contact sheet by its manufacturer, resting on instance 1 of the study."""
+    reference, series = Dataset(), Dataset()
+    reference.ReferencedSOPInstanceUID = uid("asked", "1", "1")
+    series.ReferencedInstanceSequence = Sequence([reference])
+    usual = {
+        "SOPClassUID": SecondaryCaptureImageStorage,
+        "Modality": "OT",
+        "CurrentRequestedProcedureEvidenceSequence": Sequence([]),
+        "ReferencedSeriesSequence": Sequence([series]),
+    }
+    return answered(**{**usual, **attributes})
+
+
+def test_a_fresh_contact_sheet_is_an_answer_too_however_many_pixels_it_has(tmp_path: Path) -> None:
+    for name in ("small", "large", "old", "other"):
+        (tmp_path / name).mkdir()
+    large = bytes(12 * 2**20)
+    assert echoes(tmp_path / "small", instance("asked"), sheet())
+    assert echoes(tmp_path / "large", instance("asked"), sheet(PixelData=large))
+    assert not echoes(tmp_path / "old", instance("asked"), sheet(ContentDate="20260101"))
+    assert not echoes(tmp_path / "other", instance("asked", number=2), sheet())
+
+
+def test_of_a_large_contact_sheet_only_what_stands_before_its_pixels_is_read(tmp_path: Path) -> None:
+    paths = write(tmp_path, instance("asked"), sheet(PixelData=bytes(60 * 2**20)))
+    example = read_example(paths)
+    tracemalloc.start()
+    assert is_echo(example, paths, NOW)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 12 * 2**20

@@ -1,0 +1,204 @@
+"""Which documents answer a question, and what they are asked and made of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
+
+from indexer.ae.answering import Answering, Form
+from indexer.answers.disclosure import WHOLE, Disclosure
+from indexer.answers.example import Example
+from indexer.answers.illustrations import Illustrated, Illustrations, Picture, without_pictures
+from indexer.domain import Answer, Refusal
+from indexer.errors import EncoderUnavailable, Rejected
+from indexer.ports import Caller
+from indexer.search import Question
+from tests.fakes.answers import answer_about, instance, uid, write
+from tests.fakes.archive import FakeArchive
+from tests.fakes.encoder import FakeEncoder
+
+SHEET = "1.2.840.10008.5.1.4.1.1.7"
+REPORT = "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+class Remembering:
+    """A search that remembers its questions; `answer` may be replaced."""
+
+    def __init__(self) -> None:
+        self.questions: list[Question] = []
+        self.answer: Answer | None = None
+
+    def similar(self, question: Question, caller: Caller) -> Answer:
+        assert isinstance(question.example, tuple)
+        self.questions.append(question)
+        return self.answer or answer_about(question.example)
+
+
+@pytest.fixture
+def searcher() -> Remembering:
+    return Remembering()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, ...]:
+    return write(tmp_path / "q", instance("asked", number=1), instance("asked", number=2))
+
+
+def kinds(documents: Sequence[Dataset]) -> list[str]:
+    return [str(document.SOPClassUID) for document in documents]
+
+
+def items(container: Dataset) -> list[Dataset]:
+    found: list[Dataset] = []
+    for item in container.get("ContentSequence", []):
+        found += [item, *items(item)]
+    return found
+
+
+def texts(report: Dataset) -> str:
+    return " ".join(str(item.get("TextValue", "")) for item in items(report))
+
+
+def codes(report: Dataset) -> list[str]:
+    return [str(item.ConceptNameCodeSequence[0].CodeValue) for item in items(report)]
+
+
+@pytest.mark.parametrize(
+    ("forms", "expected"),
+    [
+        (("sheet", "report"), [SHEET, REPORT]),
+        (("report", "sheet"), [REPORT, SHEET]),
+        (("report",), [REPORT]),
+        (("sheet",), [SHEET]),
+    ],
+)
+def test_the_settings_say_which_documents_come_and_in_which_order(
+    searcher: Remembering, paths: tuple[Path, ...], forms: tuple[Form, ...], expected: list[str]
+) -> None:
+    reply = Answering(searcher, forms=forms).answer(paths, "WS1", "q1")
+    assert reply is not None
+    assert kinds(reply.documents) == expected
+
+
+def test_the_same_patients_studies_are_asked_for_and_so_many_matches(
+    searcher: Remembering, paths: tuple[Path, ...]
+) -> None:
+    Answering(searcher, limit=7).answer(paths, "WS1", "q1")
+    [question] = searcher.questions
+    assert (question.limit, question.same_patient, question.region) == (7, True, None)
+
+
+def test_what_was_marked_is_asked_about_and_told_in_the_report(
+    searcher: Remembering, paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    """The frame has 4 rows and columns; the mark goes from 1 to 3."""
+    [state] = write(tmp_path / "state", marked(uid("asked", "1", "1")))
+    illustrations = Illustrations(FakeArchive(), FakeEncoder())
+    reply = Answering(searcher, illustrations=illustrations).answer((*paths, state), "WS1", "q1")
+    [question] = searcher.questions
+    assert question.region is not None
+    assert question.region.sop_instance_uid == uid("asked", "1", "1")
+    assert question.region.region.left == question.region.region.top == 0.25
+    assert question.region.region.width == question.region.region.height == 0.5
+    assert question.example == paths
+    assert reply is not None
+    [*_, report] = reply.documents
+    places = [item.GraphicData for item in items(report) if "GraphicData" in item]
+    assert [float(number) for number in places[0]] == [1, 1, 3, 1, 3, 3, 1, 3, 1, 1]
+
+
+def marked(sop_instance_uid: str) -> Dataset:
+    graphic, annotation, image = Dataset(), Dataset(), Dataset()
+    graphic.GraphicAnnotationUnits, graphic.GraphicType = "PIXEL", "POLYLINE"
+    graphic.GraphicData = [1.0, 1.0, 3.0, 1.0, 3.0, 3.0]
+    image.ReferencedSOPInstanceUID = sop_instance_uid
+    annotation.ReferencedImageSequence = Items([image])
+    annotation.GraphicObjectSequence = Items([graphic])
+    return instance(
+        "asked",
+        series="pr",
+        Modality="PR",
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.11.1",
+        GraphicAnnotationSequence=Items([annotation]),
+    )
+
+
+def test_a_refused_answer_is_refused_in_both_documents(
+    searcher: Remembering, paths: tuple[Path, ...]
+) -> None:
+    searcher.answer = replace(
+        answer_about(paths, matches=0), refused=Refusal("unknown_to_encoder", "It is unlike everything.")
+    )
+    reply = Answering(searcher).answer(paths, "WS1", "q1")
+    assert reply is not None
+    sheet, report = reply.documents
+    assert "outcome" in codes(report)
+    assert "unlike everything" in texts(report)
+    plain = Answering(searcher_of(answer_about(paths, matches=0))).answer(paths, "WS1", "q1")
+    assert plain is not None
+    assert (sheet.pixel_array != plain.documents[0].pixel_array).any()
+
+
+def searcher_of(answer: Answer) -> Remembering:
+    searcher = Remembering()
+    searcher.answer = answer
+    return searcher
+
+
+def test_a_question_with_nothing_to_embed_still_has_both_documents(
+    searcher: Remembering, tmp_path: Path
+) -> None:
+    reports = write(tmp_path / "q", instance("asked", Modality="SR"))
+    reply = Answering(searcher).answer(reports, "WS1", "q1")
+    assert reply is not None
+    assert kinds(reply.documents) == [SHEET, REPORT]
+    assert reply.found.refused is not None
+    assert searcher.questions == []
+
+
+def test_giving_up_looks_at_no_frame(searcher: Remembering, paths: tuple[Path, ...]) -> None:
+    """It may have been a frame that ended the process three times."""
+    encoder = FakeEncoder()
+    answering = Answering(searcher, illustrations=Illustrations(FakeArchive(), encoder))
+    reply = answering.refuse(paths, Rejected("The service failed.", reason="gave_up"), "q1")
+    assert kinds(reply.documents) == [SHEET, REPORT]
+    assert encoder.rendered == 0
+    assert "gave_up" in texts(reply.documents[1])
+
+
+def test_an_encoder_that_does_not_answer_is_asked_again_later(paths: tuple[Path, ...]) -> None:
+    class Down(Remembering):
+        def similar(self, question: Question, caller: Caller) -> Answer:
+            raise EncoderUnavailable("The worker does not answer.")
+
+    with pytest.raises(EncoderUnavailable):
+        Answering(Down()).answer(paths, "WS1", "q1")
+
+
+class Broken(Illustrations):
+    """Pictures that nobody can draw."""
+
+    def of(self, example: Example, paths: Sequence[Path], answer: Answer) -> Illustrated:
+        picture = Picture(np.zeros((0, 0, 3), np.uint8), Disclosure(4, 4, False, WHOLE))
+        plain = without_pictures(example, answer)
+        return replace(plain, asked=tuple(replace(asked, picture=picture) for asked in plain.asked))
+
+
+def test_a_sheet_that_cannot_be_drawn_does_not_cost_the_report(
+    searcher: Remembering, paths: tuple[Path, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    broken = Broken(FakeArchive(), FakeEncoder())
+    reply = Answering(searcher, illustrations=broken).answer(paths, "WS1", "q1")
+    assert reply is not None
+    assert kinds(reply.documents) == [REPORT]
+    assert "answer_form_failed question=q1 form=sheet" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        Answering(searcher, illustrations=broken, forms=("sheet",)).answer(paths, "WS1", "q1")
