@@ -49,7 +49,7 @@ TITLES: Final = {
         "Match maps",
         "Where a frame looks like its nearest. Deletion takes the most important patches away first (less is "
         "better), insertion gives them back first (more is better). The map shall agree with occlusion. How "
-        "far it agrees with that of the same model with random weights tells how much of it any network would "
+        "far it agrees with that of the same model with random weights tells how much of it any net would "
         "show: where a frame is not empty.",
     ),
     REGIONS: (
