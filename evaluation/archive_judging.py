@@ -28,7 +28,7 @@ from indexer.search.polling import Vote
 from indexer.search.ranking import RankedStudy
 
 DRAWN: Final = 150
-NEIGHBOURS: Final = 100
+NEIGHBOURS: Final = 60
 _CHUNK: Final = 512
 _NONE: Final = -1.0
 
@@ -134,16 +134,20 @@ class JudgedArchive:
         groups: Counter[tuple[str, str]] = Counter({("", ""): len(self.vector)})
         for one in self.attributes:
             groups.update({(one.modality, ""), (one.modality, one.body_part_examined)})
-        found = {}
+        found: dict[tuple[str, str], Background] = {}
         for (modality, body_part), number in sorted(groups.items()):
             if number < FEWEST_STUDIES:
                 continue
-            background = self._background(modality, body_part, seed)
+            wider = found.get((modality, "")) if body_part else None
+            background = self._background(modality, body_part, seed, wider)
             if background is not None:
                 found[modality, body_part] = background
         return found
 
-    def _background(self, modality: str, body_part: str, seed: int) -> Background | None:
+    def _background(
+        self, modality: str, body_part: str, seed: int, wider: Background | None
+    ) -> Background | None:
+        """That of one group; the nearest neighbours of a body part are those of its modality."""
         own = [
             n
             for n, one in enumerate(self.attributes)
@@ -155,7 +159,7 @@ class JudgedArchive:
         if not len(scores):
             return None
         some = drawn[:NEIGHBOURS]
-        nearest, _ = self._nearest(self.vector[some], self.subject[some])
+        nearest = self._nearest(self.vector[some], self.subject[some])[0] if wider is None else wider.nearest
         steps = np.linspace(0, 1, min(STEPS, len(scores)))
         return Background(
             modality=modality,

@@ -33,15 +33,18 @@ TOLERATED: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many series are drawn, and for how many of them the nearest one is looked for."""
+    """How many series are drawn, and for how many of them the nearest one is looked for.
+
+    A search costs more than a thousand pairs: of a body part none is made, and its modality's count.
+    """
 
     series: int
     nearest: int
 
 
-EVERYTHING: Final = Size(250, 100)
-ONE_MODALITY: Final = Size(200, 60)
-ONE_BODY_PART: Final = Size(150, 40)
+EVERYTHING: Final = Size(250, 60)
+ONE_MODALITY: Final = Size(150, 40)
+ONE_BODY_PART: Final = Size(100, 0)
 
 
 class Calibrator:
@@ -85,12 +88,12 @@ class Calibrator:
         """
         started = time.monotonic()
         groups = self._ledger.groups(str(encoder))
-        measured = []
+        measured: list[Background] = []
         for group, size in _wanted(groups):
             if stop is not None and stop.is_set():
                 return ()
             begun = time.monotonic()
-            background = self._measure(encoder, group, size)
+            background = self._measure(encoder, group, size, measured)
             if background.pairs or not group.modality:
                 measured.append(background)
             self._wait(time.monotonic() - begun)
@@ -107,7 +110,9 @@ class Calibrator:
         series = sum(group.series for group in self._ledger.groups(str(encoder)))
         return kept is None or abs(series - kept.series) > TOLERATED * kept.series
 
-    def _measure(self, encoder: EncoderVersion, group: Group, size: Size) -> Background:
+    def _measure(
+        self, encoder: EncoderVersion, group: Group, size: Size, wider: Sequence[Background]
+    ) -> Background:
         filters = _filters(group)
         seed = zlib.crc32(f"{group.modality}/{group.body_part_examined}".encode())
         drawn = self._index.sample(encoder, filters, limit=size.series, seed=seed)
@@ -117,7 +122,7 @@ class Calibrator:
             return Background(
                 group.modality, group.body_part_examined, 0, nothing, nothing, series=group.series
             )
-        nearest = sorted(self._nearest(encoder, drawn[: size.nearest]))
+        nearest = sorted(self._nearest(encoder, drawn[: size.nearest])) or _nearest_of(wider, group.modality)
         return Background(
             modality=group.modality,
             body_part_examined=group.body_part_examined,
@@ -156,6 +161,12 @@ def pair_scores(drawn: Sequence[SeriesEmbedding], seed: int) -> Vector:
         return np.zeros(0, dtype=np.float32)
     order = np.random.default_rng(seed).permutation(len(pairs))[:MAX_PAIRS]
     return np.array([_score(drawn[left], drawn[right]) for left, right in pairs[order]], dtype=np.float32)
+
+
+def _nearest_of(wider: Sequence[Background], modality: str) -> Vector:
+    """The nearest neighbours of the modality; where it is all there is, those of everything."""
+    found = {background.modality: background.nearest for background in wider if background.pairs}
+    return found.get(modality, found.get("", np.zeros(0, dtype=np.float32)))
 
 
 def _score(asked: SeriesEmbedding, stored: SeriesEmbedding) -> float:

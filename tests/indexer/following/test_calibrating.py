@@ -132,10 +132,8 @@ def test_each_group_that_is_large_enough_has_its_background(ledger: Ledger, inde
     found = ledger.backgrounds(str(ENCODER))
     assert [b.pairs for b in found] == [b.pairs for b in kept]
     assert all((np.diff(b.quantiles) >= 0).all() and (np.diff(b.nearest) >= 0).all() for b in found)
-    best = [
-        max(max_sim(a.frame_vectors, b.frame_vectors) for b in knees + brains if b is not a) for a in knees
-    ]
-    assert found[-1].nearest[-1] >= max(best) - 1e-5
+    assert found[0].nearest[0] > found[0].quantiles[0]
+    assert found[-1].nearest.tolist() == found[1].nearest.tolist()  # a body part's are its modality's
     scores = [max_sim(a.frame_vectors, b.frame_vectors) for a, b in combinations(knees, 2)]
     assert found[-1].quantiles[0] <= min(scores) + 1e-5
 
