@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Final
 
@@ -50,12 +51,17 @@ def _file(name: str, request: Request) -> Response:
     files = {path.name: path for path in WEB.iterdir() if path.suffix in _MEDIA_TYPES}
     if name not in files:
         raise NotFound("There is no such part of the page.")
-    found = FileResponse(
-        files[name],
-        media_type=_MEDIA_TYPES[files[name].suffix],
-        headers={"Cache-Control": "no-cache"},
-        stat_result=files[name].stat(),
-    )
-    if request.headers.get("if-none-match") != found.headers["etag"]:
+    path = files[name]
+    kind = _MEDIA_TYPES[path.suffix]
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    found = FileResponse(path, media_type=kind, headers=headers, stat_result=path.stat())
+    headers["ETag"] = found.headers["etag"]
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
         return found
-    return Response(status_code=304, headers={"ETag": found.headers["etag"], "Cache-Control": "no-cache"})
+    return Response(
+        gzip.compress(path.read_bytes(), mtime=0),
+        media_type=kind,
+        headers={**headers, "Content-Encoding": "gzip"},
+    )

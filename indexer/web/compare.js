@@ -4,7 +4,7 @@ import { el } from "./elements.js";
 import { t } from "./language.js";
 import { likeness } from "./likeness.js";
 import { openIn } from "./links.js";
-import { exampleFrame, mapsOf, sameFrame } from "./maps.js";
+import { exampleFrame, sameFrame } from "./maps.js";
 import { bestFrame, framesOf } from "./match_row.js";
 import { details } from "./references.js";
 import { json } from "./requests.js";
@@ -35,7 +35,6 @@ export class Compare {
     this.matches = matches;
     this.dialog.showModal();
     this.#show(index);
-    this.dialog.querySelector("[data-close]").focus();
   }
 
   #leave() {
@@ -54,7 +53,7 @@ export class Compare {
 
   #show(index) {
     if (index < 0 || index >= this.matches.length) return;
-    const focused = document.activeElement?.dataset.step;
+    const step = document.activeElement?.dataset.step;
     this.#leave();
     this.index = index;
     const match = (this.match = this.matches[index]);
@@ -65,7 +64,7 @@ export class Compare {
     this.viewers = [this.own, this.prior];
     this.tools = new WindowTools(windowing, this.prior);
     this.dialog.replaceChildren(this.#head(match), this.#panes(match), this.#foot(match));
-    if (focused) (this.dialog.querySelector(`[data-step="${focused}"]:not(:disabled)`) ?? this.dialog.querySelector("[data-close]")).focus();
+    (this.dialog.querySelector(`[data-step="${step}"]:not(:disabled)`) ?? this.dialog.querySelector("[data-close]")).focus();
     this.#fill(match);
   }
 
@@ -152,12 +151,10 @@ export class Compare {
   async #drawMap(match, own, prior) {
     const pair = [own.frame, prior.frame];
     const first = [exampleFrame(match), bestFrame(match)];
-    if (!pair[0] || !pair[1] || (this.answer.query.picture && !match.maps)) return;
+    if (!pair[0] || !pair[1] || (match.maps && !sameFrame(pair[1], first[1]))) return;
     try {
-      const isFirst = sameFrame(pair[1], first[1]) && (sameFrame(pair[0], first[0]) || match.maps);
-      if (match.maps && !isFirst) return;
-      const found = match.maps ?? (await mapsOf(...pair));
-      if (this.viewers[0] !== own || own.frame !== pair[0] || prior.frame !== pair[1]) return;
+      const found = await this.page.maps.of(match, ...pair);
+      if (!found || this.viewers[0] !== own || own.frame !== pair[0] || prior.frame !== pair[1]) return;
       prior.overlay.map(found.match);
       own.overlay.map(sameFrame(own.frame, first[0]) || !match.maps ? found.example : null);
     } catch (problem) {

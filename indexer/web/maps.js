@@ -13,6 +13,13 @@ export class MapSwitch {
 
   constructor() {
     this.on = false;
+    this.archived = true;
+  }
+
+  /** {example, match} of a pair of frames; null where an upload's answer has brought none. Throws Problem. */
+  async of(match, example, frame) {
+    if (match.maps) return match.maps;
+    return this.archived ? mapsOf(example, frame) : null;
   }
 
   follow(listener) {
@@ -43,8 +50,7 @@ export class MapSwitch {
   }
 }
 
-/** {example, match} of two frames. Throws Problem. */
-export function mapsOf(example, frame) {
+function mapsOf(example, frame) {
   const query = new URLSearchParams({
     example_sop_instance_uid: example.sop_instance_uid,
     example_frame_number: example.frame_number,

@@ -5,7 +5,7 @@ import { FrameStrip } from "./frame_strip.js";
 import { t } from "./language.js";
 import { likeness } from "./likeness.js";
 import { openIn } from "./links.js";
-import { exampleFrame, mapsOf, sameFrame } from "./maps.js";
+import { exampleFrame, sameFrame } from "./maps.js";
 import { whenSeen } from "./pictures.js";
 import { carrying, details } from "./references.js";
 import { json } from "./requests.js";
@@ -127,8 +127,8 @@ export class MatchRow {
     const drawable = this.page.maps.on && example && sameFrame(viewer.frame, this.best);
     if (!drawable) return viewer.overlay.map(null);
     try {
-      const found = match.maps ?? (await mapsOf(example, this.best));
-      if (this.page.maps.on && sameFrame(viewer.frame, this.best)) viewer.overlay.map(found.match);
+      const found = await this.page.maps.of(match, example, this.best);
+      if (this.page.maps.on && sameFrame(viewer.frame, this.best)) viewer.overlay.map(found?.match ?? null);
     } catch (problem) {
       this.page.maps.fail(problem);
     }

@@ -43,7 +43,7 @@ export class Overlay {
     if (!found) return;
     const cells = el("canvas", { width: found.columns, height: found.rows });
     const pixels = new ImageData(found.columns, found.rows);
-    found.values.forEach((value, index) => pixels.data.set(heat(value), index * 4));
+    found.values.flat().forEach((value, index) => pixels.data.set(heat(value), index * 4));
     cells.getContext("2d").putImageData(pixels, 0, 0);
     const paint = this.canvas.getContext("2d");
     const { left, top, width, height } = found.area;

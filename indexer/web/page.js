@@ -134,6 +134,7 @@ async function askAgain() {
 
 function showAnswer(found) {
   answer = found;
+  maps.archived = !asking.example?.upload;
   drawn = () => {
     const { reference, region } = asking.example ?? {};
     if (asking.example) panel.answered(answer, reference, region);
@@ -188,6 +189,10 @@ byId("language").addEventListener("click", () => speak(other()));
 byId("theme").addEventListener("click", () => window.cbirTheme.choose(window.cbirTheme.other()));
 byId("help-button").addEventListener("click", () => help(byId("help"), Boolean(status?.text_encoder)));
 byId("help").addEventListener("click", (event) => event.target === byId("help") && byId("help").close());
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("content").focus();
+});
 document.querySelector("[data-home]").addEventListener("click", (event) => {
   event.preventDefault();
   go(null);

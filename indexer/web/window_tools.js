@@ -30,8 +30,8 @@ export class WindowTools {
     this.update();
   }
 
-  /** Show what the viewer shows now. */
-  update() {
+  /** Show what the viewer shows now; what is being written stays, unless it cannot be meant. */
+  update(anyway = false) {
     const { shown, own, modality } = this.viewer;
     this.node.hidden = !own;
     if (!own) return;
@@ -39,8 +39,8 @@ export class WindowTools {
     const names = ["own", ...presets, ...(this.windowing.preset === "changed" ? ["changed"] : [])];
     this.preset.replaceChildren(...names.map((name) => el("option", { value: name }, t(`window.${name}`))));
     this.preset.value = this.windowing.isOwn ? "own" : this.windowing.preset;
-    if (document.activeElement !== this.center) this.center.value = tidy(shown.center, shown.width);
-    if (document.activeElement !== this.width) this.width.value = tidy(shown.width, shown.width);
+    if (anyway || document.activeElement !== this.center) this.center.value = tidy(shown.center, shown.width);
+    if (anyway || document.activeElement !== this.width) this.width.value = tidy(shown.width, shown.width);
     this.reset.disabled = this.windowing.isOwn;
   }
 
@@ -56,7 +56,7 @@ export class WindowTools {
   #write() {
     const [center, width] = [Number(this.center.value), Number(this.width.value)];
     if (Number.isFinite(center) && width > 0) this.windowing.set(this.viewer.own, this.viewer.modality, { center, width });
-    else this.update();
+    else this.update(true);
   }
 }
 
