@@ -7,7 +7,7 @@ from pydicom.sr.coding import Code
 
 from indexer.ae import entity, finding, identifiers, retrieving, rows
 from indexer.ae.patience import Patience
-from indexer.answers import concepts, identity
+from indexer.answers import concepts, identity, illustrations, marks, sheet, sheet_layout
 from indexer.collecting import shipping
 from indexer.ledger import answers
 
@@ -15,24 +15,34 @@ STATEMENT = (Path(__file__).parent.parent.parent / "docs" / "conformance.md").re
 
 
 def test_every_private_code_is_stated_with_its_meaning() -> None:
-    codes = [
-        code
-        for code in vars(concepts).values()
-        if isinstance(code, Code) and code.scheme_designator == "99CBIR"
-    ]
-    assert len(codes) == 7
+    codes = private_codes()
+    assert len(codes) == 21
     for code in codes:
         assert f"| {code.value} | {code.meaning} |" in STATEMENT
 
 
 def test_no_private_code_is_stated_that_does_not_exist() -> None:
-    section = STATEMENT.split("### 3.1")[1].split("\n## ")[0]
+    section = STATEMENT.split("### 3.3")[1].split("\n## ")[0]
     stated = [row.split("|")[1].strip() for row in section.splitlines() if row.startswith("| ")][1:]
-    assert set(stated) == {
-        code.value
-        for code in vars(concepts).values()
-        if isinstance(code, Code) and code.scheme_designator == "99CBIR"
-    }
+    assert set(stated) == {code.value for code in private_codes()}
+
+
+def private_codes() -> list[Code]:
+    named = [*vars(concepts).values(), *concepts.LIKENESSES.values()]
+    return [code for code in named if isinstance(code, Code) and code.scheme_designator == "99CBIR"]
+
+
+def test_what_is_drawn_and_read_at_most_is_that_of_the_code() -> None:
+    words = {3: "three", 5: "five", 10: "ten"}
+    for stated in (
+        f"Series Number {sheet.SHEET_SERIES_NUMBER}",
+        f"{sheet_layout.WIDTH} columns",
+        f"({words[illustrations.MOST_ASKED]} series at most)",
+        f"up to {words[sheet_layout.MOST_MATCHES]} cases",
+        f"up to {words[sheet_layout.MOST_OF_SAME_PATIENT]} studies",
+        f"more than {marks.LARGEST_BYTES // 2**20} MiB",
+    ):
+        assert stated in STATEMENT, stated
 
 
 def test_every_status_of_a_c_store_is_stated() -> None:
