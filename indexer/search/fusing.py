@@ -30,7 +30,10 @@ Scores = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """The score of each study in [-1, 1], and the studies whose report answers the text best."""
+    """The score of each study, and the studies whose report answers the text best.
+
+    What was standardised may lie a little beyond [-1, 1], where it still tells which study is nearer.
+    """
 
     scores: Scores
     by_report: frozenset[str]
@@ -98,4 +101,4 @@ def _score(uid: str, means: Mapping[Role, Scores], text_weight: float) -> float:
     total = sum(present.values())
     liked = sum(weight * means[role][uid] for role, weight in present.items()) / total if total else 0.0
     unlike = LESS_WEIGHT * max(0.0, means["less"].get(uid, 0.0))
-    return min(1.0, max(-1.0, liked - unlike))
+    return liked - unlike

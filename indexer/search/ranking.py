@@ -78,7 +78,7 @@ class Ranking:
         result = fused(polls, reports, studies, self.text_weight)
         ranked = [
             RankedStudy(
-                score=result.scores[uid],
+                score=min(1.0, max(-1.0, result.scores[uid])),
                 votes=votes[uid],
                 report=reports.votes[uid].candidate.reference
                 if reports and uid in result.by_report
@@ -87,7 +87,7 @@ class Ranking:
             for uid in studies
             if votes[uid]
         ]
-        ranked.sort(key=lambda study: (-study.score, study.study_instance_uid))
+        ranked.sort(key=lambda study: (-result.scores[study.study_instance_uid], study.study_instance_uid))
         return ranked[:wanted]
 
     def _pictured(self, reports: Poll, studies: Collection[str], scope: Scope) -> dict[str, Vote]:

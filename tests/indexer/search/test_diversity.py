@@ -16,10 +16,11 @@ def twins(world: World) -> None:
     world.add("third", (1, 0, 0.5))
 
 
-def test_without_diversity_likeness_alone_ranks(world: World) -> None:
+def test_without_diversity_likeness_alone_ranks_and_only_what_is_shown_is_read(world: World) -> None:
     twins(world)
-    assert studies(world, about("1", limit=3)) == ["copy 0", "copy 1", "copy 2"]
-    assert studies(world, about("1", limit=3, diversity=0.0)) == ["copy 0", "copy 1", "copy 2"]
+    assert studies(world, about("1", limit=2)) == ["copy 0", "copy 1"]
+    assert studies(world, about("1", limit=2, diversity=0.0)) == ["copy 0", "copy 1"]
+    assert set(world.index.read) == {"id-copy 0-1", "id-copy 1-1"}
 
 
 def test_with_diversity_copies_of_one_case_give_way(world: World) -> None:

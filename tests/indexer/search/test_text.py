@@ -124,6 +124,17 @@ def test_the_weight_moves_from_the_example_to_the_words(reading: World) -> None:
     assert all(-1 <= match.score <= 1 for match in by_weight[0.5])
 
 
+def test_words_that_stand_out_keep_their_order_where_scores_end(reading: World) -> None:
+    reading.add("1", (1, 0, 0))
+    for number in range(30):
+        reading.add(f"plain {number:02}", (1, -0.5, 0.02 * number))
+    reading.add("b nearest the words", (0.01, 1, 0))
+    reading.add("a nearly as near", (0.01, 1, 0.05))
+    found = asked(reading, about("1", text="effusion", text_weight=1.0))
+    assert order(found)[:2] == ["b nearest the words", "a nearly as near"]
+    assert found[0].score == found[1].score == 1
+
+
 def test_with_an_example_its_series_carry_the_match(reading: World) -> None:
     reading.add("1", (1, 0, 0))
     reading.add("2", (1, 0.3, 0), series="image")

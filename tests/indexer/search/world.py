@@ -71,17 +71,24 @@ class OneVectorEncoder:
 
 
 class CountingIndex(FakeVectorIndex):
-    """Remembers the scopes of what it was asked."""
+    """Remembers the scopes of what it was asked, and whose vectors were read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scopes: list[Scope] = []
+        self.read: list[str] = []
 
     def nearest(
         self, encoder: EncoderVersion, vector: Vector, frame_vectors: Vector, *, limit: int, scope: Scope
     ) -> tuple[Candidate, ...]:
         self.scopes.append(scope)
         return super().nearest(encoder, vector, frame_vectors, limit=limit, scope=scope)
+
+    def embeddings_by_id(
+        self, encoder: EncoderVersion, archive_ids: Sequence[str]
+    ) -> Mapping[str, SeriesEmbedding]:
+        self.read += archive_ids
+        return super().embeddings_by_id(encoder, archive_ids)
 
 
 @dataclass
