@@ -154,7 +154,8 @@ class SeriesEmbedder:
 
         `fetched` may still be arriving: what has come is decoded, and encoded, while the rest is fetched.
         A sampled instance that never comes is skipped (not_fetched), one that belongs to another series
-        by its header too (other_series); blank frames are skipped unless nothing else is there.
+        by its header too (other_series); blank frames are skipped (blank_frame), whatever the encoder would
+        answer to them: they look like each other, and show nothing.
 
         Raises:
             Unsupported: the series holds nothing to index.
@@ -276,13 +277,6 @@ class SeriesEmbedder:
         for frame, vector in self._encoded(batch):
             outcome.keep(frame, vector)
 
-    def _encode_blank(self, outcome: Outcome) -> None:
-        """Nothing else is there: blank frames stand for the series, if the encoder knows them."""
-        while outcome.blank:
-            batch, outcome.blank = outcome.blank[: self._batch_size], outcome.blank[self._batch_size :]
-            for frame, vector in self._encoded(batch):
-                outcome.keep_blank(frame, vector)
-
     def _encoded(self, batch: Sequence[WaitingFrame]) -> Iterator[tuple[WaitingFrame, Vector]]:
         vectors = self._encoder.encode(np.stack([pixels for _, _, pixels in batch]))
         return zip(batch, vectors, strict=True)
@@ -290,8 +284,6 @@ class SeriesEmbedder:
     def _finished(self, reference: SeriesReference, outcome: Outcome) -> Embedded:
         while outcome.waiting:
             self._encode_waiting(outcome)
-        if not outcome.vectors:
-            self._encode_blank(outcome)
         for frame in outcome.blank:
             outcome.leave_out_blank(frame)
         if not outcome.vectors or outcome.attributes is None:

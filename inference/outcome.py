@@ -63,13 +63,6 @@ class Outcome:
             degenerate = Rejected("The encoder has no vector for the frame.", reason=DEGENERATE)
             self.refuse(degenerate, reference.sop_instance_uid, reference.frame_number)
 
-    def keep_blank(self, frame: WaitingFrame, vector: Vector) -> None:
-        """Like keep(), for a frame that shows nothing: that is why there is no vector."""
-        if vector.any():
-            self.keep(frame, vector)
-        else:
-            self.leave_out_blank(frame)
-
     def leave_out_blank(self, frame: WaitingFrame) -> None:
         """Skip a frame that shows nothing."""
         _, reference, _ = frame

@@ -23,6 +23,7 @@ from inference.preprocess import preprocess
 from inference.rendering import render_frame
 from inference.sampling import SampledFrame, sample_frames
 from tests.fakes.decoder_calls import DeadlyPath
+from tests.fakes.encoders import write_encoder
 from tests.fakes.instance_file import SERIES, STUDY, instance, write
 from tests.inference.conftest import GREY32, PYDICOM_FILES, pseudonym, stored
 
@@ -162,9 +163,18 @@ def test_blank_frames_are_skipped_beside_others(embedder: SeriesEmbedder, tmp_pa
     ]
 
 
-def test_a_series_of_blank_frames_is_skipped_where_the_encoder_has_no_vector_for_them(
-    embedder: SeriesEmbedder, tmp_path: Path
+def test_a_series_of_blank_frames_is_skipped(embedder: SeriesEmbedder, tmp_path: Path) -> None:
+    made = [fetched(write(instance(np.zeros((9, 9), "u2")), tmp_path / "0.dcm"), 0)]
+    with pytest.raises(Unsupported) as refused:
+        embedder.embed_series(REFERENCE, sampled(made), made)
+    assert refused.value.reason == "blank_frame"
+
+
+def test_a_series_of_blank_frames_is_skipped_whatever_an_encoder_answers_to_them(
+    decoders: Decoders, tmp_path: Path
 ) -> None:
+    folder = write_encoder(tmp_path / "encoders", "one-for-all", collapsed=True)
+    embedder = SeriesEmbedder(OnnxEncoder(folder, threads=1), decoders, pseudonym)
     made = [fetched(write(instance(np.zeros((9, 9), "u2")), tmp_path / "0.dcm"), 0)]
     with pytest.raises(Unsupported) as refused:
         embedder.embed_series(REFERENCE, sampled(made), made)
