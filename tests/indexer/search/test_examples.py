@@ -119,7 +119,7 @@ def test_a_report_of_the_example_is_not_asked_with(world: World) -> None:
 def test_a_report_alone_is_no_example(world: World, named: dict[str, str]) -> None:
     world.add("1", (1, 0, 0), kind="report")
     with pytest.raises(Rejected, match="report") as refused:
-        world.search().similar(Question(ExampleReference(**named)), TRUSTED)
+        world.search().similar(Question(ExampleReference(**named)), TRUSTED)  # type: ignore[arg-type]
     assert refused.value.reason == "report"
 
 
