@@ -19,7 +19,7 @@ from PIL import Image
 from indexer.answers.disclosure import WHOLE, Disclosure, disclosure_of
 from indexer.answers.example import Example
 from indexer.domain import Answer, FeatureMap, FrameReference, Match, MatchMap, Region, SeriesReference
-from indexer.errors import CbirError, NotFound
+from indexer.errors import CbirError, NotFound, Overloaded
 from indexer.ports import Archive, Encoder, StoredInstance
 from indexer.search.match_maps import match_maps
 
@@ -29,6 +29,7 @@ LONGEST_SIDE: Final = 640
 AT_ONCE: Final = 4
 MOST_ASKED: Final = 3
 WAIT_S: Final = 30.0
+TRY_AGAIN_S: Final = 0.2
 
 Pixels = NDArray[np.uint8]
 T = TypeVar("T")
@@ -192,20 +193,20 @@ class _Work:
         path = self.files.get(asked.frame.sop_instance_uid)
         if path is None:
             return None
-        return _tolerated(lambda: self.source.picture(path, asked.frame.frame_number, is_own=True))
+        return self._tolerated(lambda: self.source.picture(path, asked.frame.frame_number, is_own=True))
 
     def _seen(self, path: Path | None, frame: FrameReference) -> FeatureMap | None:
         if path is None:
             return None
-        return _tolerated(lambda: self.source.encoder.feature_maps(path, [frame.frame_number])[0])
+        return self._tolerated(lambda: self.source.encoder.feature_maps(path, [frame.frame_number])[0])
 
     def _shown(self, number: int, shown: Shown, *, is_own: bool) -> tuple[Shown, MatchMap | None]:
         """The match with its picture, and the map of the example's frame that it answers."""
         match = shown.match
-        path = _tolerated(lambda: self.source.fetch(match, self.folder / str(number)))
+        path = self._tolerated(lambda: self.source.fetch(match, self.folder / str(number)))
         if path is None:
             return shown, None
-        picture = _tolerated(lambda: self.source.picture(path, match.frame.frame_number, is_own=is_own))
+        picture = self._tolerated(lambda: self.source.picture(path, match.frame.frame_number, is_own=is_own))
         if picture is None:
             return shown, None
         if not picture.disclosure.parts:
@@ -222,7 +223,20 @@ class _Work:
         found = self._seen(path, match.frame) if asked is not None else None
         if asked is None or found is None:
             return None
-        return _tolerated(lambda: match_maps(asked, found))
+        return self._tolerated(lambda: match_maps(asked, found))
+
+    def _tolerated(self, attempt: Callable[[], T]) -> T | None:
+        """One picture less is no reason to give no answer; a worker that is busy is asked again."""
+        while True:
+            try:
+                return attempt()
+            except Overloaded:
+                if time.monotonic() > self.deadline:
+                    return None
+                time.sleep(TRY_AGAIN_S)
+            except (CbirError, OSError) as error:
+                logger.warning("picture_left_out reason=%s", getattr(error, "reason", type(error).__name__))
+                return None
 
     def _in_time(self, future: Future[T], otherwise: T) -> T:
         """What a thread has done; `otherwise` where it is late."""
@@ -231,15 +245,6 @@ class _Work:
         except TimeoutError:
             logger.warning("picture_left_out reason=%s", "late")
             return otherwise
-
-
-def _tolerated(attempt: Callable[[], T]) -> T | None:
-    """One picture less is no reason to give no answer."""
-    try:
-        return attempt()
-    except (CbirError, OSError) as error:
-        logger.warning("picture_left_out reason=%s", getattr(error, "reason", type(error).__name__))
-        return None
 
 
 def _asked(example: Example, answer: Answer) -> tuple[Asked, ...]:

@@ -135,7 +135,7 @@ class _Sheet:
 
     def _grid(self, shown: Sequence[Shown]) -> _Grid:
         """Fewer and larger where there are few; the own patient's are smaller."""
-        few = shown is self.matches and len(shown) in (1, 2, 3, 4, 6, 7, 8)
+        few = shown is self.matches and len(shown) <= 4
         lines = max(len(list(self._lines(one))) for one in shown)
         return _Grid(4 if few else 5, len(shown), _CAPTION_HEAD + (lines + 1) * _LINE)
 

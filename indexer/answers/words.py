@@ -65,10 +65,10 @@ def in_words(likeness: Likeness, language: Language = "en") -> str:
 
 
 def percentage(percent: float, language: Language = "en") -> str:
-    """A percentage without a claim that its sample cannot carry: 87, 99.4, more than 99.9."""
+    """A percentage without a claim that its sample cannot carry: 87, 99.4, more than 99.9; rounded down."""
     if percent > 99.9:
         return {"en": "more than 99.9", "fr": "plus de 99,9"}[language]
-    said = f"{percent:.1f}" if percent >= 99 else f"{percent:.0f}"
+    said = f"{math.floor(percent * 10 + 1e-6) / 10:.1f}" if percent >= 99 else f"{math.floor(percent + 1e-6)}"
     return said.replace(".", ",") if language == "fr" else said
 
 

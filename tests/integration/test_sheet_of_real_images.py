@@ -22,7 +22,7 @@ from rich.console import Console
 
 from demo.report import reported_cases
 from demo.walk import Walk
-from indexer.answers.canvas import ACCENT, ALARM, COOL, PANEL, QUIET, WARM
+from indexer.answers.canvas import ACCENT, ALARM, COOL, GROUND, INK, PANEL, QUIET, WARM
 from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, store, wait_until_indexed
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(600)]
@@ -30,14 +30,21 @@ pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(
 DATASETS = ("brain_tumor_mr", "pneumonia_cxr")
 SUBJECTS = 40
 KEPT_WIDTH = 1400
-GREYS = [level for grey in range(0, 256, 2) for level in (grey, grey, grey)]
-TINTS = [
-    round(level * share + 16 * (1 - share))
-    for colour in (WARM, COOL, ACCENT, ALARM, QUIET, PANEL)
-    for share in [step / 20 for step in range(1, 21)]
-    for level in colour
+GREYS = [(level, level, level) for level in range(0, 256, 3)]
+TINTED = [
+    tuple(round(level * (1 - share) + warm * share) for warm in WARM)
+    for share in (0.07, 0.14, 0.22)
+    for level in range(0, 256, 8)
 ]
-PALETTE = (GREYS + TINTS)[: 3 * 256]
+DRAWN = [
+    tuple(
+        round(level * step / 10 + ground * (1 - step / 10))
+        for level, ground in zip(colour, GROUND, strict=True)
+    )
+    for colour in (WARM, ACCENT, COOL, ALARM, INK, QUIET, PANEL)
+    for step in range(1, 11)
+]
+PALETTE = [level for colour in [GROUND, *GREYS, *TINTED, *DRAWN][:256] for level in colour]
 """Greys of the pictures, and what is drawn over them: an average would wash the few colours out."""
 
 

@@ -16,6 +16,7 @@ from pydicom.uid import CTImageStorage
 from indexer.answers.example import read_example
 from indexer.answers.illustrations import Illustrated, Illustrations
 from indexer.domain import Answer, FrameReference, Match, SeriesReference
+from indexer.errors import Overloaded
 from tests.fakes.answers import answer_about, instance, uid, write
 from tests.fakes.archive import FakeArchive
 from tests.fakes.encoder import FakeEncoder
@@ -111,6 +112,24 @@ def test_what_is_late_is_left_out(room: Room) -> None:
         gate.set()
     assert found.asked[0].picture is None
     assert found.matches[0].match == answer.matches[0]
+
+
+def test_a_worker_that_is_busy_is_asked_again(room: Room) -> None:
+    answer = room.answer(prior("a"))
+
+    class Busy(FakeEncoder):
+        turned_away = 0
+
+        def render(self, *arguments: object, **more: object) -> bytes:
+            if self.turned_away < 3:
+                self.turned_away += 1
+                raise Overloaded("Ask again in a moment.")
+            return super().render(*arguments, **more)  # type: ignore[arg-type]
+
+    room.encoder = Busy()
+    found = room.pictures(answer)
+    assert found.asked[0].picture is not None
+    assert found.matches[0].picture is not None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""A score in the words of a physician: never more than what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.answers.words import in_words, likeness_of_percent, more_alike_than, share_of_bar
+
+
+@pytest.mark.parametrize(
+    ("percent", "english", "french", "words"),
+    [
+        (87.99, "more alike than 87 % of pairs", "plus proche que 87 % des paires", "somewhat alike"),
+        (94.96, "more alike than 94 % of pairs", "plus proche que 94 % des paires", "somewhat alike"),
+        (95.0, "more alike than 95 % of pairs", "plus proche que 95 % des paires", "alike"),
+        (99.47, "more alike than 99.4 % of pairs", "plus proche que 99,4 % des paires", "very alike"),
+        (99.9, "more alike than 99.9 % of pairs", "plus proche que 99,9 % des paires", "nearly the same"),
+        (100.0, "more alike than 99.9 % of pairs", "plus proche que 99,9 % des paires", "nearly the same"),
+        (12.0, "more alike than 12 % of pairs", "plus proche que 12 % des paires", "hardly alike"),
+    ],
+)
+def test_a_percentage_is_rounded_down_and_fits_its_word(
+    percent: float, english: str, french: str, words: str
+) -> None:
+    assert more_alike_than(percent, "en") == english
+    assert more_alike_than(percent, "fr") == french
+    assert in_words(likeness_of_percent(percent)) == words
+
+
+def test_the_bar_tells_the_best_apart() -> None:
+    assert [round(share_of_bar(percent), 3) for percent in (0, 90, 99, 99.9, 100)] == [0, 0.333, 0.667, 1, 1]
