@@ -17,6 +17,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from indexer.destinations import Destination
 from indexer.errors import Unavailable
 from indexer.ports import Coding
+from indexer.prompt_association import PROMPT
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,10 @@ class DimseCarrier:
         entity.requested_contexts = contexts_for(codings)
         try:
             association = entity.associate(
-                destination.host, destination.port, ae_title=destination.called_ae_title
+                destination.host,
+                destination.port,
+                ae_title=destination.called_ae_title,
+                evt_handlers=PROMPT,
             )
         except OSError as error:  # the name has no address now, or there is no socket to be had
             raise NotTaken(f"{destination} cannot be reached ({type(error).__name__}).") from error

@@ -24,6 +24,7 @@ from indexer.ae.questions import Questions
 from indexer.answers.example import read_instance
 from indexer.destinations import Destination
 from indexer.errors import Rejected, TooLarge, Unavailable
+from indexer.prompt_association import PROMPT
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class ApplicationEntity:
         if not self._admission.callers:
             logger.warning("ae_refuses_everybody hint=%s", "name the callers in CBIR_CALLERS")
         handlers: list[Any] = [
+            *PROMPT,
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),

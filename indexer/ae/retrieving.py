@@ -28,6 +28,7 @@ from indexer.collecting import Cases, Parcel, Shipping
 from indexer.destinations import Destination
 from indexer.errors import CbirError, NotConfigured, Unavailable
 from indexer.ports import Carrier, Coding, Disguise, StoredInstance
+from indexer.prompt_association import PROMPT
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def _address(destination: Destination, contexts: list[Any]) -> tuple[str, int, d
     return (
         destination.host,
         destination.port,
-        {"ae_title": destination.called_ae_title, "contexts": contexts},
+        {"ae_title": destination.called_ae_title, "contexts": contexts, "evt_handlers": PROMPT},
     )
 
 
