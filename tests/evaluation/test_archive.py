@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -135,3 +137,12 @@ def test_a_hub_is_found_by_everybody() -> None:
     assert with_hub.most_found > 0.9
     assert even.most_found < 0.2
     assert with_hub.skewness > 2 > even.skewness
+
+
+def test_reports_are_left_out_of_what_is_measured_of_images() -> None:
+    index = filled(patients=6)
+    report = embedding(99, "study-1", "key.p0", 0, unit_vectors(np.ones((1, 1024), np.float32))[0])
+    index.upsert([replace(report, attributes=SeriesAttributes("SR", kind="report"))])
+    indexed = sample_index(index, ENCODER)
+    assert "SR" not in {attributes.modality for attributes in indexed.attributes}
+    assert len(indexed.reference) == 12

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from cbir.doctor.finding import Finding, Level
 from cbir.encoders.checking import check_encoder
-from cbir.encoders.listing import listed
+from cbir.encoders.listing import listed, print_listed
 from cbir.encoders.pictures import DRAWINGS, Pictures
 from cbir.settings import Settings
 from demo.families import write_studies
@@ -19,6 +21,7 @@ from indexer.line_up import LineUps
 from inference.card import CARD_NAME, ONNX_NAME, Outputs
 from inference.registry import Registry
 from tests.fakes.encoders import write_encoder
+from tests.fakes.text_tower import add_text_tower
 
 
 @pytest.fixture
@@ -143,3 +146,14 @@ def test_the_list_shows_what_is_at_hand_what_is_wrong_and_what_is_in_use(encoder
     assert "not a model card" in rows["broken"].error
     assert (rows["was-here"].role, rows["was-here"].folder) == ("beside", "")
     assert "put it back" in rows["was-here"].error
+
+
+def test_the_languages_that_an_encoder_reads_are_listed(encoders_dir: Path) -> None:
+    write_encoder(encoders_dir, "looks")
+    words = dict.fromkeys(["kyste"], np.ones(256, np.float32))
+    add_text_tower(write_encoder(encoders_dir, "reads"), words, languages=("en", "fr"))
+    rows = listed(Registry(encoders_dir), None)
+    assert {row.name: row.languages for row in rows} == {"looks": (), "reads": ("en", "fr")}
+    console = Console(record=True, width=200, file=StringIO())
+    print_listed(console, rows)
+    assert "en fr" in console.export_text()
