@@ -71,7 +71,7 @@ def test_without_keys_the_last_questions_cases_come_in_rank_order(house: Collect
     assert studies(rows) == ["chest", "head"]
     assert [row.StudyDescription for row in rows] == [
         "01  very alike, 99.4 %  0.900",
-        "02  alike, 98 %  0.800",
+        "02  alike, 97 %  0.800",
     ]
     assert [row.ModalitiesInStudy for row in rows] == ["CT", "MR"]
     assert {row.RetrieveAETitle for row in rows} == {"CBIR"}
