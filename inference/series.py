@@ -131,8 +131,9 @@ class SeriesIndexing:
     ) -> None:
         """Fetch once and embed by each encoder; what one of them refuses, another may take.
 
-        An encoder that is only filled beside, and cannot be loaded here, holds up nobody: a comparison
-        finds what it lacks once it is at hand. For one encoder the files are decoded while others arrive.
+        An encoder that is only filled beside, or the text tower of any, that cannot be loaded here holds up
+        nobody: a comparison finds what it lacks once it is at hand. For one encoder the files are decoded
+        while others arrive.
         """
         embedders: list[Embedder] = []
         embedder_of = self.embedders.of_reports if _is_text(stored) else self.embedders.of
@@ -140,7 +141,7 @@ class SeriesIndexing:
             try:
                 embedders.append(embedder_of(version))
             except EncoderUnavailable:
-                if version not in line_ups.only_beside:
+                if version not in line_ups.only_beside and not _is_text(stored):
                     raise
         if not embedders:
             return
@@ -240,7 +241,7 @@ def _unserved(stored: StoredSeries, line_ups: LineUps) -> Skipped:
 
 
 def _not_loaded(wanted: Sequence[EncoderVersion]) -> Unsupported:
-    """Only the line-up beside takes the series: nobody misses it yet, and no lane waits for it."""
+    """Only the line-up beside takes the series, or it is a report: no lane that has images waits for it."""
     return Unsupported(
         f"{', '.join(map(str, wanted))} cannot be loaded here: `cbir encoders list` shows why.",
         reason="encoder_not_loaded",

@@ -240,6 +240,13 @@ def test_a_broken_text_tower_is_told_and_holds_up_no_image(hall: Hall, tmp_path:
     assert hall.row().state is State.INDEXED
     with pytest.raises(EncoderUnavailable, match=r"text\.onnx"):
         hall.embedders.embed_text("cyst")
+    hall.archive.delete_series(hall.row().archive_id)
+    compared(hall)
+    hall.work()
+    hall.archive.store(written(tmp_path, "A cyst."))
+    hall.work()
+    assert (hall.row().state, hall.row().reason) == (State.SKIPPED, "encoder_not_loaded")
+    assert compared(hall) == 1, "it is looked at again once the tower is mended"
 
 
 def compared(hall: Hall) -> int:
