@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,8 @@ class Sending:
             study_instance_uids: as the archive has them, 20 at most.
             ae_title: where to.
             caller: who wants it; all of a study must be visible to it.
-            example: the study that was asked about: its own patient's are no "other" patient's.
+            example: the study that was asked about: its own patient's are no "other" patient's. One that the
+                archive does not hold, or does not show to the caller, tells of nobody.
 
         Raises:
             NotFound: no such destination, or a study that is not there or not shown to the caller.
@@ -82,7 +83,7 @@ class Sending:
         uids = list(dict.fromkeys(study_instance_uids))
         if not 1 <= len(uids) <= MAX_STUDIES:
             raise Rejected(f"{len(uids)} studies are named: name 1 to {MAX_STUDIES}.")
-        own = self._patients(self._studies(example, caller)) if example else frozenset()
+        own = self._patient_of_example(example, caller)
         studies = {uid: self._studies(uid, caller) for uid in uids}
         parcels = {uid: self._parcels(found, own) for uid, found in studies.items()}
         return self._ship(parcels, destination, caller.name)
@@ -110,7 +111,12 @@ class Sending:
         }
         return tuple(without_our_answers(study) for study in unique.values())
 
-    def _patients(self, studies: Iterable[ArchivedStudy]) -> frozenset[str]:
+    def _patient_of_example(self, example: str, caller: Caller) -> frozenset[str]:
+        """Its pseudonym; several where patients share the UID by mistake."""
+        try:
+            studies = self._studies(example, caller) if example else ()
+        except NotFound:
+            return frozenset()
         return frozenset(patient for study in studies if (patient := self._policy.patient(study)))
 
     def _parcels(self, studies: Sequence[ArchivedStudy], own: frozenset[str]) -> tuple[Parcel, ...]:

@@ -176,6 +176,14 @@ def test_cases_of_others_lose_their_names_and_the_askers_own_do_not(
     assert not named[own.study_instance_uid].startswith("CASE-")
 
 
+def test_an_example_that_is_not_archived_is_nobodys(house: Furnished, chosen: list[WrittenStudy]) -> None:
+    carrier = with_sending(house, "others")
+    with opened(house) as client:
+        answer = client.post("/api/send", json=wish(chosen[0], example="1.2.3"))
+    assert answer.status_code == 200, answer.text
+    assert {str(d.PatientID)[:5] for d in carrier.sent["WS1"]} == {"CASE-"}
+
+
 def test_an_archive_that_cannot_deidentify_sends_nothing(
     house: Furnished, chosen: list[WrittenStudy]
 ) -> None:
