@@ -15,6 +15,7 @@ from typing import Final
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from indexer.answers.example import Example
@@ -23,13 +24,7 @@ from indexer.elements import DEFLATED, TRANSFER_SYNTAX_UID, read_elements
 FRESH: Final = timedelta(minutes=10)
 LARGEST_BYTES: Final = 2**20
 """Of an answer that is looked into: far more than any of ours has before its pixels."""
-_READ: Final = (
-    "SOPClassUID",
-    "ContentDate",
-    "ContentTime",
-    "ReferencedSeriesSequence",
-    "CurrentRequestedProcedureEvidenceSequence",
-)
+_REFERENCED_SERIES: Final = 0x00081115
 
 
 def is_echo(example: Example, paths: Sequence[Path], now: datetime) -> bool:
@@ -70,11 +65,13 @@ def _may_be_built(path: Path) -> bool:
 def _head_of(path: Path) -> Dataset:
     """What stands before the pixels; of a file that says more than ours ever do, nothing."""
     with path.open("rb") as file:
-        head = file.read(LARGEST_BYTES + 1)
-    answer = pydicom.dcmread(BytesIO(head), stop_before_pixels=True, specific_tags=list(_READ))
-    if len(head) > LARGEST_BYTES and answer.get("SOPClassUID") != SecondaryCaptureImageStorage:
+        head = BytesIO(file.read(LARGEST_BYTES))
+    answer = read_partial(head, lambda tag, *_: tag > _REFERENCED_SERIES)
+    if answer.SOPClassUID == SecondaryCaptureImageStorage:
+        return answer
+    if path.stat().st_size > LARGEST_BYTES:
         raise ValueError("a report of this size is none of ours")
-    return answer
+    return pydicom.dcmread(path)
 
 
 def _evidence(answer: Dataset) -> Iterator[str]:

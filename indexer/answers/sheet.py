@@ -64,7 +64,7 @@ def contact_sheet(
     sheet.LossyImageCompression = (
         "01" if any(picture.disclosure.is_lossy for picture in illustrated.pictures()) else "00"
     )
-    sheet.SourceImageSequence = [_reference(instance) for instance in example.instances if instance.is_image]
+    sheet.SourceImageSequence = [_reference(instance) for instance in _shown(example, illustrated)]
     sheet.ReferencedSeriesSequence = _references(references_of_example(example))
     return sheet
 
@@ -108,6 +108,12 @@ def _identify(sheet: Dataset, created: datetime) -> None:
     sheet.DateOfSecondaryCapture = created.strftime("%Y%m%d")
     sheet.TimeOfSecondaryCapture = created.strftime("%H%M%S")
     sheet.file_meta.ImplementationClassUID = UID(derived_uid("implementation"))
+
+
+def _shown(example: Example, illustrated: Illustrated) -> Sequence[ExampleInstance]:
+    """The instances whose frames the sheet shows; all of them where it shows none."""
+    named = {asked.frame.sop_instance_uid for asked in illustrated.asked}
+    return [i for i in example.instances if i.sop_instance_uid in named] or example.instances
 
 
 def _references(references: Sequence[InstanceReference]) -> list[Dataset]:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     ComprehensiveSRStorage,
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
 )
@@ -102,3 +103,16 @@ def test_of_a_large_contact_sheet_only_what_stands_before_its_pixels_is_read(tmp
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 12 * 2**20
+
+
+def test_a_sheet_that_rests_on_thousands_of_instances_is_known_again(tmp_path: Path) -> None:
+    references = []
+    for number in range(1, 3001):
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = CTImageStorage
+        reference.ReferencedSOPInstanceUID = uid("asked", "1", str(number))
+        references.append(reference)
+    series = Dataset()
+    series.ReferencedInstanceSequence = Sequence(references)
+    large = sheet(ReferencedSeriesSequence=Sequence([series]), PixelData=bytes(2**20))
+    assert echoes(tmp_path, instance("asked", number=1), instance("asked", number=3000), large)
