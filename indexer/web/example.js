@@ -43,6 +43,7 @@ export class Example {
     this.#leave();
     this.bar = el("progress", { max: 1, "aria-label": t("asking.progress") });
     this.bar.hidden = !upload;
+    this.bar.value = 0;
     this.line = el("p.muted", { role: "status" }, text);
     const cancel = el("button", { type: "button", onclick: () => this.on.cancel() }, t("asking.cancel"));
     this.node.replaceChildren(this.#head(), el("div.stage.picture.loading", { "aria-hidden": "true" }), this.line, this.bar, el("div.row", {}, cancel));

@@ -52,10 +52,11 @@ export class ExampleViewer {
   /** What came with the answer to an upload: a data URL of one frame; a region can be drawn on it. */
   upload(url, frame, modality, region) {
     this.uploaded = true;
-    if (url) this.viewer.picture(url, frame, modality);
-    else this.viewer.node.hidden = true;
+    this.node.hidden = !url;
+    if (!url) return;
+    this.viewer.picture(url, frame, modality);
     this.caption.textContent = t("example.paired.best");
-    this.#segments([["example.region", () => this.#toggleRegion(), Boolean(region), Boolean(url && frame)]]);
+    this.#segments([["example.region", () => this.#toggleRegion(), Boolean(region), Boolean(frame)]]);
     if (region && sameFrame(region, frame)) this.#resume(region);
   }
 

@@ -8,21 +8,25 @@ import { sameFrame } from "./maps.js";
 const SIZE = 96;
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 };
 
-/** `picked(frame)` is called with the frame that is chosen. `first` stands before the others: the best one. */
+/**
+ * `picked(frame)` is called with the frame that is chosen. `first` stands before the others: the best one.
+ * `expected` keeps the place free until the frames are known; a single frame needs no row.
+ */
 export class FrameStrip {
-  constructor({ label, picked, first = null }) {
+  constructor({ label, picked, first = null, expected = true }) {
     this.picked = picked;
     this.first = first;
     this.frames = [];
     this.node = el("div.frames", { role: "group", "aria-label": label, onkeydown: (event) => this.#key(event) });
+    this.node.hidden = !expected;
   }
 
   /** Show these frames, one of them current. */
   show(frames, current) {
     this.frames = frames;
-    this.node.classList.toggle("empty", !frames.length);
+    this.node.hidden = Boolean(this.first) && frames.length < 2;
     this.node.replaceChildren(
-      ...(this.first && frames.length ? [this.#thumb(this.first, t("viewer.strip.best"), "best")] : []),
+      ...(this.first ? [this.#thumb(this.first, t("viewer.strip.best"), "best")] : []),
       ...frames.map((frame, index) => this.#thumb(frame, t("viewer.strip.frame", { n: index + 1 }))),
     );
     this.current(current);

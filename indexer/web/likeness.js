@@ -3,15 +3,11 @@
 import { el } from "./elements.js";
 import { known, locale, t } from "./language.js";
 
-/** Nine parts in ten of the bar for 99.9 %: what is rare is told apart, not what is common. */
-const DECADES = 3.333;
-
 /** The likeness of a match: {score, percent, likeness}. */
 export function likeness({ score, percent, likeness: word }) {
   const measured = percent !== null && percent !== undefined;
   const fill = el("span.bar-fill");
-  const share = measured ? Math.min(1, -Math.log10(Math.max(1e-4, 1 - percent / 100)) / DECADES) : Math.max(0, score);
-  fill.style.width = `${Math.round(share * 1000) / 10}%`;
+  fill.style.width = `${measured ? percent : Math.max(0, score) * 100}%`;
   const bar = el("span.bar", { "aria-hidden": "true" }, fill);
   const raw = el("span.raw", { title: t("match.raw") }, score.toFixed(3));
   if (!measured) return el("div.likeness.unmeasured", {}, el("span.muted", {}, t("likeness.score")), bar, raw);

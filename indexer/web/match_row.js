@@ -13,6 +13,8 @@ import { Viewer } from "./viewer.js";
 import { day, what } from "./wording.js";
 
 const SIZE = 384;
+// Modalities whose series are mostly single frames: no place is kept free for a row of them.
+const SINGLE = new Set(["CR", "DX", "MG", "RG", "OP", "PX", "IO", "SC"]);
 
 /** The frames of a matched series that are indexed; the best one alone where more is not to be had. */
 export async function framesOf(match) {
@@ -35,7 +37,7 @@ export class MatchRow {
     this.kind = what(match);
     this.best = bestFrame(match);
     this.viewer = new Viewer({ size: SIZE, windowing: page.windowing, label: t("match.case", { n: match.rank, what: this.kind }), slider: false, drags: false, moved: (frame) => this.#moved(frame) });
-    this.strip = new FrameStrip({ label: t("viewer.strip"), first: this.best, picked: (frame) => this.#pick(frame) });
+    this.strip = new FrameStrip({ label: t("viewer.strip"), first: this.best, expected: !SINGLE.has(match.modality), picked: (frame) => this.#pick(frame) });
     this.node = this.#draw(on);
     this.unfollow = page.maps.follow(() => this.#map());
     whenSeen(this.node, () => this.#seen());
@@ -97,12 +99,11 @@ export class MatchRow {
   async #seen() {
     const { match } = this;
     this.viewer.series([this.best], this.best, match.modality);
-    this.strip.show([], this.best);
     this.#mark(this.best);
     this.#map();
     const frames = await framesOf(match);
     this.viewer.among(frames);
-    this.strip.show(frames.length > 1 ? frames : [], this.viewer.frame);
+    this.strip.show(frames, this.viewer.frame);
   }
 
   #pick(frame) {

@@ -30,7 +30,10 @@ let drawn = () => {};
 
 const windowing = new Windowing();
 const maps = new MapSwitch();
-const chosen = new Chosen(() => askAgain());
+const chosen = new Chosen(() => {
+  scrollTo({ top: 0 });
+  askAgain();
+});
 const sending = new Sending(byId("send"));
 const words = new WordsBox(byId("words"), () => (asking.isEmpty ? show(null) : askAgain()));
 const filters = new Filters(byId("filters"), () => {

@@ -89,8 +89,8 @@ export default {
   "window.center.short": "C",
   "window.width": "Largeur",
   "window.width.short": "L",
-  "window.reset": "D’origine",
-  "window.reset.label": "D’origine : rétablir la fenêtre",
+  "window.reset": "Rétablir",
+  "window.reset.label": "Rétablir la fenêtre",
 
   "words.title": "Avec des mots",
   "words.label": "Ce qu’un cas doit montrer",

@@ -20,12 +20,14 @@ from rich.console import Console
 
 from demo.families import WrittenStudy
 from demo.walk import Walk
-from tests.browser import Visit, picture_of, visit_of, wait_for_picture
-from tests.integration.conftest import looked_up, wait_until_indexed
+from tests.browser import Visit, drag, picture_of, visit_of, wait_for_picture
+from tests.integration.conftest import looked_up, store, wait_until_indexed
+from tests.integration.gallery import Gallery, gallery, series_of
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
 SIZE: ViewportSize = {"width": 1360, "height": 900}
+REGION_MS = 60_000
 
 
 @pytest.fixture
@@ -77,31 +79,6 @@ def test_an_empty_archive_says_how_it_fills(walk: Walk, dark: Page, pictures: Pa
     assert not visit.complaints
 
 
-def test_what_is_indexed_is_shown(filled: Walk, dark: Page, pictures: Path) -> None:
-    visit = visit_of(dark, filled.service.url)
-    visit.go()
-    wait_for_picture(visit.tiles.first)
-    keep(dark, pictures, "studies")
-    assert_at_home(visit)
-
-
-def test_a_study_is_asked_about_and_compared(
-    filled: Walk, dark: Page, pictures: Path, archived: Sequence[WrittenStudy]
-) -> None:
-    study = next(study for study in archived if study.family == "abdomen-ct")
-    visit = visit_of(dark, filled.service.url)
-    visit.go(f"/?study={study.study_instance_uid}")
-    family = {s.study_instance_uid for s in archived if s.family == "abdomen-ct"}
-    assert set(visit.matched()[:3]) == family - {study.study_instance_uid}
-    wait_for_picture(visit.matches.first)
-    keep(dark, pictures, "matches")
-    picture_of(visit.matches.first).click()
-    for figure in dark.locator("#compare figure").all():
-        wait_for_picture(figure)
-    keep(dark, pictures, "compare")
-    assert_at_home(visit)
-
-
 def test_while_an_example_is_embedded_the_page_says_so(
     filled: Walk,
     dark: Page,
@@ -116,6 +93,7 @@ def test_while_an_example_is_embedded_the_page_says_so(
     expect(visit.tiles.first).to_be_visible()
     visit.drop(*unknown["spine-mr"].paths)
     expect(dark.locator("#content")).to_have_attribute("aria-busy", "true")
+    expect(visit.example().get_by_role("status")).to_contain_text("Sending")
     dark.wait_for_timeout(300)
     take(dark, pictures, "asking")
     held[0].continue_()
@@ -192,8 +170,180 @@ def test_a_study_that_failed_says_why(
         time.sleep(0.1)
     visit = visit_of(dark, filled.service.url)
     visit.go(f"/?study={study.study_instance_uid}")
-    expect(dark.get_by_role("alert")).to_contain_text("truncated_pixel_data")
+    expect(dark.locator(".state.refused")).to_contain_text("damaged or cut short")
     keep(dark, pictures, "failed")
+
+
+@pytest.fixture(scope="module")
+def shown(
+    walk: Walk,
+    filled: Walk,
+    archived: Sequence[WrittenStudy],
+    unknown: Mapping[str, WrittenStudy],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Gallery:
+    """What the pictures are of; archived and indexed besides the synthetic studies."""
+    brain = next(study.paths for study in archived if study.family == "brain-mr")
+    chests = [study.paths for study in archived if study.family == "chest-cr"]
+    shown = gallery(tmp_path_factory.mktemp("gallery"), brain, [*chests, unknown["chest-cr"].paths])
+    before = walk.service.counts()["indexed"]  # type: ignore[index]
+    for paths in shown.files.values():
+        store(paths, walk.orthanc.dicom_port, walk.orthanc.ae_title)
+    wait_until_indexed(walk, Console(quiet=True), series=before + series_of(shown.files))
+    return shown
+
+
+def asked_about(visit: Visit, study: str) -> None:
+    visit.go(f"/?study={study}")
+    visit.matched()
+    wait_for_picture(visit.example())
+    wait_for_picture(visit.matches.first)
+
+
+def test_a_study_is_asked_about_and_compared(
+    filled: Walk, dark: Page, archived: Sequence[WrittenStudy]
+) -> None:
+    study = next(study for study in archived if study.family == "abdomen-ct")
+    visit = visit_of(dark, filled.service.url)
+    visit.go(f"/?study={study.study_instance_uid}")
+    family = {s.study_instance_uid for s in archived if s.family == "abdomen-ct"}
+    assert set(visit.matched()[:3]) == family - {study.study_instance_uid}
+    wait_for_picture(visit.matches.first)
+    visit.example().get_by_label("Preset").select_option("bone")
+    picture_of(visit.matches.first).click()
+    for figure in dark.locator("#compare figure").all():
+        wait_for_picture(figure)
+    expect(dark.locator("#compare").get_by_label("Preset")).to_have_value("bone")
+    assert any("window_center=450" in request.url for request in visit.requests)
+    assert_at_home(visit)
+
+
+def test_what_is_indexed_is_shown(filled: Walk, shown: Gallery, dark: Page, pictures: Path) -> None:
+    visit = visit_of(dark, filled.service.url)
+    visit.go()
+    wait_for_picture(visit.tiles.first)
+    keep(dark, pictures, "studies")
+    assert_at_home(visit)
+
+
+def test_matches_stand_in_rows_beside_the_series_of_the_example(
+    filled: Walk, shown: Gallery, dark: Page, pictures: Path
+) -> None:
+    visit = visit_of(dark, filled.service.url)
+    asked_about(visit, shown.chest)
+    keep(dark, pictures, "matches")
+    asked_about(visit, shown.brain)
+    dark.locator("#example .series-name").first.click()
+    keep(dark, pictures, "strip")
+    assert_at_home(visit)
+
+
+def test_a_region_is_asked_with_and_its_place_is_shown(
+    filled: Walk, shown: Gallery, dark: Page, pictures: Path
+) -> None:
+    visit = visit_of(dark, filled.service.url)
+    asked_about(visit, shown.brain)
+    dark.get_by_role("button", name="Region", exact=True).click()
+    drag(dark, dark.locator("#example .stage"), (0.38, 0.36), (0.64, 0.62))
+    dark.get_by_role("button", name="Ask with this region").click()
+    pressed = dark.locator("#example .segment[aria-pressed=true]")
+    expect(pressed).to_have_text("Region", timeout=REGION_MS)
+    wait_for_picture(visit.matches.first)
+    expect(visit.matches.first.locator(".place .over")).to_have_count(1)
+    keep(dark, pictures, "region")
+    assert_at_home(visit)
+
+
+def test_a_match_is_compared_with_a_map_over_both(
+    filled: Walk, shown: Gallery, dark: Page, pictures: Path
+) -> None:
+    visit = visit_of(dark, filled.service.url)
+    asked_about(visit, shown.brain)
+    dark.get_by_role("button", name="Where alike").click()
+    visit.matches.first.locator(".match-picture").click()
+    for figure in dark.locator("#compare figure").all():
+        wait_for_picture(figure)
+        expect(figure.locator(".map")).to_be_visible()
+    keep(dark, pictures, "compare")
+    assert_at_home(visit)
+
+
+def test_cases_are_chosen_round_after_round_and_the_same_patient_has_a_lane(
+    filled: Walk, shown: Gallery, dark: Page, pictures: Path
+) -> None:
+    visit = visit_of(dark, filled.service.url)
+    asked_about(visit, shown.chest)
+    for row, button in ((1, "More like this"), (3, "Less like this")):
+        visit.matches.nth(row).get_by_role("button", name=button).click()
+        expect(dark.locator("#content")).to_have_attribute("aria-busy", "false")
+    expect(dark.locator(".chip")).to_have_count(2)
+    wait_for_picture(visit.matches.first)
+    keep(dark, pictures, "refined")
+    dark.get_by_role("button", name="Remove all").click()
+    dark.get_by_label("Same patient too").check()
+    expect(dark.locator(".lane-study")).to_have_count(2)
+    wait_for_picture(dark.locator(".lane-study").first)
+    keep(dark, pictures, "same-patient")
+    assert_at_home(visit)
+
+
+def test_cases_are_sent_to_a_workstation(filled: Walk, shown: Gallery, dark: Page, pictures: Path) -> None:
+    visit = visit_of(dark, filled.service.url)
+    asked_about(visit, shown.chest)
+    study = visit.matched()[0]
+    visit.matches.first.get_by_role("button", name="Send", exact=True).click()
+    dark.get_by_label("To", exact=True).select_option("WORKSTATION")
+    keep(dark, pictures, "send")
+    dark.get_by_role("button", name="Send 1 case").click()
+    expect(dark.locator("#toast")).to_contain_text("sent to WORKSTATION")
+    received = filled.workstation.next_received(30)
+    assert received is not None
+    assert received.StudyInstanceUID == study
+    assert_at_home(visit)
+
+
+def test_a_question_that_cannot_be_answered_is_refused_with_the_reason(
+    filled: Walk, shown: Gallery, dark: Page, pictures: Path, tmp_path: Path
+) -> None:
+    blank = dcmread(shown.new_chest[0])
+    blank.PixelData = bytes(len(blank.PixelData))
+    blank.save_as(tmp_path / "blank.dcm")
+    visit = visit_of(dark, filled.service.url)
+    visit.go()
+    visit.drop(tmp_path / "blank.dcm")
+    expect(dark.locator(".state.refused")).to_contain_text("one grey level")
+    expect(visit.matches).to_have_count(0)
+    keep(dark, pictures, "refused")
+    assert_at_home(visit)
+
+
+def test_in_french_and_where_light_is_preferred(
+    filled: Walk, shown: Gallery, browser: Browser, pictures: Path
+) -> None:
+    for name, options in (
+        ("french", {"locale": "fr-FR", "color_scheme": "dark"}),
+        ("light", {"locale": "en-GB", "color_scheme": "light"}),
+    ):
+        context = browser.new_context(viewport=SIZE, **options)  # type: ignore[arg-type]
+        visit = visit_of(context.new_page(), filled.service.url)
+        asked_about(visit, shown.chest)
+        keep(visit.page, pictures, name)
+        assert_at_home(visit)
+        context.close()
+
+
+def test_on_a_phone(filled: Walk, shown: Gallery, browser: Browser, pictures: Path) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="en-GB", color_scheme="dark", device_scale_factor=2
+    )
+    visit = visit_of(context.new_page(), filled.service.url)
+    visit.go(f"/?study={shown.chest}")
+    visit.matched()
+    visit.matches.first.scroll_into_view_if_needed()
+    wait_for_picture(visit.matches.first)
+    keep(visit.page, pictures, "phone")
+    assert_at_home(visit)
+    context.close()
 
 
 def assert_at_home(visit: Visit) -> None:
