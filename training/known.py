@@ -40,7 +40,7 @@ class KnownSettings:
 
     directions: int = 128
     false_refusals: float = 0.01
-    unlike: float = 0.05
+    unlike: float = 0.01
     seed: int = 0
 
 

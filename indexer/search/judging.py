@@ -16,7 +16,7 @@ from indexer.search.ranking import RankedStudy
 
 FEWEST_NEAREST: Final = 20
 RARELY: Final = 0.01
-"""Of the series of an archive, so many have no nearer neighbour than that which counts as close."""
+"""Of the series of an archive, so many have their nearest neighbour farther away than chance may be."""
 CHANCE: Final = 0.05
 """Of random pairs, so many are less alike than that which counts as no nearer than chance."""
 
@@ -114,7 +114,7 @@ class Judge:
     ) -> Refusal | None:
         known, background = self.known(series.encoder), self._background(series.encoder, series.attributes)
         is_outsider = known is not None and known.is_outsider(series)
-        if known is not None and is_outsider and not _is_close(best, known.close_to(series), background):
+        if known is not None and is_outsider and not _is_close(best, known.close_to(series)):
             return Refusal(
                 reason="unknown_to_encoder",
                 message="This does not look like the images that the search was made for, and no case of "
@@ -147,16 +147,9 @@ def _best(series: SeriesEmbedding, ranked: Sequence[RankedStudy]) -> Candidate |
     return max(found, key=lambda candidate: candidate.score, default=None)
 
 
-def _is_close(best: Candidate | None, least: float, background: Background | None) -> bool:
-    """Whether an outsider is at home in this archive all the same.
-
-    The best match must reach `least`, and be as near as nearly all series of the archive have another.
-    """
-    if best is None:
-        return False
-    if background is not None and len(background.nearest) >= FEWEST_NEAREST:
-        least = max(least, float(np.quantile(background.nearest, RARELY)))
-    return best.score >= least
+def _is_close(best: Candidate | None, least: float) -> bool:
+    """Whether an outsider is at home in this archive all the same."""
+    return best is not None and best.score >= least
 
 
 def _is_chance(best: Candidate, background: Background) -> bool:

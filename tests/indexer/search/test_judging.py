@@ -152,12 +152,11 @@ def test_an_outsider_that_is_at_home_in_this_archive_is_answered() -> None:
     assert judge(background(0.2, 0.9), KNOWN).of_ranked([outside], found(outside, 0.9)) is None
 
 
-def test_where_the_archive_is_of_one_kind_an_outsider_must_be_as_near_as_its_own_series_are() -> None:
-    outside = series(OUTSIDE)
-    told = judge(background(0.5, 0.9, nearest=(0.85, 0.99)), KNOWN)
-    refused = told.of_ranked([outside], found(outside, 0.7))
-    assert refused is not None
-    assert refused.reason == "unknown_to_encoder"
+def test_a_neighbour_that_is_no_nearer_than_noise_does_not_make_an_outsider_at_home() -> None:
+    noisy = replace(KNOWN, outside=unit((0.7, 0.7, 0.0, 0.0)))
+    noise = series((0.72, 0.7, 0.0, 0.0))
+    assert judge(known=noisy).of_ranked([noise], found(noise, 0.7)) is not None
+    assert judge(known=noisy).of_ranked([noise], found(noise, 1.0)) is None
 
 
 def test_what_is_nearer_to_noise_than_to_what_is_known_is_an_outsider() -> None:
