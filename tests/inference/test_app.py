@@ -120,7 +120,7 @@ def test_a_frame_is_rendered_through_the_window_that_is_asked_for(worker: httpx.
     def asked(**window: float) -> httpx.Response:
         return worker.post(
             "/rendered",
-            params={"frame_number": 1, "longest_side": 16} | window,
+            params={"frame_number": 1, "longest_side": 16, **window},
             content=dicom_bytes(ct_instance(1, fill=200, size=32)),
             headers={"Content-Type": "application/dicom"},
         )
