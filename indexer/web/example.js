@@ -84,6 +84,7 @@ export class Example {
     if (!study) return this.node.replaceChildren(this.#head(), el("p.uid", {}, Object.values(reference)[0]));
     const same = study === this.study && this.viewer;
     this.study = study;
+    if (!study.series.some((one) => one.frames.length)) return this.#nothingToSee(study);
     if (!same) {
       this.#begin();
       this.viewer.study(study, this.#first(answer, study, reference));
@@ -104,6 +105,13 @@ export class Example {
   pair(match) {
     const frame = match && exampleFrame(match);
     if (this.viewer && frame) this.viewer.pair(frame, match.rank);
+  }
+
+  /** Nothing of the study is indexed: say what there is, and what became of it. */
+  #nothingToSee(study) {
+    this.#leave();
+    const rows = study.series.map((one) => el("li", {}, el("b", {}, what(one)), " ", el("span.muted.small", {}, dotted(one.state, one.reason))));
+    this.node.replaceChildren(this.#head(), el("ul", {}, ...rows), el("p.uid", {}, study.study_instance_uid));
   }
 
   #uploaded({ query, matches }) {
