@@ -170,7 +170,7 @@ class Canvas:
             (WARM, np.maximum(np.clip(2.2 - away, 0, 1) * 0.9, tint)),
         ):
             area[...] = np.rint(
-                area * (1 - strength[..., None]) + np.array(colour) * strength[..., None]
+                area * (1 - strength[..., None]) + np.array(colour, np.float32) * strength[..., None]
             ).astype(np.uint8)
 
     def _cut(self, text: str, size: int, weight: int, width: int) -> str:
