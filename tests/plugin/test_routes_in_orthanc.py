@@ -65,7 +65,10 @@ def test_the_page_and_the_api_are_reached_through_orthanc(
     assert answer.content == b"/api/studies?modality=MR&cursor=%C3%A4+b" + bytes(range(256))
     assert (answer.headers["content-type"], answer.headers["content-security-policy"]) == ("text/x", csp)
     assert client.get("/cbir/").content.startswith(b"/\x00")
-    assert client.get("/cbir/web/page.css").content.startswith(b"/web/page.css")
+    assert client.get("/cbir/web/tokens.css").content.startswith(b"/web/tokens.css")
+    assert client.get("/cbir/api/maps").content.startswith(b"/api/maps\x00")
+    assert client.get("/cbir/api/destinations").content.startswith(b"/api/destinations\x00")
+    assert client.post("/cbir/api/send", headers=POST).content.startswith(b"/api/send\x00")
     sent = indexer.asked()[0].headers
     assert (sent["x-cbir-user"], sent["x-cbir-forwarded"]) == (orthanc.user, "orthanc")
     assert sent["authorization"].startswith("Basic ")
