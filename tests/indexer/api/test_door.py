@@ -68,7 +68,7 @@ def test_with_the_token_everything_is_offered(client: httpx.Client, studies: Stu
 
 
 def test_the_page_and_the_sign_of_life_need_no_token(client: httpx.Client) -> None:
-    for path in ("/", "/web/page.js", "/web/page.css", "/docs", "/healthz", "/favicon.ico"):
+    for path in ("/", "/web/page.js", "/web/tokens.css", "/docs", "/healthz", "/favicon.ico"):
         assert client.get(path).status_code == 200
 
 
