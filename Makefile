@@ -69,7 +69,7 @@ lint: test-setup
 
 screenshots: test-setup
 	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_BROWSER=1 CBIR_TEST_SCREENSHOTS=docs/screenshots \
-		$(BIN)/pytest --quiet tests/integration/test_page.py tests/integration/test_sheet_of_real_images.py
+		$(BIN)/pytest --quiet tests/integration/test_page.py tests/integration/test_answers_at_the_ae.py
 
 pin: setup
 	@$(BIN)/python docker/pin.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from demo.families import WrittenStudy
 from demo.walk import Walk
 from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, looked_up, store
+from tests.integration.kept_sheet import keep
 
 pytestmark = pytest.mark.orthanc
 
@@ -69,6 +71,9 @@ def test_the_sheet_shows_pictures_and_maps(filled: Walk, answers: Sequence[Datas
     warm = (pictures[..., 0] - pictures[..., 2] > 60) & (pictures[..., 0] > 150)
     assert warm.sum() > 3_000
     assert "picture_left_out" not in filled.service.log_path.read_text()
+    folder = os.environ.get("CBIR_TEST_SCREENSHOTS")
+    if folder:
+        keep(answers[0], Path(folder) / "contact-sheet.png")
 
 
 def test_no_name_or_uid_of_another_patient_stands_in_the_sheet(

@@ -1,7 +1,4 @@
-"""The contact sheet of real images, which is looked at: brain MR and chest X-rays under free licences.
-
-With CBIR_TEST_SCREENSHOTS=folder the sheet is kept there, as `make screenshots` does for `docs/`.
-"""
+"""The contact sheet of real images, which is looked at: brain MR and chest X-rays."""
 
 from __future__ import annotations
 
@@ -16,36 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
-from pydicom.dataset import Dataset
 from rich.console import Console
 
 from demo.report import reported_cases
 from demo.walk import Walk
-from indexer.answers.canvas import ACCENT, ALARM, COOL, GROUND, INK, PANEL, QUIET, WARM
 from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, store, wait_until_indexed
+from tests.integration.kept_sheet import keep
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(600)]
 
 DATASETS = ("brain_tumor_mr", "pneumonia_cxr")
 SUBJECTS = 40
-KEPT_WIDTH = 1400
-GREYS = [(level, level, level) for level in range(0, 256, 3)]
-TINTED = [
-    tuple(round(level * (1 - share) + warm * share) for warm in WARM)
-    for share in (0.07, 0.14, 0.22)
-    for level in range(0, 256, 8)
-]
-DRAWN = [
-    tuple(
-        round(level * step / 10 + ground * (1 - step / 10))
-        for level, ground in zip(colour, GROUND, strict=True)
-    )
-    for colour in (WARM, ACCENT, COOL, ALARM, INK, QUIET, PANEL)
-    for step in range(1, 11)
-]
-PALETTE = [level for colour in [GROUND, *GREYS, *TINTED, *DRAWN][:256] for level in colour]
-"""Greys of the pictures, and what is drawn over them: an average would wash the few colours out."""
 
 
 @pytest.fixture(scope="module")
@@ -115,23 +93,9 @@ def test_the_sheet_of_a_real_study_shows_its_like(
     assert shown.shape[1] == 2048
     assert (grey(shown) & (shown[..., 0] > 60)).sum() > 400_000
     keep(sheet, tmp_path / f"contact-sheet-{dataset}.png")
-    folder = os.environ.get("CBIR_TEST_SCREENSHOTS")
-    if folder and dataset == DATASETS[0]:
-        keep(sheet, Path(folder) / "contact-sheet.png")
 
 
 def grey(shown: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where all colours are the same, as on an X-ray."""
     levels = shown.astype(int)
     return np.asarray(levels.max(axis=2) - levels.min(axis=2) < 4)
-
-
-def keep(sheet: Dataset, path: Path) -> None:
-    """Small enough for a page: narrower, and of few colours."""
-    picture = Image.fromarray(sheet.pixel_array)
-    height = round(picture.height * KEPT_WIDTH / picture.width)
-    small = picture.resize((KEPT_WIDTH, height), Image.Resampling.LANCZOS)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(bytes(PALETTE))
-    small.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
-    assert path.stat().st_size < 2**20
