@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
 Kind = Literal["image", "report"]
+Pairs = Literal["body_part", "modality", "archive"]
+"""Which pairs a percentage is of: of one modality and body part, of one modality, of all the archive."""
 
 _POINT_NAMESPACE: Final = uuid.UUID("5b0f6f0e-6a1c-5f5e-9a9b-2c1f5d1f7c11")
 
@@ -227,8 +229,9 @@ class Match:
         answers: the example's series that this match answers best; None where only a text was asked.
         example_frame: the frame of it that is nearest to `frame`; None where only a text was asked.
         pair_score: the late-interaction score of `answers` and `reference` alone, in [-1, 1].
-        percent: how many percent of the pairs of this modality and body part in this archive are less
+        percent: how many percent of the `percent_of` pairs of different patients in this archive are less
             alike than `pair_score`, in [0, 100]; None while too few pairs are known.
+        percent_of: the narrowest kind that both series are of and of which enough pairs are known.
         sequences: the example's series with the series that answer them, the one that carried first.
         place: where in `frame` the region that was asked about was found.
         possible_same_person: another patient by its id, and so alike that it may be the same person.
@@ -245,6 +248,7 @@ class Match:
     example_frame: FrameReference | None = None
     pair_score: float = 0.0
     percent: float | None = None
+    percent_of: Pairs = "body_part"
     sequences: tuple[SequenceMatch, ...] = ()
     place: Region | None = None
     possible_same_person: bool = False

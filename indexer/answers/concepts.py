@@ -4,7 +4,7 @@
 |-----------------|----------------------------------|----------------------------------------------|
 | similar-image   | Similar image                    | IMAGE: the prior case's frame that is alike  |
 | similarity      | Visual similarity score          | NUM, no units, in [-1, 1], larger is nearer  |
-| percentage      | Less alike pairs of this archive | NUM, percent: of this modality and body part |
+| percentage      | Less alike pairs of this archive | NUM, percent, of different patients          |
 | rank            | Rank among similar cases         | NUM, no units, 1 is the most alike           |
 | likeness        | Likeness                         | CODE, one of the five below                  |
 | nearly-the-same | Nearly the same                  |                                              |

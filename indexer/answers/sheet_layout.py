@@ -268,7 +268,7 @@ class _Sheet:
     def _lines(self, shown: Shown) -> Iterator[tuple[str, tuple[int, int, int]]]:
         match, language = shown.match, self.style.language
         if match.percent is not None:
-            yield more_alike_than(match.percent, language), INK
+            yield more_alike_than(match.percent, language, match.percent_of), INK
         what = [_body(match.attributes), acquisition(match.attributes, language)]
         yield " · ".join(part for part in what if part), QUIET
         told = when(match.attributes.study_date, self._example_date(), self.style.dates, language)

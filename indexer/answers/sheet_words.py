@@ -60,7 +60,8 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         compared_by="Compared by {}",
         legend_map="where two frames look alike",
         legend_region="the region asked about, and where it was found",
-        legend_percent="Percentages: of pairs of cases of this modality and body part in this archive.",
+        legend_percent="Percentages: of pairs of cases of this modality and body part in this archive, "
+        "where not said otherwise.",
         legend_score="Scores from -1 to 1: no percentage, too few cases are known to compare with.",
         series=("{} series", "{} series"),
         frames=("{} frame", "{} frames"),
@@ -86,7 +87,8 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         compared_by="Comparé par {}",
         legend_map="là où deux images se ressemblent",
         legend_region="la région demandée, et où elle a été trouvée",
-        legend_percent="Pourcentages : des paires de cas de cette modalité et région dans cette archive.",
+        legend_percent="Pourcentages : des paires de cas de cette modalité et région dans cette archive, "
+        "sauf mention contraire.",
         legend_score="Scores de -1 à 1 : pas de pourcentage, trop peu de cas connus pour comparer.",
         series=("{} série", "{} séries"),
         frames=("{} image", "{} images"),

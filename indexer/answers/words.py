@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Literal
 
-from indexer.domain import Match
+from indexer.domain import Match, Pairs
 
 Language = Literal["en", "fr"]
 
@@ -49,6 +50,16 @@ _WORDS: Final[dict[Language, dict[Likeness, str]]] = {
 }
 
 
+_PAIRS: Final[Mapping[Language, Mapping[Pairs, str]]] = {
+    "en": {"body_part": "pairs", "modality": "pairs of this modality", "archive": "all pairs"},
+    "fr": {
+        "body_part": "des paires",
+        "modality": "des paires de cette modalité",
+        "archive": "de toutes les paires",
+    },
+}
+
+
 def likeness_of(match: Match) -> Likeness:
     """The step that a match stands on."""
     return Likeness.UNKNOWN if match.percent is None else likeness_of_percent(match.percent)
@@ -72,13 +83,11 @@ def percentage(percent: float, language: Language = "en") -> str:
     return said.replace(".", ",") if language == "fr" else said
 
 
-def more_alike_than(percent: float, language: Language = "en") -> str:
-    """What a percentage stands for, as a clause."""
+def more_alike_than(percent: float, language: Language = "en", pairs: Pairs = "body_part") -> str:
+    """What a percentage stands for, as a clause; it says when the pairs are of more than one body part."""
     said = percentage(min(percent, 99.9), language)
-    return {
-        "en": f"more alike than {said} % of pairs",
-        "fr": f"plus proche que {said} % des paires",
-    }[language]
+    of = _PAIRS[language][pairs]
+    return {"en": f"more alike than {said} % of {of}", "fr": f"plus proche que {said} % {of}"}[language]
 
 
 def share_of_bar(percent: float) -> float:

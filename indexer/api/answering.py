@@ -18,6 +18,7 @@ from indexer.domain import (
     IndexedSeries,
     Match,
     MatchMap,
+    Pairs,
     Refusal,
     Region,
     SequenceMatch,
@@ -214,8 +215,9 @@ class SequenceBody(Wire):
 class MatchBody(Wire):
     """A prior study that looks like the example: its best series, instance and frame.
 
-    `score` is in [-1, 1], larger is nearer; `percent` of the pairs of this modality and body part in this
-    archive are less alike, and `likeness` says so in a word of `indexer.answers.words`.
+    `score` is in [-1, 1], larger is nearer; `percent` of the pairs that `percent_of` names (of this modality
+    and body part, of this modality, of all the archive) are less alike, and `likeness` says so in a word of
+    `indexer.answers.words`.
     `answers_series_instance_uid` and `example_…` name what of the example it is nearest to, `encoder` what
     compared the two, `place` where the region that was asked about was found. `links` has a URL a viewer,
     `maps` where the two frames look like each other, where that was asked for.
@@ -224,6 +226,7 @@ class MatchBody(Wire):
     rank: int
     score: float
     percent: float | None
+    percent_of: Pairs
     likeness: str
     study_instance_uid: str
     series_instance_uid: str
@@ -254,6 +257,7 @@ class MatchBody(Wire):
             rank=match.rank,
             score=round(match.score, 6),
             percent=None if match.percent is None else round(match.percent, 3),
+            percent_of=match.percent_of,
             likeness=likeness_of(match).value,
             study_instance_uid=match.reference.study_instance_uid,
             series_instance_uid=match.reference.series_instance_uid,

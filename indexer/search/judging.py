@@ -8,7 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from indexer.domain import Candidate, EncoderVersion, Refusal, SeriesAttributes, SeriesEmbedding
+from indexer.domain import (
+    Candidate,
+    EncoderVersion,
+    Pairs,
+    Refusal,
+    SeriesAttributes,
+    SeriesEmbedding,
+)
 from indexer.errors import NotIndexed, Rejected
 from indexer.ledger import Background, State
 from indexer.search.knowing import Known
@@ -108,6 +115,13 @@ class Judge:
         scores, first = np.unique(background.quantiles, return_index=True)
         share = float(np.interp(score, scores, first / max(len(background.quantiles) - 1, 1)))
         return 100.0 * min(share, background.pairs / (background.pairs + 1))
+
+    def pairs_of(self, encoder: EncoderVersion, attributes: SeriesAttributes) -> Pairs:
+        """Which pairs `percent` compares with."""
+        background = self._background(encoder, attributes)
+        if background is None or background.body_part_examined:
+            return "body_part"
+        return "modality" if background.modality else "archive"
 
     def _of_series(
         self, series: SeriesEmbedding, best: Candidate | None, *, everywhere: bool

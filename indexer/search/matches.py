@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.domain import EncoderVersion, Match, SequenceMatch, SeriesEmbedding
+from indexer.domain import EncoderVersion, Match, SequenceMatch, SeriesAttributes, SeriesEmbedding
 from indexer.ports import VectorIndex
 from indexer.search.judging import Judge
 from indexer.search.polling import Vote
@@ -57,6 +57,7 @@ class Matches:
         asked, pair_score = carrying.clue.embedding, carrying.candidate.score
         asked_index, frame_index, cosine = _nearest_frames(asked, stored)
         by_example = carrying.clue.role == "example"
+        kind = _common_kind(asked.attributes, stored.attributes)
         return Match(
             rank=rank,
             score=study.score,
@@ -67,7 +68,8 @@ class Matches:
             answers=asked.reference if by_example else None,
             example_frame=asked.frames[asked_index] if by_example else None,
             pair_score=pair_score,
-            percent=self.judge.percent(stored.encoder, stored.attributes, pair_score) if by_example else None,
+            percent=self.judge.percent(stored.encoder, kind, pair_score) if by_example else None,
+            percent_of=self.judge.pairs_of(stored.encoder, kind),
             sequences=tuple(_sequence(vote) for vote in study.votes if vote.clue.role == "example"),
             possible_same_person=other_people and by_example and may_be_same_person(cosine, pair_score),
             carried_by_report=study.report is not None,
@@ -84,6 +86,14 @@ def _nearest_frames(asked: SeriesEmbedding, stored: SeriesEmbedding) -> tuple[in
     alike = asked.frame_vectors @ stored.frame_vectors.T
     asked_index, frame_index = np.unravel_index(int(alike.argmax()), alike.shape)
     return int(asked_index), int(frame_index), float(alike.max())
+
+
+def _common_kind(one: SeriesAttributes, other: SeriesAttributes) -> SeriesAttributes:
+    """Modality and body part as far as both series are of the same."""
+    if one.modality != other.modality:
+        return SeriesAttributes()
+    same_part = one.body_part_examined == other.body_part_examined
+    return SeriesAttributes(one.modality, one.body_part_examined if same_part else "")
 
 
 def _sequence(vote: Vote) -> SequenceMatch:

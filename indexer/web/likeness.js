@@ -3,8 +3,8 @@
 import { el } from "./elements.js";
 import { known, locale, t } from "./language.js";
 
-/** The likeness of a match: {score, percent, likeness}. */
-export function likeness({ score, percent, likeness: word }) {
+/** The likeness of a match: {score, percent, percent_of, likeness}. */
+export function likeness({ score, percent, percent_of: pairs, likeness: word }) {
   const measured = percent !== null && percent !== undefined;
   const fill = el("span.bar-fill");
   fill.style.width = `${measured ? percent : Math.max(0, score) * 100}%`;
@@ -14,10 +14,10 @@ export function likeness({ score, percent, likeness: word }) {
   const said = { percent: percentage(percent) };
   return el(
     "div.likeness",
-    { title: t("likeness.percent.why", said) },
+    { title: t(`likeness.why.${pairs}`, said) },
     el("b", {}, known(`likeness.${word}`) ? t(`likeness.${word}`) : ""),
     bar,
-    el("span.percent", {}, t("likeness.percent", said)),
+    el("span.percent", {}, t(`likeness.of.${pairs}`, said)),
     raw,
   );
 }

@@ -29,3 +29,8 @@ def test_a_percentage_is_rounded_down_and_fits_its_word(
 
 def test_the_bar_tells_the_best_apart() -> None:
     assert [round(share_of_bar(percent), 3) for percent in (0, 90, 99, 99.9, 100)] == [0, 0.333, 0.667, 1, 1]
+
+
+def test_it_is_said_when_pairs_of_other_kinds_are_compared_with() -> None:
+    assert more_alike_than(87, "en", "modality") == "more alike than 87 % of pairs of this modality"
+    assert more_alike_than(87, "fr", "archive") == "plus proche que 87 % de toutes les paires"

@@ -27,6 +27,7 @@ from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Caller, TextEmbedding, Window
 from indexer.search import ExampleReference, Question, Search
+from indexer.search.judging import Judge
 from tests.fakes.archive import FakeArchive
 from tests.fakes.vector_index import FakeVectorIndex
 
@@ -100,6 +101,7 @@ class World:
     index: CountingIndex = field(default_factory=CountingIndex)
     encoder: OneVectorEncoder = field(default_factory=OneVectorEncoder)
     line_ups: LineUps = field(default_factory=lambda: LineUps.alone(ENCODER))
+    judge: Judge = field(default_factory=Judge)
 
     def search(self) -> Search:
         return Search(
@@ -109,6 +111,7 @@ class World:
             encoder=self.encoder,
             index=self.index,
             access=self.archive,
+            judge=self.judge,
         )
 
     def add(
