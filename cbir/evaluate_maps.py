@@ -84,7 +84,8 @@ def _pictures(encoder: OnnxEncoder, curves: tuple[Curves, ...], pairs: list[Pair
         Picture(
             "map-pairs",
             "Frames and their nearest",
-            "Each frame bare and with where it looks like the other: bright is most.",
+            "Each frame bare and with where it looks like the other: bright is most. It marks what the "
+            "likeness rests on, which need not be the finding.",
             maps_plot(encoder, pairs[:SHOWN]),
         ),
     )
