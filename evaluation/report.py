@@ -51,8 +51,8 @@ TITLES: Final = {
         "better), insertion gives them back first (more is better). The map shall agree with occlusion, the "
         "slow reference. A map may only follow how much there is to see in a place: the nearer its agreement "
         "with the map of the same model with random weights is to 1, the more of it any net would show, "
-        "where a frame is not empty, and the less it tells of what was learned. A low agreement alone is no merit: "
-        "noise has it too.",
+        "where a frame is not empty, and the less it tells of what was learned. A low agreement alone is no "
+        "merit: noise has it too.",
     ),
     REGIONS: (
         "Regions",
