@@ -209,7 +209,10 @@ class Carriage(Protocol):
     """What the destination takes."""
 
     def store(self, path: Path) -> bool:
-        """Send one DICOM file; whether it arrived."""
+        """Send one DICOM file; whether it arrived.
+
+        Raises Unavailable once the way is broken: nothing more arrives on it.
+        """
         ...
 
 

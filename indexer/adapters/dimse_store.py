@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S: Final = 10
 RESPONSE_TIMEOUT_S: Final = 60
 MAX_CONTEXTS: Final = 128
+BROKEN_OFF: Final = "The destination broke off the association: what is missing must be sent again."
 UNCOMPRESSED: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 
@@ -82,18 +83,28 @@ class DimseCarriage:
         )
 
     def store(self, path: Path) -> bool:
-        """Send one DICOM file; a warning (0xBxxx) is stored all the same (PS3.4 B.2.3)."""
-        if not self._association.is_established:
-            return False
+        """Send one DICOM file; a warning (0xBxxx) is stored all the same (PS3.4 B.2.3).
+
+        Raises:
+            NotTaken: the association is over, now or since an instance before.
+        """
+        self._refuse_a_broken_way()
         try:
             status = self._association.send_c_store(dcmread(path)).get("Status")
         except (ValueError, AttributeError, RuntimeError, InvalidDicomError, OSError) as error:
+            self._refuse_a_broken_way()
             logger.warning("instance_not_sent error=%s", type(error).__name__)
             return False
-        if status is None or (status != 0 and status & 0xF000 != 0xB000):
-            logger.warning("instance_not_taken status=%s", "none" if status is None else f"0x{status:04X}")
+        if status is None:  # pynetdicom ends the association with whoever does not answer, or not sensibly
+            raise NotTaken(BROKEN_OFF)
+        if status != 0 and status & 0xF000 != 0xB000:
+            logger.warning("instance_not_taken status=0x%04X", status)
             return False
         return True
+
+    def _refuse_a_broken_way(self) -> None:
+        if not self._association.is_established:
+            raise NotTaken(BROKEN_OFF)
 
 
 def contexts_for(codings: Collection[Coding]) -> list[PresentationContext]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
@@ -11,6 +13,7 @@ from typing import Any, Final
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pynetdicom import evt
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -74,9 +77,10 @@ class Retrieving:
             yield from self._moved_not(destination, request, error)
             return
         contexts = [build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in sorted(taken, key=str)]
-        yield _address(destination, contexts or [build_context(Verification)])
+        hung_up = threading.Event()
+        yield _address(destination, contexts or [build_context(Verification)], hung_up)
         yield len(parcels)
-        yield from self._sent(request, parcels, taken, destination.ae_title)
+        yield from self._sent(request, parcels, taken, destination.ae_title, hung_up)
 
     def get(self, request: Request, taken: Collection[Coding]) -> Iterator[GetStep]:
         """How many, then every instance; `taken` is what the caller takes on this association."""
@@ -87,7 +91,7 @@ class Retrieving:
             yield _failure(error), None
             return
         yield len(parcels)
-        yield from self._sent(request, parcels, taken, request.caller)
+        yield from self._sent(request, parcels, taken, request.caller, threading.Event())
 
     def _destination(self, caller: str, title: str) -> Destination | None:
         """A destination of this title; the caller's own entry is not better than another one."""
@@ -120,7 +124,12 @@ class Retrieving:
             return way.taken
 
     def _sent(
-        self, request: Request, parcels: Sequence[Parcel], taken: Collection[Coding], to: str
+        self,
+        request: Request,
+        parcels: Sequence[Parcel],
+        taken: Collection[Coding],
+        to: str,
+        hung_up: threading.Event,
     ) -> Iterator[Response]:
         logger.info(
             "cases_collected caller=%s destination=%s instances=%d deidentified=%s",
@@ -130,10 +139,14 @@ class Retrieving:
             any(parcel.disguise is not None for parcel in parcels),
         )
         try:
-            with self.shipping.place():
-                for parcel, path in self.shipping.unpacked(parcels, taken):
+            with self.shipping.place(), closing(self.shipping.unpacked(parcels, taken)) as unpacked:
+                for parcel, path in unpacked:
                     if request.called_off():
                         yield CANCELLED, None
+                        return
+                    if hung_up.is_set():
+                        logger.warning("destination_hung_up caller=%s destination=%s", request.caller, to)
+                        yield status(UNABLE_TO_PERFORM, "The destination broke off the association."), None
                         return
                     try:
                         yield PENDING, _unsendable(parcel) if path is None else dcmread(path)
@@ -145,16 +158,20 @@ class Retrieving:
     def _moved_not(self, destination: Destination, request: Request, error: CbirError) -> Iterator[MoveStep]:
         """A failure can be told only once the association with the destination is there."""
         logger.warning("move_failed caller=%s reason=%s", request.caller, type(error).__name__)
-        yield _address(destination, [build_context(Verification)])
+        yield _address(destination, [build_context(Verification)], threading.Event())
         yield 1
         yield _failure(error), None
 
 
-def _address(destination: Destination, contexts: list[Any]) -> tuple[str, int, dict[str, Any]]:
+def _address(
+    destination: Destination, contexts: list[Any], hung_up: threading.Event
+) -> tuple[str, int, dict[str, Any]]:
+    """Where to, for pynetdicom, which associates; `hung_up` is set once that association is over."""
+    over = [(e, lambda _: hung_up.set()) for e in (evt.EVT_ABORTED, evt.EVT_RELEASED, evt.EVT_CONN_CLOSE)]
     return (
         destination.host,
         destination.port,
-        {"ae_title": destination.called_ae_title, "contexts": contexts, "evt_handlers": PROMPT},
+        {"ae_title": destination.called_ae_title, "contexts": contexts, "evt_handlers": [*PROMPT, *over]},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -136,8 +137,8 @@ class Sending:
         sent: list[SentStudy] = []
         with self._shipping.place(), self._carrier.open(destination, codings) as carriage:
             for uid, several in parcels.items():
-                unpacked = self._shipping.unpacked(several, carriage.taken)
-                arrived = sum(path is not None and carriage.store(path) for _, path in unpacked)
+                with closing(self._shipping.unpacked(several, carriage.taken)) as unpacked:
+                    arrived = sum(path is not None and carriage.store(path) for _, path in unpacked)
                 sent.append(SentStudy(uid, arrived, len(several) - arrived))
                 logger.info(
                     "study_sent caller=%s destination=%s study=%s sent=%d failed=%d deidentified=%s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ class Shipping:
 
     def unpacked(
         self, parcels: Sequence[Parcel], taken: Collection[Coding]
-    ) -> Iterator[tuple[Parcel, Path | None]]:
+    ) -> Generator[tuple[Parcel, Path | None], None, None]:
         """Every parcel with its file, which is there until the next one is asked for.
 
         The path is None for an instance that is gone, that its taker cannot read, or that the archive

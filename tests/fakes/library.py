@@ -86,18 +86,22 @@ class FakeLibrary:
 
 @dataclass
 class FakeCarrier:
-    """Keeps what is sent by destination; `down` destinations cannot be reached, and `refused` UIDs fail."""
+    """Keeps what is sent by destination; `down` destinations cannot be reached, and `refused` UIDs fail.
+
+    Every way that is opened breaks off once `breaks_after` instances in all arrived.
+    """
 
     sent: dict[str, list[Dataset]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    breaks_after: int | None = None
 
     @contextmanager
     def open(self, destination: Destination, codings: Collection[Coding]) -> Iterator[FakeCarriage]:
         if destination.ae_title in self.down:
             raise Unavailable(f"{destination.ae_title} is down.")
         kept = self.sent.setdefault(destination.ae_title, [])
-        yield FakeCarriage(frozenset(codings), kept, self.refused)
+        yield FakeCarriage(frozenset(codings), kept, self)
 
 
 @dataclass
@@ -106,11 +110,14 @@ class FakeCarriage:
 
     taken: frozenset[Coding]
     kept: list[Dataset]
-    refused: set[str]
+    carrier: FakeCarrier
 
     def store(self, path: Path) -> bool:
         dataset = dcmread(path)
-        if dataset.SOPInstanceUID in self.refused:
+        after = self.carrier.breaks_after
+        if after is not None and sum(map(len, self.carrier.sent.values())) >= after:
+            raise Unavailable("The way broke off.")
+        if dataset.SOPInstanceUID in self.carrier.refused:
             return False
         self.kept.append(dataset)
         return True

@@ -85,13 +85,23 @@ def test_uncompressed_instances_are_rewritten_as_the_peer_wants_them(path: Path)
     assert peer.came == [ImplicitVRLittleEndian]
 
 
-@pytest.mark.parametrize(("status", "arrived"), [(0, True), (0xB007, True), (0xA700, False), (-1, False)])
+@pytest.mark.parametrize(("status", "arrived"), [(0, True), (0xB007, True), (0xA700, False)])
 def test_a_warning_is_stored_and_a_refusal_is_not(path: Path, status: int, *, arrived: bool) -> None:
     with (
         Peer(ExplicitVRLittleEndian, status=status).listening() as destination,
         DimseCarrier("CBIR").open(destination, [CT]) as way,
     ):
         assert way.store(path) is arrived
+
+
+def test_a_way_that_broke_is_no_refusal_of_one_instance(path: Path) -> None:
+    with (
+        Peer(ExplicitVRLittleEndian, status=-1).listening() as destination,
+        DimseCarrier("CBIR").open(destination, [CT]) as way,
+    ):
+        for _ in range(2):
+            with pytest.raises(NotTaken, match="broke off"):
+                way.store(path)
 
 
 def test_what_is_no_instance_is_not_sent(tmp_path: Path) -> None:

@@ -294,11 +294,14 @@ def test_an_archive_that_cannot_deidentify_sends_nothing(house: Collected, works
 
 
 class Taker:
-    """A peer that takes some transfer syntaxes, and refuses what it is told to."""
+    """A peer that takes some transfer syntaxes, refuses what it is told to, and may hang up after some."""
 
-    def __init__(self, *syntaxes: str, refuses: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, *syntaxes: str, refuses: frozenset[str] = frozenset(), hangs_up_after: int = 0
+    ) -> None:
         self.syntaxes = list(syntaxes)
         self.refuses = refuses
+        self.hangs_up_after = hangs_up_after
         self.took: list[tuple[str, str]] = []
         self.port = free_port()
 
@@ -317,6 +320,8 @@ class Taker:
 
     def _store(self, event: Event) -> int:
         name = str(cast(C_STORE, event.request).AffectedSOPInstanceUID)
+        if self.hangs_up_after and len(self.took) == self.hangs_up_after:
+            event.assoc.abort()
         if name in self.refuses:
             return 0xA700
         self.took.append((name, str(event.context.transfer_syntax)))
@@ -356,6 +361,22 @@ def test_what_fails_is_named_and_the_rest_arrives(house: Collected) -> None:
     assert [status.Status for status, _ in responses[:-1]] == [0xFF00] * 6
     assert [status.NumberOfRemainingSuboperations for status, _ in responses[:-1]] == [5, 4, 3, 2, 1, 0]
     assert len(taker.took) == 5
+
+
+def test_nothing_more_is_fetched_for_a_destination_that_hung_up(
+    house: Collected, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.answered("WS1", "chest")
+    with (
+        Taker(ExplicitVRLittleEndian, hangs_up_after=3) as taker,
+        Service(house, f"TAKER=localhost:{taker.port}") as service,
+    ):
+        responses = moved(service, uid("chest"))
+    final, _ = responses[-1]
+    assert (final.Status, final.NumberOfCompletedSuboperations) == (0xA702, 3)
+    assert final.NumberOfFailedSuboperations == 37
+    assert len(responses) <= 6, "one that failed, and no attempt at the others"
+    assert "destination_hung_up" in caplog.text
 
 
 def test_a_retrieval_can_be_called_off(house: Collected) -> None:

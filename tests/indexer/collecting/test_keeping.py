@@ -180,6 +180,20 @@ def test_a_caller_that_is_down_for_cases_gets_them_later_and_its_answer_once(hou
     assert sorted(room.sent()) == sorted([uid("head")] * 2 + [uid("chest")] * 3)
 
 
+def test_cases_whose_way_breaks_off_are_sent_later_and_not_forgotten(house: Collected) -> None:
+    with Room(house, push_top=2) as room:
+        room.carrier.breaks_after = 1
+        room.ask()
+        wait_until(lambda: len(room.sent()) == 1)
+        time.sleep(0.3)
+        assert not room.is_done()
+        room.carrier.breaks_after = None
+        wait_until(room.is_done)
+    assert room.delivered == [1]
+    assert set(room.sent()) == {uid("head"), uid("chest")}
+    assert len({dataset.SOPInstanceUID for dataset in room.carrier.sent["WS1"]}) == 5
+
+
 def test_cases_that_cannot_be_deidentified_are_not_pushed(
     house: Collected, caplog: pytest.LogCaptureFixture
 ) -> None:
