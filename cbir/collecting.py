@@ -40,7 +40,8 @@ class Collection:
         library = _library(settings, archive)
         policy = Policy(pseudonyms, settings.identities, settings.deidentify)
         cases = Cases(ledger, library, policy, kept_for_s=settings.collect_for_s)
-        shipping, carrier = Shipping(library), DimseCarrier(settings.ae_title)
+        shipping = Shipping(library, max_instance_bytes=settings.max_instance_bytes)
+        carrier = DimseCarrier(settings.ae_title)
         destinations = (*settings.destinations, *settings.callers)
         sending = Sending(
             archive=archive,

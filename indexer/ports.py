@@ -189,7 +189,7 @@ class Library(Protocol):
     def copies(self, wanted: Sequence[WantedCopy], into: Path) -> Iterator[FetchedInstance]:
         """Take copies out, several at once, as files; in no order.
 
-        One that is gone, or cannot be transcoded or de-identified, is left out.
+        One that is gone, lost, too large, or cannot be transcoded or de-identified, is left out.
         """
         ...
 

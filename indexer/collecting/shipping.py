@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Final
 
 from indexer.errors import NotConfigured
 from indexer.ports import Coding, Disguise, Library, StoredInstance, WantedCopy
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
 """Instances that are fetched together, four at the same time, and are on the disk together."""
@@ -44,9 +47,12 @@ class Parcel:
 class Shipping:
     """Takes copies out of the archive, for whoever sends them."""
 
-    def __init__(self, library: Library, *, shipments: int = SHIPMENTS) -> None:
-        """Take them from `library`, for `shipments` senders at once."""
+    def __init__(
+        self, library: Library, *, shipments: int = SHIPMENTS, max_instance_bytes: int = 2**30
+    ) -> None:
+        """Take them from `library`, for `shipments` senders at once; what is larger is not sent."""
         self._library = library
+        self._max_instance_bytes = max_instance_bytes
         self._places = threading.BoundedSemaphore(shipments)
 
     def parcels(self, instances: Iterable[tuple[StoredInstance, Disguise | None]]) -> tuple[Parcel, ...]:
@@ -83,8 +89,8 @@ class Shipping:
     ) -> Generator[tuple[Parcel, Path | None], None, None]:
         """Every parcel with its file, which is there until the next one is asked for.
 
-        The path is None for an instance that is gone, that its taker cannot read, or that the archive
-        cannot make readable for it. The order is not that of the parcels.
+        The path is None for an instance that is gone, lost or too large, that its taker cannot read, or
+        that the archive cannot make readable for it. The order is not that of the parcels.
         """
         takes = frozenset(taken)
         for start in range(0, len(parcels), AT_ONCE):
@@ -98,7 +104,8 @@ class Shipping:
         wanted = [
             WantedCopy(parcel.instance, syntax, parcel.disguise)
             for parcel in parcels
-            if (syntax := syntax_to_ask_for(parcel.coding, taken)) is not None
+            if self._is_small_enough(parcel.instance)
+            and (syntax := syntax_to_ask_for(parcel.coding, taken)) is not None
         ]
         for fetched in self._library.copies(wanted, into):
             yield waiting.pop(fetched.instance.archive_id), fetched.path
@@ -106,6 +113,17 @@ class Shipping:
                 fetched.path.unlink(missing_ok=True)
         for parcel in waiting.values():
             yield parcel, None
+
+    def _is_small_enough(self, instance: StoredInstance) -> bool:
+        if instance.size_bytes <= self._max_instance_bytes:
+            return True
+        logger.warning(
+            "instance_too_large instance=%s size_bytes=%d limit_bytes=%d",
+            instance.archive_id,
+            instance.size_bytes,
+            self._max_instance_bytes,
+        )
+        return False
 
 
 def syntax_to_ask_for(coding: Coding, taken: frozenset[Coding]) -> str | None:

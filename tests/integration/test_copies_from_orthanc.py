@@ -19,6 +19,8 @@ from pydicom.uid import (
 from demo.orthanc import LocalOrthanc
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.adapters.orthanc.library import METHOD
+from indexer.collecting import Shipping
+from indexer.errors import ArchiveUnavailable
 from indexer.patients import Pseudonyms
 from indexer.ports import Coding, Disguise, StoredInstance, WantedCopy
 from tests.indexer.adapters.conftest import ct_instance, dicom_bytes
@@ -173,3 +175,65 @@ def test_an_instance_that_went_meanwhile_is_left_out(archive: OrthancArchive, tm
     assert taken(archive, wanted, tmp_path) == []
     assert archive.library.codings([gone]) == {}
     assert archive.library.instances_of(gone.series_archive_id) == ()
+
+
+@pytest.fixture
+def lossy(programs: Programs, tmp_path: Path) -> Iterator[LocalOrthanc]:
+    """Six instances of a series, of which the disk has lost the second."""
+    uncached = {"MaximumStorageCacheSize": 0}
+    with LocalOrthanc(tmp_path / "lossy", programs=programs, extra=uncached) as running:
+        with httpx.Client(base_url=running.http_url, auth=running.auth, trust_env=False) as client:
+            for number in range(1, 7):
+                made = ct_instance(number, series="1.2.3.1", size=32 if number != 3 else 256)
+                client.post("/instances", content=dicom_bytes(made)).raise_for_status()
+        lose(running, "1.2.3.1.2")
+        yield running
+
+
+def lose(orthanc: LocalOrthanc, *sop_instance_uids: str) -> None:
+    """Take the files of these instances, the whole ones and their headers, from Orthanc's disk."""
+    for path in (orthanc.folder / "db").glob("*/*/*"):
+        if any(uid.encode() + b"\0" in path.read_bytes() for uid in sop_instance_uids):
+            path.unlink()
+
+
+def test_a_file_that_orthanc_lost_costs_no_other_its_way(lossy: LocalOrthanc, tmp_path: Path) -> None:
+    with OrthancArchive(lossy.http_url, user=lossy.user, password=lossy.password) as archive:
+        copies = [WantedCopy(instance) for instance in instances(archive, "1.2.3.1")]
+        assert len(copies) == 6
+        assert [copy.InstanceNumber for copy in taken(archive, copies, tmp_path / "copies")] == [
+            1,
+            3,
+            4,
+            5,
+            6,
+        ]
+
+
+def test_an_orthanc_that_lost_its_whole_disk_is_asked_again_later(
+    lossy: LocalOrthanc, tmp_path: Path
+) -> None:
+    lose(lossy, *(f"1.2.3.1.{number}" for number in range(1, 7)))
+    with OrthancArchive(lossy.http_url, user=lossy.user, password=lossy.password) as archive:
+        copies = [WantedCopy(instance) for instance in instances(archive, "1.2.3.1")]
+        with pytest.raises(ArchiveUnavailable, match="storage"):
+            taken(archive, copies, tmp_path / "copies")
+
+
+def test_an_instance_that_is_too_large_costs_no_other_its_way(lossy: LocalOrthanc, tmp_path: Path) -> None:
+    """Once by what Orthanc says of its size, once by what comes."""
+    limit = 20_000
+    with OrthancArchive(
+        lossy.http_url, user=lossy.user, password=lossy.password, max_instance_bytes=limit
+    ) as archive:
+        found = instances(archive, "1.2.3.1")
+        assert [i.instance_number for i in found if i.size_bytes > limit] == [3]
+        copies = taken(archive, [WantedCopy(i) for i in found], tmp_path / "copies")
+        assert [copy.InstanceNumber for copy in copies] == [1, 4, 5, 6]
+        shipping = Shipping(archive.library, max_instance_bytes=limit)
+        parcels = shipping.parcels((instance, None) for instance in found)
+        unpacked = {
+            p.instance.instance_number: path
+            for p, path in shipping.unpacked(parcels, {p.coding for p in parcels})
+        }
+    assert sorted(number or 0 for number, path in unpacked.items() if path is None) == [2, 3]

@@ -70,6 +70,9 @@ class OrthancLibrary:
     def copies(self, wanted: Sequence[WantedCopy], into: Path) -> Iterator[FetchedInstance]:
         """Take copies out, four at once, each file complete when it is given.
 
+        One that Orthanc lost, or that is larger than allowed, is left out; where several are wanted and it
+        can give none of them, it is ArchiveUnavailable.
+
         Orthanc 1.10 does not transcode what it de-identifies: such a copy comes as it is stored.
         """
         by_file = {
@@ -117,11 +120,11 @@ def _download(copy: WantedCopy, to: Path, identity: Mapping[str, str]) -> Downlo
     transcoded = {"Transcode": copy.transfer_syntax_uid} if copy.transfer_syntax_uid else {}
     if copy.disguise is not None:
         body = {"Replace": _replaced(copy.disguise, identity), "Force": True, **transcoded}
-        return Download(f"{path}/anonymize", to, size, body=json.dumps(body).encode())
+        return Download(f"{path}/anonymize", to, size, body=json.dumps(body).encode(), may_fail=True)
     if transcoded:
         body = {"Keep": list(_UIDS), "Force": True, **transcoded}
-        return Download(f"{path}/modify", to, size, body=json.dumps(body).encode())
-    return Download(f"{path}/file", to, size)
+        return Download(f"{path}/modify", to, size, body=json.dumps(body).encode(), may_fail=True)
+    return Download(f"{path}/file", to, size, may_fail=True)
 
 
 def _replaced(disguise: Disguise, identity: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import queue
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import aiohttp
 
@@ -37,12 +37,18 @@ class Download:
     """One file to fetch: `path` of the API into the local file `to`; about `size_bytes` are expected.
 
     With a `body` it is made for us by POST: what Orthanc cannot make is left out, as what is not there.
+    One that `may_fail` is left out too when it alone cannot be read, or is larger than allowed.
     """
 
     path: str
     to: Path
     size_bytes: int
     body: bytes | None = None
+    may_fail: bool = False
+
+
+class _NotRead(NotFound):
+    """Orthanc lists a file, and cannot give it."""
 
 
 class OrthancRest:
@@ -138,12 +144,23 @@ class OrthancRest:
     async def _begin_fetch(
         self, downloads: Sequence[Download], arrived: queue.SimpleQueue[Download | None]
     ) -> asyncio.Task[None]:
+        not_read: list[Download] = []
+
         async def fetch_one(download: Download) -> None:
-            with contextlib.suppress(NotFound):
+            try:
                 await self._fetch(download)
                 arrived.put(download)
+            except _NotRead:
+                not_read.append(download)
+            except NotFound:
+                pass
 
-        task = asyncio.create_task(_each(fetch_one, downloads, AT_ONCE))
+        async def fetch_all() -> None:
+            await _each(fetch_one, downloads, AT_ONCE)
+            if len(not_read) == len(downloads) >= AT_ONCE:
+                raise ArchiveUnavailable("Orthanc can read none of its files: is its storage there?")
+
+        task = asyncio.create_task(fetch_all())
         task.add_done_callback(lambda _: arrived.put(None))
         return task
 
@@ -155,6 +172,8 @@ class OrthancRest:
         ) as answer:
             if download.body is not None:
                 _refuse_what_cannot_be_made(answer)
+            if download.may_fail and answer.status >= 500:
+                await self._leave_out(answer)
             _refuse_errors(answer)
             self._refuse_large(answer.content_length or 0, download)
             with _complete_file(download.to) as part:
@@ -168,7 +187,16 @@ class OrthancRest:
                 self._refuse_large(written_bytes, download)
                 file.write(chunk)
 
+    async def _leave_out(self, answer: aiohttp.ClientResponse) -> NoReturn:
+        """Raises NotFound for a file that was lost, and ArchiveUnavailable where all of Orthanc is ill."""
+        await self._json("GET", "/system")
+        logger.warning("instance_not_read path=%s status=%d", answer.url.path, answer.status)
+        raise _NotRead(f"Orthanc cannot read {answer.url.path}.")
+
     def _refuse_large(self, size_bytes: int, download: Download) -> None:
+        if size_bytes > self._max_file_bytes and download.may_fail:
+            logger.warning("instance_too_large path=%s limit_bytes=%d", download.path, self._max_file_bytes)
+            raise NotFound(f"{download.path} is larger than is sent.")
         if size_bytes > self._max_file_bytes:
             raise TooLarge(
                 f"{download.path} is larger than {self._max_file_bytes} bytes: raise CBIR_MAX_INSTANCE_BYTES."
