@@ -277,6 +277,7 @@ class Answer:
         more: what the question was refined with: series that a match shall be like.
         less: series that a match shall be unlike.
         embed_ms: of `took_ms`, until the vectors of the example were there.
+        compared: how many series of the example were compared: of very many, those of each kind.
     """
 
     example: tuple[SeriesEmbedding, ...]
@@ -288,6 +289,7 @@ class Answer:
     more: tuple[SeriesReference, ...] = ()
     less: tuple[SeriesReference, ...] = ()
     embed_ms: float = 0.0
+    compared: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class ExampleSeriesBody(Wire):
     body_part_examined: str
     sequence: str
     plane: str
+    study_date: date | None
     frames: int
     key_frame: FrameBody
 
@@ -81,6 +82,7 @@ class ExampleSeriesBody(Wire):
             body_part_examined=embedding.attributes.body_part_examined,
             sequence=embedding.attributes.sequence,
             plane=embedding.attributes.plane,
+            study_date=embedding.attributes.study_date,
             frames=len(embedding.frames),
             key_frame=key_frame(embedding),
         )
@@ -91,11 +93,14 @@ class QueryBody(Wire):
 
     `study_instance_uid` is None where nothing of an example could be embedded, or only a text was asked.
     `example` is as it was named, None for an upload; `uploaded` and `ignored` count its files; `more` and
-    `less` are the Series Instance UIDs of the chosen cases; `picture` is a data URL, when one was asked for.
+    `less` are the Series Instance UIDs of the chosen cases that were compared, `series_compared` how many of
+    the example's `series` were: of very many, some of each kind. `picture` is a data URL, when one was
+    asked for.
     """
 
     study_instance_uid: str | None
     series: list[ExampleSeriesBody]
+    series_compared: int
     example: ExampleBody | None
     uploaded: int
     ignored: int
@@ -124,6 +129,7 @@ class QueryBody(Wire):
         return cls(
             study_instance_uid=answer.example[0].reference.study_instance_uid if answer.example else None,
             series=[ExampleSeriesBody.of(embedding) for embedding in answer.example],
+            series_compared=answer.compared,
             example=asked.example if isinstance(asked, QuestionBody) else None,
             uploaded=uploaded,
             ignored=ignored,

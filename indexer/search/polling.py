@@ -44,7 +44,9 @@ class Poll:
         self._clue = clue
         self._scope = scope
         self._like_scope = like_scope(scope, clue.embedding.attributes)
-        self._without_like: set[str] = set()
+        self._completed: set[str] = set()
+        self._least: float | None = None
+        self.is_exhausted = False
         self.votes: dict[str, Vote] = {}
 
     @property
@@ -53,20 +55,42 @@ class Poll:
         return self._clue
 
     def find(self, wanted: int) -> None:
-        """The votes of the `wanted` nearest studies, and of the `wanted` nearest with a like series."""
-        self._take(self._nearest(self._scope, wanted))
+        """The votes of the `wanted` nearest studies, and of the `wanted` nearest with a like series.
+
+        What was found before is kept. `is_exhausted` says that every study in scope has a vote.
+        """
+        if self.is_exhausted:
+            return
+        found = self._nearest(self._scope, wanted)
+        self._take(found)
+        self.is_exhausted = len(found) < wanted
         if self._like_scope is not None and not all(vote.is_like for vote in self.votes.values()):
             self._take(self._nearest(self._like_scope, wanted))
+        self._least = min((vote.score for vote in self.votes.values()), default=None)
 
     def complete(self, studies: Collection[str]) -> None:
-        """A vote for each of these studies that holds a series in scope."""
+        """A vote for each of these studies that holds a series in scope; each is asked for once."""
+        new = [uid for uid in studies if uid not in self._completed]
         if self._like_scope is not None:
-            open_ = [uid for uid in studies if uid not in self._without_like and not self._has_like(uid)]
-            self._take(self._nearest_of(self._like_scope, open_))
-            self._without_like.update(uid for uid in open_ if not self._has_like(uid))
+            self._take(self._nearest_of(self._like_scope, [uid for uid in new if not self._has_like(uid)]))
         if self._like_scope != self._scope:
-            missing = [uid for uid in studies if uid not in self.votes]
-            self._take(self._nearest_of(self._scope, missing))
+            self._take(self._nearest_of(self._scope, [uid for uid in new if uid not in self.votes]))
+        self._completed.update(new)
+
+    def score_of(self, uid: str) -> float | None:
+        """What the vote for a study counts; None where it holds nothing in scope.
+
+        A study that was neither found nor completed has no more than what was found last.
+        """
+        if uid in self.votes:
+            return self.votes[uid].score
+        return None if uid in self._completed or self.is_exhausted else self._least
+
+    def forget(self, studies: Collection[str]) -> None:
+        """Take the votes for these studies back; there is nothing in them."""
+        for uid in studies:
+            self.votes.pop(uid, None)
+        self._completed.update(studies)
 
     def _has_like(self, uid: str) -> bool:
         return uid in self.votes and self.votes[uid].is_like

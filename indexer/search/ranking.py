@@ -45,6 +45,42 @@ class RankedStudy:
         return (self.best.reference,) if self.report is None else (self.best.reference, self.report)
 
 
+class Polls:
+    """The polls of one question, kept while it is looked deeper; `reports` where there are words."""
+
+    def __init__(self, index: VectorIndex, clues: Sequence[Clue], scope: Scope) -> None:
+        text = next((clue for clue in clues if clue.role == "text"), None)
+        self.scope = scope
+        self.of_images = [Poll(index, clue, scope) for clue in clues]
+        self.reports = None if text is None else Poll(index, text, _of_reports(scope))
+        self._looking = [poll for poll in self.of_images if poll.clue.role != "less"]
+        self._looking += [self.reports] if self.reports is not None else []
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether looking deeper finds nothing more."""
+        return all(poll.is_exhausted for poll in self._looking)
+
+    def find(self, wanted: int) -> None:
+        """What each of them finds."""
+        for poll in self._looking:
+            poll.find(wanted)
+
+    def complete(self, studies: Collection[str]) -> None:
+        """Each of them has its say on each of these studies."""
+        for poll in [*self.of_images, *([self.reports] if self.reports is not None else [])]:
+            poll.complete(studies)
+
+    def studies(self) -> set[str]:
+        """Every study that was found."""
+        return {uid for poll in self._looking for uid in poll.votes}
+
+    def votes(self, uid: str) -> tuple[Vote, ...]:
+        """What was found among the images of a study, the vote that carries it first."""
+        votes = [poll.votes[uid] for poll in self.of_images if uid in poll.votes and poll.clue.role != "less"]
+        return tuple(sorted(votes, key=lambda vote: (_ORDER[vote.clue.role], -vote.score)))
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Ranks studies for the clues of one question.
@@ -60,22 +96,21 @@ class Ranking:
     text_weight: float = 0.5
     versions: Sequence[EncoderVersion] = ()
 
-    def rank(self, clues: Sequence[Clue], scope: Scope, wanted: int) -> list[RankedStudy]:
-        """The `wanted` best studies, best first; equal ones by their UID."""
-        polls = [Poll(self.index, clue, scope) for clue in clues]
-        text = next((clue for clue in clues if clue.role == "text"), None)
-        reports = None if text is None else Poll(self.index, text, _of_reports(scope))
-        looking = [poll for poll in polls if poll.clue.role != "less"] + ([reports] if reports else [])
-        for poll in looking:
-            poll.find(wanted)
-        studies = {uid for poll in looking for uid in poll.votes}
-        for poll in [*polls, *([reports] if reports else [])]:
-            poll.complete(studies)
-        votes = {uid: _votes(uid, polls) for uid in studies}
+    def promising(self, polls: Polls) -> list[str]:
+        """The studies that were found, the one that may be the best first, by what is known so far."""
+        studies = polls.studies()
+        scores = fused(polls.of_images, polls.reports, studies, self.text_weight).scores
+        return sorted(studies, key=lambda uid: (-scores[uid], uid))
+
+    def rank(self, polls: Polls, studies: Collection[str]) -> list[RankedStudy]:
+        """These studies, best first; equal ones by their UID. All of them must have been completed."""
+        reports = polls.reports
+        votes = {uid: polls.votes(uid) for uid in studies}
         if reports is not None:
-            pictured = self._pictured(reports, [uid for uid in studies if not votes[uid]], scope)
+            only_written = [uid for uid in studies if not votes[uid] and uid in reports.votes]
+            pictured = self._pictured(reports, only_written, polls.scope)
             votes |= {uid: (vote,) for uid, vote in pictured.items()}
-        result = fused(polls, reports, studies, self.text_weight)
+        result = fused(polls.of_images, reports, studies, self.text_weight)
         ranked = [
             RankedStudy(
                 score=min(1.0, max(-1.0, result.scores[uid])),
@@ -88,7 +123,7 @@ class Ranking:
             if votes[uid]
         ]
         ranked.sort(key=lambda study: (-result.scores[study.study_instance_uid], study.study_instance_uid))
-        return ranked[:wanted]
+        return ranked
 
     def _pictured(self, reports: Poll, studies: Collection[str], scope: Scope) -> dict[str, Vote]:
         """An image series for each study that only its report brought.
@@ -110,11 +145,6 @@ class Ranking:
                 score = reports.votes[uid].candidate.score
                 found[uid] = Vote(reports.clue, replace(candidate, score=score), held_by=version)
         return found
-
-
-def _votes(uid: str, polls: Sequence[Poll]) -> tuple[Vote, ...]:
-    votes = [poll.votes[uid] for poll in polls if uid in poll.votes and poll.clue.role != "less"]
-    return tuple(sorted(votes, key=lambda vote: (_ORDER[vote.clue.role], -vote.score)))
 
 
 def _of_reports(scope: Scope) -> Scope:

@@ -12,7 +12,7 @@ from indexer.errors import Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
-from indexer.search.clues import clue_of_text, clues_of
+from indexer.search.clues import MOST_SERIES, clue_of_text, clues_of, most_telling, of_a_case
 from indexer.search.diversity import MOST_BESIDES, diversified
 from indexer.search.examples import Examples
 from indexer.search.judging import Judge
@@ -91,15 +91,17 @@ class Search:
         region = self._region(question, example, caller)
         if region is not None:
             example = (region.example,)
-        more = self._chosen(question.more, caller, line_ups)
-        less = self._chosen(question.less, caller, line_ups)
-        clues = [*clues_of(example, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
+        compared = most_telling(example, MOST_SERIES)
+        of_each = of_a_case(len(question.more) + len(question.less))
+        more = self._chosen(question.more, of_each, caller, line_ups)
+        less = self._chosen(question.less, of_each, caller, line_ups)
+        clues = [*clues_of(compared, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
         if question.text.strip():
             clues.append(clue_of_text(self._encoder.embed_text(question.text)))
         ranking = Ranking(self._index, question.text_weight, line_ups.serving.versions)
         studies = VisibleStudies(ranking, self._access, caller)
         ranked = studies.nearest(clues, _scope(question, example, more, less), _breadth(question))
-        refusal = self._refusal(question, example, ranked)
+        refusal = self._refusal(question, compared, ranked)
         if refusal is not None:
             return _refused(example, refusal, started)
         matches = self._matches_of(ranked, question)
@@ -110,10 +112,11 @@ class Search:
             encoder=matches[0].encoder if matches else _first_encoder(example),
             matches=matches,
             took_ms=_since_ms(started),
-            same_patient=self._same_patient(question, example, studies),
+            same_patient=self._same_patient(question, compared, studies),
             more=tuple(embedding.reference for embedding in more),
             less=tuple(embedding.reference for embedding in less),
             embed_ms=embed_ms,
+            compared=len(compared),
         )
 
     def _matches_of(self, ranked: Sequence[RankedStudy], question: Question) -> tuple[Match, ...]:
@@ -166,12 +169,12 @@ class Search:
         return self._regions.read(question.region, question.example, example, caller)
 
     def _chosen(
-        self, references: Sequence[ExampleReference], caller: Caller, line_ups: LineUps
+        self, references: Sequence[ExampleReference], of_each: int, caller: Caller, line_ups: LineUps
     ) -> list[SeriesEmbedding]:
         return [
             embedding
             for reference in references
-            for embedding in self._examples.read(reference, caller, line_ups)
+            for embedding in most_telling(self._examples.read(reference, caller, line_ups), of_each)
         ]
 
 

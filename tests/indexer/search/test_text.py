@@ -169,10 +169,29 @@ def test_images_that_another_encoder_holds_are_shown_for_their_report(reading: W
     assert found[0].score == pytest.approx(1)
 
 
-def test_a_report_that_the_caller_may_not_see_brings_nothing_to_light(reading: World) -> None:
+def test_without_a_report_that_the_caller_may_not_see_a_study_is_ranked_by_its_images(reading: World) -> None:
     credentials = {"Authorization": "Basic eA=="}
+    reading.add_shown("1", (0.5, 1, 0), credentials, series="image")
+    reading.add_shown("2", (1, 0.2, 0), credentials, series="image")
+    reading.add("2", (0, 1, 0), series="report", **REPORT)
+    hers = asked(reading, Question(None, text="effusion"), Caller("someone", credentials))
+    assert order(hers) == ["1", "2"]
+    assert not hers[1].carried_by_report
+    assert hers[1].score == pytest.approx(0.2 / 1.04**0.5)
+    everybodys = asked(reading, Question(None, text="effusion"))
+    assert order(everybodys) == ["2", "1"]
+    assert everybodys[0].carried_by_report
+
+
+def test_a_report_that_the_caller_may_not_see_brings_no_study_to_light(reading: World) -> None:
+    """Its images are with an encoder that reads no text: nothing but the report answers to words."""
+    credentials = {"Authorization": "Basic eA=="}
+    reading.line_ups = LineUps.alone(ENCODER, TEXT_ENCODER)
+    reading.encoder.text_encoder = TEXT_ENCODER
+    reading.index.prepare(TEXT_ENCODER)
     reading.add_shown("1", (1, 0, 0), credentials, series="image")
-    reading.add("1", (0, 1, 0), series="report", **REPORT)
-    caller = Caller("someone", credentials)
-    assert asked(reading, Question(None, text="effusion"), caller) == []
-    assert order(asked(reading, Question(None, text="effusion"))) == ["1"]
+    report = embedding("1", (0, 1, 0), series="report", **REPORT)
+    reading.index.upsert([replace(report, encoder=TEXT_ENCODER)])
+    question = Question(None, text="effusion")
+    assert asked(reading, question, Caller("someone", credentials)) == []
+    assert order(asked(reading, question)) == ["1"]
