@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from indexer.collecting.anonymity import IMAGE_STORAGE, says_that_it_names
 from indexer.errors import NotConfigured
 from indexer.ports import Coding, Disguise, Library, StoredInstance, WantedCopy
 
@@ -42,6 +43,11 @@ class Parcel:
         """The SOP Instance UID that the taker will see."""
         own = self.instance.sop_instance_uid
         return own if self.disguise is None else self.disguise.uid(own)
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether it is an image, where its copy must name nobody."""
+        return self.disguise is None or self.coding.sop_class_uid in IMAGE_STORAGE
 
 
 class Shipping:
@@ -104,11 +110,14 @@ class Shipping:
         wanted = [
             WantedCopy(parcel.instance, syntax, parcel.disguise)
             for parcel in parcels
-            if self._is_small_enough(parcel.instance)
+            if parcel.may_leave
+            and self._is_small_enough(parcel.instance)
             and (syntax := syntax_to_ask_for(parcel.coding, taken)) is not None
         ]
         for fetched in self._library.copies(wanted, into):
-            yield waiting.pop(fetched.instance.archive_id), fetched.path
+            parcel = waiting.pop(fetched.instance.archive_id)
+            names = parcel.disguise is not None and says_that_it_names(fetched.path)
+            yield parcel, None if names else fetched.path
             if fetched.path.is_relative_to(into):
                 fetched.path.unlink(missing_ok=True)
         for parcel in waiting.values():
