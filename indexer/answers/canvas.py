@@ -73,6 +73,22 @@ class Canvas:
         _, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), self._font, size, weight)
         return int(width)
 
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return int(self.pixels.shape[0])
+
+    def wrapped(self, text: str, size: int, width: int, weight: int = REGULAR) -> list[str]:
+        """The lines that a text of this size takes; a word that is wider stands alone."""
+        lines: list[str] = []
+        for word in text.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and self.width_of(longer, size, weight) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines
+
     def text(
         self,
         left: int,
@@ -84,7 +100,11 @@ class Canvas:
         weight: int = REGULAR,
         width: int | None = None,
     ) -> int:
-        """Write on one line, smaller or cut where it is wider than `width`. Returns where it ends."""
+        """Write on one line, smaller or cut where it is wider than `width`. Returns where it ends.
+
+        Nothing is written smaller than `SMALLEST`: half of that is left on a screen of 1024 pixels.
+        """
+        size = max(size, SMALLEST)
         while width is not None and size > SMALLEST and self.width_of(text, size, weight) > width:
             size -= 1
         shown = text if width is None else self._cut(text, size, weight, width)
@@ -105,7 +125,7 @@ class Canvas:
         lines: int = 8,
     ) -> int:
         """Write on as many lines as it takes, at most `lines`. Returns the baseline after the last."""
-        wrapped = self._wrapped(text, size, weight, width)
+        wrapped = self.wrapped(text, size, width, weight)
         if len(wrapped) > lines:
             wrapped = [*wrapped[: lines - 1], " ".join(wrapped[lines - 1 :])]
         for line in wrapped:
@@ -128,6 +148,11 @@ class Canvas:
                 width,
                 cv2.LINE_AA,
             )
+
+    def dim(self, box: Box) -> None:
+        """Leave half of the light, for what is only beside the point."""
+        area = self.pixels[box.top : box.bottom, box.left : box.right]
+        area[...] = area // 2
 
     def bar(self, box: Box, share: float, colour: Colour) -> None:
         """A bar of which `share` in [0, 1] is filled."""
@@ -179,16 +204,6 @@ class Canvas:
         while text and self.width_of(f"{text}…", size, weight) > width:
             text = text[:-1].rstrip()
         return f"{text}…" if text else ""
-
-    def _wrapped(self, text: str, size: int, weight: int, width: int) -> list[str]:
-        lines: list[str] = []
-        for word in text.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            if lines and self.width_of(longer, size, weight) <= width:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
 
 
 def _spread(alike: MatchMap, width: int, height: int) -> NDArray[np.float32]:

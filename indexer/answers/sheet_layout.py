@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from indexer.answers.canvas import (
@@ -14,16 +14,27 @@ from indexer.answers.canvas import (
     INK,
     PANEL,
     QUIET,
+    SMALLEST,
     STRONG,
     WARM,
     Box,
     Canvas,
+    Colour,
 )
-from indexer.answers.chronology import Dates, when
+from indexer.answers.chronology import Dates
 from indexer.answers.illustrations import Asked, Illustrated, Pixels, Shown
-from indexer.answers.sheet_words import SheetWords, acquisition, counted, words_in
-from indexer.answers.words import Language, in_words, likeness_of, more_alike_than, share_of_bar
-from indexer.domain import Answer, SequenceMatch, SeriesAttributes
+from indexer.answers.refusals import refusal_in_words
+from indexer.answers.sheet_captions import Captions, body
+from indexer.answers.sheet_words import SheetWords, counted, words_in
+from indexer.answers.words import (
+    Language,
+    Likeness,
+    in_words,
+    likeness_of,
+    likeness_of_percent,
+    share_of_bar,
+)
+from indexer.domain import Answer
 from indexer.search.question import RegionOfInterest
 
 WIDTH: Final = 2048
@@ -35,12 +46,16 @@ _WITHIN: Final = WIDTH - 2 * MARGIN
 
 _HEADER: Final = 132
 _LABEL: Final = 58
-_ASKED_SIDES: Final = (640, 640, 560, 480)
+_COLUMNS: Final = 5
+_COLUMN: Final = (_WITHIN - (_COLUMNS - 1) * GUTTER) // _COLUMNS
+_OUTCOME_SIDE: Final = 640
+_BESIDE_SIZES: Final = (32, 32, 28, 24)
 _ASKED_CAPTION: Final = 64
 _CAPTION_HEAD: Final = 84
 _LINE: Final = 34
-_FOOT: Final = 40
+_FOOT: Final = 64
 _SIZE: Final = 26
+REFUSAL_SIZE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +73,13 @@ def draw_sheet(
     created: datetime,
     style: SheetStyle,
     region: RegionOfInterest | None = None,
+    note: str = "",
 ) -> Pixels:
-    """The whole sheet, uint8 RGB (rows, 2048, 3); as high as what there is to show."""
-    return _Sheet(answer, illustrated, created, style, region).drawn()
+    """The whole sheet, uint8 RGB (rows, 2048, 3); as high as what there is to show.
+
+    `note` is a sentence on what was asked about.
+    """
+    return _Sheet(answer, illustrated, created, style, region, note).drawn()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,16 @@ class _Grid:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Cases that belong together, below a heading."""
+
+    label: str
+    shown: tuple[Shown, ...]
+    columns: int = _COLUMNS
+    is_dim: bool = False
+
+
 class _Sheet:
     def __init__(
         self,
@@ -99,49 +128,66 @@ class _Sheet:
         created: datetime,
         style: SheetStyle,
         region: RegionOfInterest | None,
+        note: str,
     ) -> None:
         self.answer, self.illustrated = answer, illustrated
-        self.created, self.style, self.region = created, style, region
+        self.created, self.style, self.region, self.note = created, style, region, note
         self.words: SheetWords = words_in(style.language)
         self.matches = illustrated.matches[:MOST_MATCHES]
-        self.own = illustrated.same_patient[:MOST_OF_SAME_PATIENT]
-        self.attributes = {e.reference: e.attributes for e in answer.example}
-        self.letters = {
-            asked.series: "ABC"[number] for number, asked in enumerate(illustrated.asked) if asked.series
-        }
-        self.asked_side = _ASKED_SIDES[min(len(illustrated.asked), 3)]
+        self.captions = Captions(answer, illustrated, style.language, style.dates)
+        self.asked_side = _asked_side(len(illustrated.asked), bool(self.matches))
+        self.lanes = self._lanes()
         self.canvas = Canvas(WIDTH, self._height())
 
     def drawn(self) -> Pixels:
         self._header()
         top = _HEADER
-        self._label(top, self.words.asked_region if self.region else self.words.asked_about)
+        self._label(top, self.words.asked_region if self.region else self.words.asked_about, note=self.note)
         self._band(top + _LABEL)
         top += _LABEL + self.asked_side + _ASKED_CAPTION
-        for label, shown in self._lanes():
-            self._label(top, label)
-            for box, one in zip(self._grid(shown).boxes(top + _LABEL), shown, strict=True):
-                self._case(box, one)
-            top += _LABEL + self._grid(shown).height
+        for lane in self.lanes:
+            self._label(top, lane.label, colour=QUIET if lane.is_dim else ACCENT)
+            for box, one in zip(self._grid(lane).boxes(top + _LABEL), lane.shown, strict=True):
+                self._case(box, one, is_dim=lane.is_dim)
+            top += _LABEL + self._grid(lane).height
+        if self.answer.encoder:
+            said = self.words.compared_by.format(self.answer.encoder)
+            self.canvas.text(MARGIN, self.canvas.height - 36, said, 24, colour=QUIET, width=_WITHIN)
         return self.canvas.pixels
 
     def _height(self) -> int:
-        lanes = sum(_LABEL + self._grid(shown).height for _, shown in self._lanes())
+        lanes = sum(_LABEL + self._grid(lane).height for lane in self.lanes)
         return _HEADER + _LABEL + self.asked_side + _ASKED_CAPTION + lanes + _FOOT
 
-    def _lanes(self) -> list[tuple[str, tuple[Shown, ...]]]:
-        lanes = [(self.words.most_alike, self.matches), (self.words.same_patient, self.own)]
-        return [(label, shown) for label, shown in lanes if shown]
+    def _lanes(self) -> list[_Lane]:
+        """The cases that are alike, larger where they are few; below them those that hardly are."""
+        alike = tuple(shown for shown in self.matches if not _is_hardly_alike(shown))
+        hardly = tuple(shown for shown in self.matches if _is_hardly_alike(shown))
+        own = self.illustrated.same_patient[:MOST_OF_SAME_PATIENT]
+        lanes = [
+            _Lane(self.words.most_alike, alike, columns=4 if len(alike) <= 4 else _COLUMNS),
+            _Lane(self.words.hardly_alike, hardly, is_dim=True),
+            _Lane(self.words.same_patient, own),
+        ]
+        return [lane for lane in lanes if lane.shown]
 
-    def _grid(self, shown: Sequence[Shown]) -> _Grid:
-        """Fewer and larger where there are few; the own patient's are smaller."""
-        few = shown is self.matches and len(shown) <= 4
-        lines = max(len(list(self._lines(one))) for one in shown)
-        return _Grid(4 if few else 5, len(shown), _CAPTION_HEAD + (lines + 1) * _LINE)
+    def _grid(self, lane: _Lane) -> _Grid:
+        grid = _Grid(lane.columns, len(lane.shown), 0)
+        lines = max(len(self._lines(one, grid.side)) for one in lane.shown)
+        return replace(grid, caption=_CAPTION_HEAD + (lines + 1) * _LINE)
+
+    def _lines(self, shown: Shown, width: int) -> list[tuple[str, bool]]:
+        """What stands below the likeness, broken where it has no room; and whether it is a percentage."""
+        ruler, known = Canvas(1, 1), shown.match.percent is not None
+        return [
+            (part, known and number == 0)
+            for number, line in enumerate(self.captions.of_match(shown))
+            for part in ruler.wrapped(line, SMALLEST, width)
+        ]
 
     def _header(self) -> None:
         draw, words = self.canvas, self.words
-        draw.text(MARGIN, 72, words.title, 54, weight=STRONG)
+        draw.text(MARGIN, 72, self._title(), 54, weight=STRONG)
         draw.text(MARGIN, 112, self._asked_in_words(), _SIZE, colour=QUIET, width=_WITHIN // 2)
         for baseline, text, size, colour, weight in (
             (68, words.not_for_diagnosis, 38, WARM, STRONG),
@@ -150,16 +196,26 @@ class _Sheet:
             left = WIDTH - MARGIN - draw.width_of(text, size, weight)
             draw.text(left, baseline, text, size, colour=colour, weight=weight)
 
+    def _title(self) -> str:
+        """How many cases are similar, those left to the report too; no number where nothing tells."""
+        shown = self.illustrated.matches
+        if all(one.match.percent is None for one in shown):
+            return self.words.title
+        similar = sum(not _is_hardly_alike(one) for one in shown)
+        return counted(similar, self.words.titles) if similar else self.words.no_similar_title
+
     def _asked_in_words(self) -> str:
         example = self.answer.example
-        parts = list(dict.fromkeys(_body(e.attributes) for e in example if _body(e.attributes)))[:2]
+        parts = list(dict.fromkeys(body(e.attributes) for e in example if body(e.attributes)))[:2]
         if example:
             parts.append(counted(len(example), self.words.series))
             parts.append(counted(sum(len(e.frames) for e in example), self.words.frames))
         return " · ".join(parts)
 
-    def _label(self, top: int, text: str) -> None:
-        left = self.canvas.text(MARGIN, top + 36, text, 28, colour=ACCENT, weight=STRONG)
+    def _label(self, top: int, text: str, colour: Colour = ACCENT, note: str = "") -> None:
+        left = self.canvas.text(MARGIN, top + 36, text, 28, colour=colour, weight=STRONG)
+        if note:
+            left = self.canvas.text(left + 20, top + 36, note, _SIZE, colour=WARM)
         self.canvas.fill(Box(left + 20, top + 26, WIDTH - MARGIN - left - 20, 2), PANEL)
 
     def _band(self, top: int) -> None:
@@ -168,7 +224,7 @@ class _Sheet:
         for asked in self.illustrated.asked:
             self._asked(Box(left, top, self.asked_side, self.asked_side), asked)
             left += self.asked_side + GUTTER
-        self._beside(left + (GUTTER if left > MARGIN else 0), top)
+        self._beside(left, top)
 
     def _asked(self, box: Box, asked: Asked) -> None:
         if asked.picture is None:
@@ -184,60 +240,55 @@ class _Sheet:
                 and region.frame_number == asked.frame.frame_number
             ):
                 self.canvas.outline(placed.part(region.region), COOL)
-        attributes = self.attributes.get(asked.series) if asked.series else None
-        caption = acquisition(attributes, self.style.language) if attributes else ""
-        if len(self.letters) > 1 and asked.series in self.letters:
-            caption = f"{self.letters[asked.series]}  {caption}"
+        caption = self.captions.of_asked(asked)
         self.canvas.text(box.left, box.bottom + 36, caption, _SIZE, colour=INK, width=box.width)
 
     def _beside(self, left: int, top: int) -> None:
         """The outcome where there is nothing to show, and how to read the rest."""
         draw, words, width = self.canvas, self.words, WIDTH - MARGIN - left
-        baseline = top + 30
+        baseline = top + 50
         if self.answer.refused is not None:
-            baseline = draw.paragraph(
-                left, baseline + 20, words.refused, 50, width=width, weight=STRONG, lines=3
-            )
-            draw.paragraph(left, baseline + 6, self.answer.refused.message, 32, width=width, colour=INK)
+            why = refusal_in_words(self.answer.refused, self.style.language)
+            baseline = draw.paragraph(left, baseline, words.refused, 50, width=width, weight=STRONG, lines=3)
+            draw.paragraph(left, baseline + 6, why, REFUSAL_SIZE, width=width, colour=INK)
         elif not self.matches:
-            draw.paragraph(left, baseline + 20, words.none_found, 50, width=width, weight=STRONG)
+            draw.paragraph(left, baseline, words.none_found, 50, width=width, weight=STRONG)
         else:
-            self._legend(left, baseline, width)
-        compared = [self._compared_by()] if self.answer.encoder else []
-        baseline = top + self.asked_side - 8 - 36 * (len(compared) - 1)
-        for line in compared:
-            draw.paragraph(left, baseline, line, 24, width=width, colour=QUIET, lines=2)
+            self._legend(left, top, width)
 
-    def _legend(self, left: int, baseline: int, width: int) -> None:
-        draw, words = self.canvas, self.words
-        lines = []
-        if any(shown.alike is not None for shown in (*self.matches, *self.own)):
-            lines.append((WARM, words.legend_map))
+    def _legend(self, left: int, top: int, width: int) -> None:
+        """As large as there is room beside the pictures."""
+        draw, size = self.canvas, _BESIDE_SIZES[min(len(self.illustrated.asked), 3)]
+        baseline = top + size
+        for colour, text in self._to_read():
+            inset = 0 if colour is None else size * 2
+            if colour is not None:
+                draw.outline(Box(left + 4, baseline - round(size * 0.85), round(size * 1.3), size), colour)
+            baseline = size // 2 + draw.paragraph(
+                left + inset,
+                baseline,
+                text,
+                size,
+                width=width - inset,
+                colour=QUIET if colour is None else INK,
+            )
+
+    def _to_read(self) -> Iterator[tuple[Colour | None, str]]:
+        """What the colours and the numbers mean, as far as they are there."""
+        words = self.words
+        if any(shown.alike is not None for lane in self.lanes for shown in lane.shown):
+            yield WARM, words.legend_map
         if self.region is not None:
-            lines.append((COOL, words.legend_region))
-        for colour, text in lines:
-            draw.outline(Box(left + 4, baseline - 22, 34, 26), colour)
-            baseline = draw.paragraph(left + 58, baseline, text, _SIZE, width=width - 58, lines=3) + 14
+            yield COOL, words.legend_region
         known = any(shown.match.percent is not None for shown in self.matches)
-        told = words.legend_percent if known else words.legend_score
-        baseline = draw.paragraph(left, baseline + 6, told, _SIZE, width=width, colour=QUIET, lines=5)
+        yield None, words.legend_percent if known else words.legend_score
+        if known and len(self.answer.example) > 1:
+            yield None, words.legend_rank
         left_out = len(self.illustrated.matches) - len(self.matches)
         if left_out:
-            draw.paragraph(
-                left,
-                baseline + 14,
-                words.more_in_report.format(left_out),
-                _SIZE,
-                width=width,
-                colour=QUIET,
-                lines=2,
-            )
+            yield None, words.more_in_report.format(left_out)
 
-    def _compared_by(self) -> str:
-        encoder = self.answer.encoder
-        return self.words.compared_by.format(encoder) if encoder else ""
-
-    def _case(self, box: Box, shown: Shown) -> None:
+    def _case(self, box: Box, shown: Shown, *, is_dim: bool) -> None:
         draw, match = self.canvas, shown.match
         if shown.picture is None:
             self._blank(box, self.words.withheld if shown.is_withheld else self.words.no_picture)
@@ -247,57 +298,28 @@ class _Sheet:
                 draw.contour(placed, shown.alike)
             if match.place is not None:
                 draw.outline(placed.part(match.place), COOL)
+            if is_dim:
+                draw.dim(box)
         if match.possible_same_person:
             draw.chip(box.left, box.bottom, self.words.possible_same_person, 24, ALARM, box.width)
-        self._caption(box, shown)
+        self._caption(box, shown, is_dim=is_dim)
 
-    def _caption(self, box: Box, shown: Shown) -> None:
-        draw, match, language = self.canvas, shown.match, self.style.language
+    def _caption(self, box: Box, shown: Shown, *, is_dim: bool) -> None:
+        draw, match = self.canvas, shown.match
+        accent, ink = (QUIET, QUIET) if is_dim else (ACCENT, INK)
         baseline = box.bottom + 46
-        left = draw.text(box.left, baseline, str(match.rank), 38, colour=ACCENT, weight=STRONG)
-        likeness = in_words(likeness_of(match), language) or self.words.score.format(f"{match.score:.2f}")
-        draw.text(left + 16, baseline, likeness, 32, weight=STRONG, width=box.right - left - 16)
+        left = draw.text(box.left, baseline, str(match.rank), 38, colour=accent, weight=STRONG)
+        likeness = in_words(likeness_of(match), self.style.language)
+        likeness = likeness or self.words.score.format(f"{match.score:.2f}")
+        draw.text(left + 16, baseline, likeness, 32, colour=ink, weight=STRONG, width=box.right - left - 16)
         bar = Box(box.left, baseline + 18, box.width, 8)
         share = max(match.score, 0.0) if match.percent is None else share_of_bar(match.percent)
-        draw.bar(bar, share, QUIET if match.percent is None else ACCENT)
+        draw.bar(bar, share, QUIET if match.percent is None else accent)
         baseline += 62
-        for text, colour in self._lines(shown):
+        for text, is_percentage in self._lines(shown, box.width):
+            colour = ink if is_percentage else QUIET
             draw.text(box.left, baseline, text, _SIZE, colour=colour, width=box.width)
             baseline += _LINE
-
-    def _lines(self, shown: Shown) -> Iterator[tuple[str, tuple[int, int, int]]]:
-        match, language = shown.match, self.style.language
-        if match.percent is not None:
-            yield more_alike_than(match.percent, language, match.percent_of), INK
-        what = [_body(match.attributes), acquisition(match.attributes, language)]
-        yield " · ".join(part for part in what if part), QUIET
-        told = when(match.attributes.study_date, self._example_date(), self.style.dates, language)
-        if told:
-            yield told, QUIET
-        carried = self._carried(shown)
-        if carried:
-            yield carried, QUIET
-        if match.carried_by_report:
-            yield self.words.by_report, QUIET
-
-    def _carried(self, shown: Shown) -> str:
-        """Which series of the example carried the match, and which others have their like in it."""
-        sequences = shown.match.sequences
-        if len(self.answer.example) < 2 or not sequences:
-            return ""
-        first, *others = [self._name(one) for one in sequences]
-        carried = self.words.carried_by.format(first)
-        return f"{carried}, {self.words.also.format(', '.join(others))}" if others else carried
-
-    def _name(self, one: SequenceMatch) -> str:
-        """The letter of a series whose frame is shown, and its sequence."""
-        attributes = one.example_attributes
-        letter = self.letters.get(one.example, "") if len(self.letters) > 1 else ""
-        named = attributes.sequence or (acquisition(attributes, self.style.language) if not letter else "")
-        return " ".join(part for part in (letter, named) if part) or attributes.modality
-
-    def _example_date(self) -> date | None:
-        return next((e.attributes.study_date for e in self.answer.example), None)
 
     def _blank(self, box: Box, text: str) -> None:
         draw = self.canvas
@@ -308,5 +330,15 @@ class _Sheet:
         )
 
 
-def _body(attributes: SeriesAttributes) -> str:
-    return " ".join(part for part in (attributes.modality, attributes.body_part_examined) if part)
+def _asked_side(pictures: int, has_matches: bool) -> int:
+    """How large the example's frames are: they end where a column of the cases does."""
+    if not has_matches:
+        return _OUTCOME_SIDE
+    columns = min(pictures + 1, _COLUMNS - 1)
+    return (columns * (_COLUMN + GUTTER) - GUTTER - (pictures - 1) * GUTTER) // max(pictures, 1)
+
+
+def _is_hardly_alike(shown: Shown) -> bool:
+    """Whether the likeness is so common that the case is no similar one, whatever its rank."""
+    percent = shown.match.percent
+    return percent is not None and likeness_of_percent(percent) is Likeness.HARDLY_ALIKE

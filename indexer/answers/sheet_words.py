@@ -14,11 +14,14 @@ class SheetWords:
     """One language. `{}` takes a number or a name."""
 
     title: str
+    titles: tuple[str, str]
+    no_similar_title: str
     not_for_diagnosis: str
     by_likeness_alone: str
     asked_about: str
     asked_region: str
     most_alike: str
+    hardly_alike: str
     same_patient: str
     carried_by: str
     also: str
@@ -34,6 +37,8 @@ class SheetWords:
     legend_region: str
     legend_percent: str
     legend_score: str
+    legend_rank: str
+    numbered_series: str
     series: tuple[str, str]
     frames: tuple[str, str]
     more_in_report: str
@@ -42,11 +47,14 @@ class SheetWords:
 _WORDS: Final[dict[Language, SheetWords]] = {
     "en": SheetWords(
         title="Similar prior cases",
+        titles=("{} similar prior case", "{} similar prior cases"),
+        no_similar_title="No similar prior case",
         not_for_diagnosis="Not for diagnosis",
         by_likeness_alone="ranked by visual likeness alone, computed without review",
         asked_about="Asked about",
         asked_region="Asked about a region",
         most_alike="Most alike, of other patients",
+        hardly_alike="Hardly alike",
         same_patient="The same patient at other times",
         carried_by="by series {}",
         also="also {}",
@@ -63,39 +71,72 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_percent="Percentages: of pairs of cases of this modality and body part in this archive, "
         "where not said otherwise.",
         legend_score="Scores from -1 to 1: no percentage, too few cases are known to compare with.",
+        legend_rank="Ranks: by all series asked about together. Percentages and their words: by the one "
+        "series that carried the case.",
+        numbered_series="series {}",
         series=("{} series", "{} series"),
         frames=("{} frame", "{} frames"),
         more_in_report="{} more in the report",
     ),
     "fr": SheetWords(
         title="Cas antérieurs semblables",
+        titles=("{} cas antérieur semblable", "{} cas antérieurs semblables"),
+        no_similar_title="Aucun cas antérieur semblable",
         not_for_diagnosis="Ne pas utiliser pour le diagnostic",
-        by_likeness_alone="classés par ressemblance visuelle seule, calculée sans relecture",
-        asked_about="Examen demandé",
-        asked_region="Région demandée",
-        most_alike="Les plus ressemblants, d'autres patients",
+        by_likeness_alone="classés par la seule ressemblance visuelle, calculée sans relecture",
+        asked_about="Examen soumis",
+        asked_region="Région soumise",
+        most_alike="Les plus ressemblants, chez d'autres patients",
+        hardly_alike="Peu ressemblants",
         same_patient="Le même patient à d'autres dates",
         carried_by="par la série {}",
         also="aussi {}",
         possible_same_person="peut-être la même personne",
         by_report="par son compte rendu",
         no_picture="pas d'image",
-        withheld="non montré : un nom peut y figurer",
+        withheld="masqué : un nom peut y figurer",
         score="score {}",
         none_found="Aucun cas antérieur semblable n'a été trouvé.",
         refused="Aucun cas semblable n'est montré.",
         compared_by="Comparé par {}",
         legend_map="là où deux images se ressemblent",
-        legend_region="la région demandée, et où elle a été trouvée",
-        legend_percent="Pourcentages : des paires de cas de cette modalité et région dans cette archive, "
-        "sauf mention contraire.",
-        legend_score="Scores de -1 à 1 : pas de pourcentage, trop peu de cas connus pour comparer.",
+        legend_region="la région soumise, et l'endroit où elle a été retrouvée",
+        legend_percent="Pourcentages : parmi les paires de cas de même modalité et de même région anatomique "
+        "dans cette archive, sauf mention contraire.",
+        legend_score="Scores de -1 à 1 : pas de pourcentage, trop peu de cas sont connus pour comparer.",
+        legend_rank="Rang : d'après toutes les séries soumises ensemble. Pourcentage et mots : d'après la "
+        "seule série qui a porté le cas.",
+        numbered_series="série {}",
         series=("{} série", "{} séries"),
         frames=("{} image", "{} images"),
-        more_in_report="{} de plus dans le compte rendu",
+        more_in_report="{} de plus dans le rapport structuré",
     ),
 }
-_PLANES_IN_FRENCH: Final = {"lateral": "latéral", "oblique": "oblique"}
+_ACQUISITIONS: Final[dict[Language, dict[str, str]]] = {
+    "en": {
+        "LOC": "localizer",
+        "CONTRAST": "contrast",
+        "NONCONTRAST": "no contrast",
+        "T2STAR": "T2*",
+        "T1CE": "T1 + contrast",
+        "PERF": "perfusion",
+        "ORAL": "oral contrast",
+        "RECTAL": "rectal contrast",
+    },
+    "fr": {
+        "LOC": "repérage",
+        "CONTRAST": "avec contraste",
+        "NONCONTRAST": "sans contraste",
+        "T2STAR": "T2*",
+        "T1CE": "T1 + contraste",
+        "PERF": "perfusion",
+        "ORAL": "contraste oral",
+        "RECTAL": "contraste rectal",
+        "FRONTAL": "face",
+        "LATERAL": "profil",
+    },
+}
+"""Sequences and planes that a reader calls otherwise than we do; the page has the same."""
 
 
 def words_in(language: Language) -> SheetWords:
@@ -110,7 +151,12 @@ def counted(number: int, forms: tuple[str, str]) -> str:
 
 def acquisition(attributes: SeriesAttributes, language: Language) -> str:
     """Sequence and plane, as far as they are known."""
-    plane = attributes.plane.lower()
-    if language == "fr":
-        plane = _PLANES_IN_FRENCH.get(plane, plane)
-    return " ".join(part for part in (attributes.sequence, plane) if part)
+    known, plane = _ACQUISITIONS[language], attributes.plane
+    return " ".join(
+        part for part in (sequence(attributes, language), known.get(plane, plane.lower())) if part
+    )
+
+
+def sequence(attributes: SeriesAttributes, language: Language) -> str:
+    """Which kind of acquisition of its modality it is; empty where that is not known."""
+    return _ACQUISITIONS[language].get(attributes.sequence, attributes.sequence)
