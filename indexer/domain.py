@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
 Kind = Literal["image", "report"]
+Extent = Literal["series", "part", "sent"]
+"""What vectors stand for: all of a series, some of its frames, or what was sent, which may be either."""
 Pairs = Literal["body_part", "modality", "archive"]
 """Which pairs a percentage is of: of one modality and body part, of one modality, of all the archive."""
 
@@ -105,7 +107,8 @@ class SeriesEmbedding:
     """The vectors of one series, with what they stand for.
 
     `vector` is float32 (d,), unit length: the pooled vector. `frame_vectors` is float32 (n, d), unit
-    rows, aligned with `frames`, in the order of the series.
+    rows, aligned with `frames`, in the order of the series. `extent` is what an example stands for; what
+    is indexed stands for its series.
     """
 
     reference: SeriesReference
@@ -114,6 +117,7 @@ class SeriesEmbedding:
     frames: tuple[FrameReference, ...]
     vector: Vector
     frame_vectors: Vector
+    extent: Extent = "series"
 
     def narrowed(self, indices: Sequence[int]) -> SeriesEmbedding:
         """The same series, standing for some of its frames only (0-based); pooled again."""
@@ -125,7 +129,18 @@ class SeriesEmbedding:
             frames=tuple(self.frames[i] for i in indices),
             vector=pooled(frame_vectors),
             frame_vectors=frame_vectors,
+            extent="part" if len(indices) < len(self.frames) else self.extent,
         )
+
+    def compares_whole(self, other_frames: int) -> bool:
+        """Whether a pair with a series of so many frames may be held against pairs of whole series.
+
+        One frame that was sent is a whole series beside another series of one frame (a projection); beside
+        a stack it is most likely a slice.
+        """
+        if self.extent == "sent":
+            return len(self.frames) > 1 or other_frames == 1
+        return self.extent == "series"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +245,8 @@ class Match:
         example_frame: the frame of it that is nearest to `frame`; None where only a text was asked.
         pair_score: the late-interaction score of `answers` and `reference` alone, in [-1, 1].
         percent: how many percent of the `percent_of` pairs of different patients in this archive are less
-            alike than `pair_score`, in [0, 100]; None while too few pairs are known.
+            alike than `pair_score`, in [0, 100]; None while too few pairs are known, and where a part of a
+            series was asked with: pairs are known of whole series.
         percent_of: the narrowest kind that both series are of and of which enough pairs are known.
         sequences: the example's series with the series that answer them, the one that carried first.
         place: where in `frame` the region that was asked about was found.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,7 +42,7 @@ class Examples:
         if isinstance(example, ExampleReference):
             found = self._indexed(example, caller, line_ups.serving)
         else:
-            found = self.encoder.embed(example)
+            found = tuple(replace(sent, extent="sent") for sent in self.encoder.embed(example))
         strange = [e.encoder for e in found if e.encoder not in line_ups.versions]
         if strange:
             raise EncoderUnavailable(
@@ -71,15 +71,19 @@ class Examples:
         shown = _images_of(e for e in found if e.reference.archive_id in visible)
         if example.sop_instance_uid is not None:
             narrowed = _frames_of(shown, example.sop_instance_uid, example.frame_number)
-            return narrowed or self._embedded_now(example.sop_instance_uid, example.frame_number, caller)
+            return narrowed or self._embedded_now(example, caller, serving)
         if not shown:
             self._explain_absence(example, caller)
         return _of_one_study(shown)
 
     def _embedded_now(
-        self, sop_instance_uid: str, frame_number: int | None, caller: Caller
+        self, example: ExampleReference, caller: Caller, serving: LineUp
     ) -> tuple[SeriesEmbedding, ...]:
-        """An instance that the archive holds but whose frames were not among those sampled."""
+        """An instance that the archive holds but whose frames were not among those sampled.
+
+        Or one whose series is not indexed yet: of that one it may be all.
+        """
+        sop_instance_uid = example.sop_instance_uid or ""
         instance = self.archive.find_instance(sop_instance_uid)
         series = SeriesReference("", "", instance.series_archive_id)
         if not self.access.visible(caller, [series]):
@@ -88,7 +92,11 @@ class Examples:
             fetched = [f.path for f in self.archive.fetch([instance], Path(folder))]
             if not fetched:
                 raise NotFound(f"Instance {sop_instance_uid} is no longer in the archive.")
-            return self.encoder.embed(fetched, frame_number)
+            found = self.encoder.embed(fetched, example.frame_number)
+        is_part = (example.frame_number is not None and instance.number_of_frames > 1) or any(
+            self.index.indexed(version, [series.archive_id]) for version in serving.versions
+        )
+        return tuple(replace(one, extent="part" if is_part else "sent") for one in found)
 
     def _explain_absence(self, example: ExampleReference, caller: Caller) -> NoReturn:
         """Say the state of what the caller may see; what she may not see is unknown to her."""

@@ -63,6 +63,10 @@ def nothing(*_: object) -> None:
     return
 
 
+def _one(*_: object) -> int:
+    return 1
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Percentages and refusals.
@@ -84,7 +88,12 @@ class Judge:
         return None if message is None else Refusal(error.reason, message)
 
     def of_ranked(
-        self, example: Sequence[SeriesEmbedding], ranked: Sequence[RankedStudy], *, everywhere: bool = True
+        self,
+        example: Sequence[SeriesEmbedding],
+        ranked: Sequence[RankedStudy],
+        *,
+        everywhere: bool = True,
+        frames_of: Callable[[Candidate, EncoderVersion], int] = _one,
     ) -> Refusal | None:
         """Why no case is shown for an example; None where its cases may be shown.
 
@@ -95,9 +104,12 @@ class Judge:
             ranked: what was found for them.
             everywhere: whether all of the archive was searched. Where a filter left something out, that the
                 rest is far away says nothing of the example.
+            frames_of: how many frames a series that was found has. Chance is known of whole series: a part
+                of one is not judged by it.
         """
         refusals = [
-            self._of_series(series, _best(series, ranked), everywhere=everywhere) for series in example
+            self._of_series(series, _best(series, ranked), everywhere=everywhere, frames_of=frames_of)
+            for series in example
         ]
         if not refusals or None in refusals:
             return None
@@ -124,7 +136,12 @@ class Judge:
         return "modality" if background.modality else "archive"
 
     def _of_series(
-        self, series: SeriesEmbedding, best: Candidate | None, *, everywhere: bool
+        self,
+        series: SeriesEmbedding,
+        best: Candidate | None,
+        *,
+        everywhere: bool,
+        frames_of: Callable[[Candidate, EncoderVersion], int],
     ) -> Refusal | None:
         known, background = self.known(series.encoder), self._background(series.encoder, series.attributes)
         is_outsider = known is not None and known.is_outsider(series)
@@ -138,6 +155,8 @@ class Judge:
         if best is None or background is None or not everywhere or not _is_chance(best, background):
             return None
         if known is not None and not is_outsider and _is_same_kind(series.attributes, best.attributes):
+            return None
+        if not series.compares_whole(frames_of(best, series.encoder) if series.extent == "sent" else 0):
             return None
         return Refusal(
             reason="no_nearer_than_chance",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.domain import EncoderVersion, Match, SequenceMatch, SeriesAttributes, SeriesEmbedding
+from indexer.domain import Candidate, EncoderVersion, Match, SequenceMatch, SeriesAttributes, SeriesEmbedding
 from indexer.ports import VectorIndex
 from indexer.search.judging import Judge
 from indexer.search.polling import Vote
@@ -36,6 +36,12 @@ class Matches:
             for archive_id, embedding in self.index.embeddings_by_id(version, ids).items()
         }
 
+    def frames_of(self, candidate: Candidate, encoder: EncoderVersion) -> int:
+        """How many frames of a series are indexed; 0 when it is gone meanwhile."""
+        archive_id = candidate.reference.archive_id
+        found = self.index.indexed(encoder, [archive_id]).get(archive_id)
+        return 0 if found is None else len(found.frames)
+
     def of(self, ranked: Sequence[RankedStudy], stored: Stored, *, other_people: bool) -> tuple[Match, ...]:
         """The matches in the order given.
 
@@ -58,6 +64,7 @@ class Matches:
         asked_index, frame_index, cosine = _nearest_frames(asked, stored)
         by_example = carrying.clue.role == "example"
         kind = _common_kind(asked.attributes, stored.attributes)
+        is_measured = by_example and asked.compares_whole(len(stored.frames))
         return Match(
             rank=rank,
             score=study.score,
@@ -68,7 +75,7 @@ class Matches:
             answers=asked.reference if by_example else None,
             example_frame=asked.frames[asked_index] if by_example else None,
             pair_score=pair_score,
-            percent=self.judge.percent(stored.encoder, kind, pair_score) if by_example else None,
+            percent=self.judge.percent(stored.encoder, kind, pair_score) if is_measured else None,
             percent_of=self.judge.pairs_of(stored.encoder, kind),
             sequences=tuple(_sequence(vote) for vote in study.votes if vote.clue.role == "example"),
             possible_same_person=other_people and by_example and may_be_same_person(cosine, pair_score),

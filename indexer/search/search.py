@@ -154,7 +154,12 @@ class Search:
         """
         if question.region is not None or question.text.strip() or question.more or question.less:
             return None
-        return self._judge.of_ranked(example, ranked, everywhere=question.filters == Filters())
+        return self._judge.of_ranked(
+            example,
+            ranked,
+            everywhere=question.filters == Filters(),
+            frames_of=self._matches.frames_of,
+        )
 
     def _example(self, question: Question, caller: Caller, line_ups: LineUps) -> tuple[SeriesEmbedding, ...]:
         if question.example is None:
