@@ -23,6 +23,15 @@ from indexer.ports import (
 METHOD: Final = "Orthanc anonymization; new UIDs by a keyed hash"
 """(0012,0063) De-identification Method: Orthanc leaves it out where UIDs are given to it."""
 
+REMOVED: Final = (
+    "0042-0010",
+    *(f"{group:04x}-{element}" for group in range(0x6000, 0x6020, 2) for element in (
+        *("0010", "0011", "0015", "0022", "0040", "0045", "0050", "0051", "0100", "0102"),
+        *("1301", "1302", "1303", "1500", "3000", "4000"),
+    )),
+)  # fmt: skip
+"""What Orthanc's profile keeps, and may name a patient: Document Title, and the overlays (PS3.15 E.1)."""
+
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -119,7 +128,8 @@ def _download(copy: WantedCopy, to: Path, identity: Mapping[str, str]) -> Downlo
     path, size = f"/instances/{copy.instance.archive_id}", copy.instance.size_bytes
     transcoded = {"Transcode": copy.transfer_syntax_uid} if copy.transfer_syntax_uid else {}
     if copy.disguise is not None:
-        body = {"Replace": _replaced(copy.disguise, identity), "Force": True, **transcoded}
+        replaced = _replaced(copy.disguise, identity)
+        body = {"Replace": replaced, "Remove": REMOVED, "Force": True, **transcoded}
         return Download(f"{path}/anonymize", to, size, body=json.dumps(body).encode(), may_fail=True)
     if transcoded:
         body = {"Keep": list(_UIDS), "Force": True, **transcoded}
