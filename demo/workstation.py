@@ -19,6 +19,8 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import ThreadedAssociationServer
 
+from indexer.prompt_association import PROMPT
+
 MAX_CONTEXTS = 120
 SUCCESS = 0x0000
 
@@ -99,7 +101,7 @@ class Workstation:
     def _associate(self, batch: _Batch, port: int, called_ae_title: str) -> Association:
         ae = AE(self.ae_title)
         ae.requested_contexts = [build_context(sop, syntax) for sop, syntax in sorted(batch.kinds)]
-        association = ae.associate("127.0.0.1", port, ae_title=called_ae_title)
+        association = ae.associate("127.0.0.1", port, ae_title=called_ae_title, evt_handlers=PROMPT)
         if not association.is_established:
             raise ConnectionError(f"{called_ae_title} on port {port} refused our association.")
         return association
@@ -149,4 +151,6 @@ def _store(association: Association, path: Path) -> bool:
         status = association.send_c_store(path)
     except (ValueError, AttributeError):
         return False
+    except RuntimeError as lost:  # the association is over
+        raise ConnectionError("The receiver broke the association off.") from lost
     return bool(status) and status.Status == SUCCESS

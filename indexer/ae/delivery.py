@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 
 from indexer.destinations import Destination
 from indexer.errors import Unavailable
+from indexer.prompt_association import PROMPT
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def _associated(destination: Destination, documents: Sequence[Dataset], ae_title
         entity.add_requested_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
     try:
         association = entity.associate(
-            destination.host, destination.port, ae_title=destination.called_ae_title
+            destination.host, destination.port, ae_title=destination.called_ae_title, evt_handlers=PROMPT
         )
     except OSError as error:  # the name has no address now, or there is no socket to be had
         raise Undelivered(f"{destination} cannot be reached ({type(error).__name__}).") from error
