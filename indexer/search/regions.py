@@ -80,7 +80,8 @@ class Regions:
         """The best `limit` matches, each with the window of its frame that is most like the region.
 
         The frames of the first `MOST_LOOKED_AT` are fetched. A match whose frame cannot be had keeps its
-        score and has no place. No percentage is given: what is known of pairs is known of whole series.
+        score and has no place: its score is on another scale, and it comes after those that have one. No
+        percentage is given: what is known of pairs is known of whole series.
 
         Args:
             matches: in rank order.
@@ -102,7 +103,7 @@ class Regions:
                 changed = replace(changed, score=score, pair_score=found.score, place=found.place)
             placed.append(changed)
         if alone:
-            placed.sort(key=lambda match: (-match.score, match.reference.study_instance_uid))
+            placed.sort(key=lambda match: (match.place is None, -match.score, _study_of(match)))
         return tuple(replace(match, rank=rank) for rank, match in enumerate(placed[:limit], start=1))
 
     def _visible(self, sop_instance_uid: str, caller: Caller) -> StoredInstance:
@@ -126,9 +127,17 @@ class Regions:
         return AskedRegion(_narrowed(whole, asked, sight.inside), sight, asked.region)
 
 
-def breadth(limit: int) -> int:
-    """How many matches are looked at so that `limit` can be shown."""
-    return max(limit, min(limit * OVERFETCH, MOST_LOOKED_AT))
+def breadth(limit: int, *, alone: bool = True) -> int:
+    """How many matches are looked at so that `limit` can be shown.
+
+    Where nothing but the region is asked with, no more are shown than are looked at: the windows rank them.
+    """
+    looked_at = min(limit * OVERFETCH, MOST_LOOKED_AT)
+    return looked_at if alone else max(limit, looked_at)
+
+
+def _study_of(match: Match) -> str:
+    return match.reference.study_instance_uid
 
 
 def reference_to(instance: StoredInstance) -> SeriesReference:
@@ -142,7 +151,7 @@ def _narrowed(whole: SeriesEmbedding, asked: RegionOfInterest, inside: Vector) -
         raise Rejected("The encoder sees nothing in this part of the frame.", reason="region_not_seen")
     vector = np.asarray(inside / norm, dtype=np.float32)
     frame = FrameReference(whole.frames[0].sop_class_uid, asked.sop_instance_uid, asked.frame_number)
-    return replace(whole, frames=(frame,), vector=vector, frame_vectors=vector[None, :])
+    return replace(whole, frames=(frame,), vector=vector, frame_vectors=vector[None, :], extent="part")
 
 
 def _holding(

@@ -106,7 +106,7 @@ class Search:
             return _refused(example, refusal, started)
         matches = self._matches_of(ranked, question)
         if region is not None:
-            matches = self._regions.placed(matches, region, question.limit, alone=len(clues) == 1)
+            matches = self._regions.placed(matches, region, question.limit, alone=_is_region_alone(question))
         return Answer(
             example=example,
             encoder=matches[0].encoder if matches else _first_encoder(example),
@@ -204,10 +204,14 @@ def _scope(
     )
 
 
+def _is_region_alone(question: Question) -> bool:
+    return not (question.text.strip() or question.more or question.less)
+
+
 def _breadth(question: Question) -> int:
     """How many studies are ranked for a question."""
     if question.region is not None:
-        return breadth(question.limit)
+        return breadth(question.limit, alone=_is_region_alone(question))
     return question.limit + (min(3 * question.limit, MOST_BESIDES) if question.diversity else 0)
 
 

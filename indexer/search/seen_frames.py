@@ -66,11 +66,23 @@ class SeenFrames:
             found = list(threads.map(lambda one: self._seen_or_none(one, version, until_s), wanted))
         return {frame: seen for (_, frame), seen in zip(wanted, found, strict=True) if seen is not None}
 
+    @contextmanager
+    def _place(self, until_s: float) -> Iterator[bool]:
+        """A place among those that are looked at, for the block; whether there was one in time."""
+        is_mine = self._places.acquire(timeout=max(0.0, until_s - time.monotonic()))
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                self._places.release()
+
     def _seen_or_none(self, wanted: Wanted, version: EncoderVersion, until_s: float) -> FeatureMap | None:
         reference, frame = wanted
         while time.monotonic() < until_s:
             try:
-                with self._places:
+                with self._place(until_s) as is_mine:
+                    if not is_mine:
+                        break
                     instance = self.archive.find_instance(frame.sop_instance_uid)
                     _refuse_other(instance, reference)
                     seen = self.of(instance, frame.frame_number)

@@ -18,6 +18,7 @@ from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Caller
 from indexer.search import ExampleReference, Question, RegionOfInterest, Search
+from indexer.search.regions import MOST_LOOKED_AT, breadth
 from inference.app import create_app
 from inference.decoders import Decoders
 from inference.embedders import Inference, LoadedEmbedders
@@ -175,12 +176,23 @@ def test_an_upload_is_asked_about_by_a_region_of_one_of_its_files(furnished: Cli
         furnished.ask("2.2", paths[1:])
 
 
-def test_a_match_whose_frame_is_gone_keeps_its_score_and_has_no_place(furnished: Clinic) -> None:
-    furnished.archive.delete_instance("1.2.1.1")
-    furnished.archive.show(furnished.archive.put(study="1.2", series="1.2.1", sop="1.2.1.2"), ANNA)
-    by_study = {match.reference.study_instance_uid: match for match in furnished.ask("1.1").matches}
-    assert by_study["1.2"].place is None
-    assert by_study["1.3"].place is not None
+def test_a_match_whose_frame_is_gone_keeps_its_score_has_no_place_and_comes_last(furnished: Clinic) -> None:
+    """Its score is that of whole frames, here higher than that of most windows."""
+    furnished.add("1.6", 0.1, 0.1, ground=WHITE)
+    furnished.archive.delete_instance("1.6.1.1")
+    furnished.archive.show(furnished.archive.put(study="1.6", series="1.6.1", sop="1.6.1.2"), ANNA)
+    *placed, last = furnished.ask("1.1").matches
+    assert last.reference.study_instance_uid == "1.6"
+    assert last.place is None
+    assert last.rank == 5
+    assert last.score > placed[-1].score
+    assert all(match.place is not None for match in placed)
+
+
+def test_no_match_is_ranked_by_its_windows_that_was_not_looked_at() -> None:
+    assert breadth(10) == 40
+    assert breadth(100) == MOST_LOOKED_AT
+    assert breadth(100, alone=False) == 100
 
 
 def test_a_region_of_what_the_caller_may_not_see_is_unknown(furnished: Clinic) -> None:
