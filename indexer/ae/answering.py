@@ -17,10 +17,11 @@ from pydicom.dataset import Dataset
 from indexer.answers.echo import is_echo
 from indexer.answers.example import Example, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
-from indexer.answers.marks import marked_region
+from indexer.answers.marks import Marks, marks_of
 from indexer.answers.sheet import contact_sheet
 from indexer.answers.sheet_layout import SheetStyle
 from indexer.answers.sr import References, similar_cases_report
+from indexer.answers.unused_marks import UnusedMark
 from indexer.domain import Answer, Refusal
 from indexer.errors import Rejected, Unsupported
 from indexer.ports import Caller
@@ -31,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 Form = Literal["sheet", "report"]
 FORMS: Final[tuple[Form, ...]] = ("sheet", "report")
+MOST_TRIED: Final = 3
+"""Marks that are asked about in turn, as long as they cannot be used: each costs a whole question."""
+_OF_A_MARK: Final[Mapping[str, UnusedMark]] = {"not_found": "not_found", "region_not_seen": "region_not_seen"}
+"""Reasons that are the mark's own fault, and not that of all that was sent."""
 
 
 class Searcher(Protocol):
@@ -98,14 +103,13 @@ class Answering:
             example = read_example(paths)
             if is_echo(example, paths, self.now()):
                 return None
-            region = marked_region(example, paths)
-        try:
-            found = self._search(example, paths, region, caller, split)
-        except Rejected as refusal:
-            found = _refused(refusal)
+            marks = marks_of(example, paths)
+        found, region, unused_mark = self._found(example, paths, marks, caller, split)
+        if unused_mark is not None:
+            logger.info("mark_not_used question=%s reason=%s", question_id, unused_mark)
         with split.part("pictures"):
             illustrated = self._illustrated(example, paths, found)
-        said = _Said(example, found, illustrated, question_id, self.now(), region)
+        said = _Said(example, found, illustrated, question_id, self.now(), region, unused_mark)
         return Reply(self._documents(said, split), found, split.took_ms)
 
     def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Reply:
@@ -113,6 +117,28 @@ class Answering:
         example, found = read_example(paths), _refused(refusal)
         said = _Said(example, found, without_pictures(example, found), question_id, self.now())
         return Reply(self._documents(said, _Split()), found)
+
+    def _found(
+        self, example: Example, paths: Sequence[Path], marks: Marks, caller: str, split: _Split
+    ) -> tuple[Answer, RegionOfInterest | None, UnusedMark | None]:
+        """By the first mark that can be used, else by all that was sent; and why a mark was not used."""
+        unused, gone = marks.unused, set[tuple[str, int]]()
+        for region in marks.regions[:MOST_TRIED]:
+            frame = region.sop_instance_uid, region.frame_number
+            if frame in gone:
+                continue
+            try:
+                return self._search(example, paths, region, caller, split), region, unused
+            except Rejected as refusal:
+                unused = _OF_A_MARK.get(refusal.reason, "rejected")
+            if unused == "rejected":
+                break
+            if unused == "not_found":
+                gone.add(frame)
+        try:
+            return self._search(example, paths, None, caller, split), None, unused
+        except Rejected as refusal:
+            return _refused(refusal), None, unused
 
     def _search(
         self,
@@ -168,6 +194,7 @@ class Answering:
             created=said.created,
             style=self.style,
             region=said.region,
+            unused_mark=said.unused_mark,
         )
 
     def _report(self, said: _Said) -> Dataset:
@@ -180,6 +207,7 @@ class Answering:
             retrieve_ae_title=self.retrieve_ae_title,
             sizes=said.illustrated.sizes(),
             region=said.region,
+            unused_mark=said.unused_mark,
         )
 
 
@@ -193,6 +221,7 @@ class _Said:
     question_id: str
     created: datetime
     region: RegionOfInterest | None = None
+    unused_mark: UnusedMark | None = None
 
 
 def _refused(error: Rejected) -> Answer:
@@ -218,4 +247,5 @@ class _Split:
         try:
             yield
         finally:
-            self.took_ms[name] = (time.perf_counter() - started) * 1000
+            took_ms = (time.perf_counter() - started) * 1000
+            self.took_ms[name] = self.took_ms.get(name, 0.0) + took_ms

@@ -1,14 +1,15 @@
 """What somebody marked on the images that are sent along: of a presentation state, or of a report.
 
-The first mark that lies on one of the images becomes the region that is asked about: presentation states
-and reports by their Instance Number, in each the marks in the order in which they are written.
+The first mark that can be used becomes the region that is asked about: presentation states and reports by
+their Instance Number, in each the marks in the order in which they are written.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,32 +18,44 @@ from pydicom.dataset import Dataset
 
 from indexer.answers.example import Example, ExampleInstance
 from indexer.answers.mark_geometry import Bounds, Frame, bounds_of, of_display, of_pixels
+from indexer.answers.unused_marks import UnusedMark
 from indexer.elements import DEFLATED, TRANSFER_SYNTAX_UID, read_elements
+from indexer.errors import Rejected
 from indexer.search.question import RegionOfInterest
 
 logger = logging.getLogger(__name__)
 
 LARGEST_BYTES: Final = 2 * 2**20
 """Of a document that is looked into; a drawing of a person has a few kilobytes."""
+MOST_BYTES: Final = 4 * 2**20
+"""Of all documents of a question together: of a MiB of empty items pydicom builds for two seconds."""
 MOST_DOCUMENTS: Final = 20
-MOST_ITEMS: Final = 5_000
+MOST_STEPS: Final = 50_000
+"""Over all documents of a question: annotations, shapes, references, areas and content items."""
+MOST_REGIONS: Final = 10
 MOST_DEPTH: Final = 32
 
 _STATES: Final = "1.2.840.10008.5.1.4.1.1.11."
 _REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
+_SOP_INSTANCE_UID: Final = 0x00080018
+_INSTANCE_NUMBER: Final = 0x00200013
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """A shape on an instance, with where it lies; `bounds` are fractions of the frame."""
+class Marks:
+    """What was marked.
 
-    sop_instance_uid: str
-    frame_number: int
-    bounds: Bounds
+    Attributes:
+        regions: that lie on the images, in the order in which they were written, so many at most.
+        unused: where there is none: why the first mark is none; None where nothing was marked.
+    """
+
+    regions: tuple[RegionOfInterest, ...] = ()
+    unused: UnusedMark | None = None
 
 
-def marked_region(example: Example, paths: Sequence[Path]) -> RegionOfInterest | None:
-    """The first mark that was sent along; None when there is none that lies on one of the images.
+def marks_of(example: Example, paths: Sequence[Path]) -> Marks:
+    """The marks that were sent along.
 
     Args:
         example: the instances that were sent.
@@ -53,133 +66,200 @@ def marked_region(example: Example, paths: Sequence[Path]) -> RegionOfInterest |
         PS3.16 TID 1410 (Planar ROI Measurements).
     """
     together = list(zip(paths, example.instances, strict=True))
-    frames = _Frames({i.sop_instance_uid: path for path, i in together if i.is_image})
-    documents = [_document(path) for path, i in together if _may_mark(i)][:MOST_DOCUMENTS]
-    for document in sorted((d for d in documents if d is not None), key=_number):
-        try:
-            for mark in _marks(document, frames):
-                return RegionOfInterest(mark.sop_instance_uid, mark.frame_number, mark.bounds.region())
-        except Exception as error:  # noqa: BLE001 - pydicom's edge: what is malformed marks nothing
-            logger.warning("mark_unreadable error=%s", type(error).__name__)
-    return None
+    looking = _Looking({i.sop_instance_uid: path for path, i in together if i.is_image})
+    with suppress(_Enough):
+        for path in _documents([path for path, i in together if _may_mark(i)][:MOST_DOCUMENTS]):
+            with looking.one():
+                _look_into(pydicom.dcmread(path), looking)
+    if looking.unreadable:
+        logger.warning("mark_unreadable times=%d", looking.unreadable)
+    return Marks(tuple(looking.regions), None if looking.regions else looking.unused)
 
 
 def _may_mark(instance: ExampleInstance) -> bool:
     return not instance.is_own_answer and instance.sop_class_uid.startswith((_STATES, _REPORTS))
 
 
-def _document(path: Path) -> Dataset | None:
-    """Read whole, because it is small; None for what is large, deflated or malformed."""
-    try:
-        with path.open("rb") as file:
-            syntax = (read_elements(file, [TRANSFER_SYNTAX_UID]) or {}).get(TRANSFER_SYNTAX_UID)
-        if path.stat().st_size > LARGEST_BYTES or syntax == DEFLATED:
-            return None
-        return pydicom.dcmread(path)
-    except Exception:  # noqa: BLE001 - pydicom's edge
-        return None
+def _documents(paths: Iterable[Path]) -> Iterator[Path]:
+    """Those that are small enough to be read whole, in their order; none that is deflated or malformed."""
+    found = []
+    for path in paths:
+        with suppress(Rejected), path.open("rb") as file:
+            header = read_elements(file, [TRANSFER_SYNTAX_UID, _SOP_INSTANCE_UID, _INSTANCE_NUMBER]) or {}
+            if header.get(TRANSFER_SYNTAX_UID) != DEFLATED:
+                found.append((_order(header), path))
+    left_bytes = MOST_BYTES
+    for _, path in sorted(found):
+        size_bytes = path.stat().st_size
+        if size_bytes <= min(LARGEST_BYTES, left_bytes):
+            left_bytes -= size_bytes
+            yield path
 
 
-def _number(document: Dataset) -> tuple[int, str]:
-    number = str(document.get("InstanceNumber", "") or "")
-    return int(number) if number.isdigit() else 2**31, str(document.get("SOPInstanceUID", ""))
+def _order(header: Mapping[int, bytes]) -> tuple[int, bytes]:
+    number = header.get(_INSTANCE_NUMBER, b"")
+    return int(number) if number.isdigit() else 2**31, header.get(_SOP_INSTANCE_UID, b"")
+
+
+class _Enough(Exception):
+    """Enough regions were found, or as many steps were made as a question may cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A frame (from 1) that may be marked."""
+
+    sop_instance_uid: str
+    frame_number: int
+    frame: Frame
 
 
 @dataclass(slots=True)
-class _Frames:
-    """The images that may be marked, by SOP Instance UID; their sizes are read when a mark lies on them."""
+class _Looking:
+    """The walk through all documents: the images by SOP Instance UID, what was found, what it may cost yet.
+
+    The size of an image is read once, when a mark lies on it.
+    """
 
     paths: Mapping[str, Path]
+    steps_left: int = MOST_STEPS
+    regions: list[RegionOfInterest] = field(default_factory=list)
+    unused: UnusedMark | None = None
+    unreadable: int = 0
+    frames: dict[str, Frame | None] = field(default_factory=dict)
 
-    def of(self, reference: Dataset) -> tuple[str, int, Frame] | None:
-        """The instance that a reference names, its frame (1-based) and the size of it."""
-        uid = str(reference.get("ReferencedSOPInstanceUID", ""))
-        path = self.paths.get(uid)
-        if path is None:
-            return None
-        numbers = reference.get("ReferencedFrameNumber") or 1
-        number = int(numbers if isinstance(numbers, int | str) else numbers[0])
-        return uid, number, Frame.read(path)
+    def step(self) -> None:
+        self.steps_left -= 1
+        if self.steps_left < 0:
+            raise _Enough
 
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A document, or a mark of it: what is malformed marks nothing and does not stop the others."""
+        self.step()
+        try:
+            yield
+        except _Enough:
+            raise
+        except Exception:  # noqa: BLE001 - pydicom's edge; its text may quote the document
+            self.unreadable += 1
+            self.leave("unreadable")
 
-def _marks(document: Dataset, frames: _Frames) -> Iterator[_Mark]:
-    if "GraphicAnnotationSequence" in document:
-        yield from _of_state(document, frames)
-    elif "ContentSequence" in document:
-        yield from _of_report(document, frames)
+    def leave(self, why: UnusedMark) -> None:
+        self.unused = self.unused or why
 
+    def add(self, place: _Place, bounds: Bounds) -> None:
+        self.regions.append(RegionOfInterest(place.sop_instance_uid, place.frame_number, bounds.region()))
+        if len(self.regions) == MOST_REGIONS:
+            raise _Enough
 
-def _of_state(state: Dataset, frames: _Frames) -> Iterator[_Mark]:
-    everywhere = [
-        image
-        for series in state.get("ReferencedSeriesSequence", [])
-        for image in series.get("ReferencedImageSequence", [])
-    ]
-    for annotation in state.GraphicAnnotationSequence[:MOST_ITEMS]:
-        on = [
-            found
-            for image in annotation.get("ReferencedImageSequence") or everywhere
-            if (found := frames.of(image)) is not None
-        ]
-        for graphic in annotation.get("GraphicObjectSequence", [])[:MOST_ITEMS]:
-            bounds = bounds_of(str(graphic.get("GraphicType", "")), list(graphic.get("GraphicData", [])))
-            for uid, number, frame in on[:1]:
-                placed = _placed(bounds, str(graphic.get("GraphicAnnotationUnits", "")), state, uid, frame)
-                if placed is not None:
-                    yield _Mark(uid, number, placed)
-
-
-def _placed(bounds: Bounds | None, units: str, state: Dataset, uid: str, frame: Frame) -> Bounds | None:
-    if bounds is None:
+    def first_of(self, references: Iterable[Dataset]) -> _Place | None:
+        """Where the first of the references lies that names an image which was sent."""
+        for reference in references:
+            self.step()
+            uid = str(reference.get("ReferencedSOPInstanceUID", ""))
+            frame = self._frame(uid)
+            if frame is not None:
+                numbers = reference.get("ReferencedFrameNumber") or 1
+                return _Place(uid, int(numbers if isinstance(numbers, int | str) else numbers[0]), frame)
         return None
-    if units == "PIXEL":
-        return of_pixels(bounds, frame)
-    if units == "DISPLAY":
-        return of_display(bounds, frame, _area(state, uid), int(state.get("ImageRotation", 0) or 0))
-    return None
+
+    def _frame(self, uid: str) -> Frame | None:
+        if uid not in self.frames and uid in self.paths:
+            self.frames[uid] = None
+            with self.one():
+                self.frames[uid] = Frame.read(self.paths[uid])
+        return self.frames.get(uid)
 
 
-def _area(state: Dataset, uid: str) -> Dataset | None:
+def _look_into(document: Dataset, looking: _Looking) -> None:
+    if "GraphicAnnotationSequence" in document:
+        _of_state(document, looking)
+    elif "ContentSequence" in document:
+        _of_report(document, looking)
+
+
+def _of_state(state: Dataset, looking: _Looking) -> None:
+    otherwise = None
+    with looking.one():
+        otherwise = looking.first_of(
+            image
+            for series in state.get("ReferencedSeriesSequence", [])
+            for image in series.get("ReferencedImageSequence", [])
+        )
+    for annotation in state.GraphicAnnotationSequence:
+        with looking.one():
+            graphics = annotation.get("GraphicObjectSequence", [])
+            references = annotation.get("ReferencedImageSequence")
+            place = looking.first_of(references) if graphics and references else otherwise
+            for graphic in graphics:
+                with looking.one():
+                    _of_graphic(graphic, place, state, looking)
+
+
+def _of_graphic(graphic: Dataset, place: _Place | None, state: Dataset, looking: _Looking) -> None:
+    bounds = bounds_of(str(graphic.get("GraphicType", "")), list(graphic.get("GraphicData", [])))
+    units = str(graphic.get("GraphicAnnotationUnits", ""))
+    if bounds is None or units not in ("PIXEL", "DISPLAY"):
+        looking.leave("unreadable")
+    elif place is None:
+        looking.leave("not_sent")
+    elif units == "PIXEL":
+        looking.add(place, of_pixels(bounds, place.frame))
+    else:
+        area = _area(state, place.sop_instance_uid, looking)
+        rotation = int(state.get("ImageRotation", 0) or 0)
+        looking.add(place, of_display(bounds, place.frame, area, rotation))
+
+
+def _area(state: Dataset, uid: str, looking: _Looking) -> Dataset | None:
     """The displayed area of an image: that which names it, else that which names none."""
     unnamed = None
     for area in state.get("DisplayedAreaSelectionSequence", []):
+        looking.step()
         images = area.get("ReferencedImageSequence", [])
-        if any(str(image.get("ReferencedSOPInstanceUID", "")) == uid for image in images):
-            found: Dataset = area
-            return found
+        for image in images:
+            looking.step()
+            if str(image.get("ReferencedSOPInstanceUID", "")) == uid:
+                found: Dataset = area
+                return found
         if not images and unnamed is None:
             unnamed = area
     return unnamed
 
 
-def _of_report(report: Dataset, frames: _Frames) -> Iterator[_Mark]:
+def _of_report(report: Dataset, looking: _Looking) -> None:
     """Every SCOORD with the image that it was selected from, beside it or named by its place in the tree."""
-    for item in _items(report):
+    for item in _items(report, looking):
         if item.get("ValueType") != "SCOORD" or item.get("PixelOriginInterpretation", "FRAME") != "FRAME":
             continue
-        bounds = bounds_of(str(item.get("GraphicType", "")), list(item.get("GraphicData", [])))
-        for child in item.get("ContentSequence", []):
-            image = _referred(report, child)
-            references = image.get("ReferencedSOPSequence", []) if image is not None else []
-            found = frames.of(references[0]) if references else None
-            if bounds is not None and found is not None:
-                uid, number, frame = found
-                yield _Mark(uid, number, of_pixels(bounds, frame))
+        with looking.one():
+            bounds = bounds_of(str(item.get("GraphicType", "")), list(item.get("GraphicData", [])))
+            for child in item.get("ContentSequence", []):
+                looking.step()
+                image = _referred(report, child, looking)
+                references = image.get("ReferencedSOPSequence", []) if image is not None else []
+                place = looking.first_of(references[:1])
+                if bounds is None:
+                    looking.leave("unreadable")
+                elif place is not None:
+                    looking.add(place, of_pixels(bounds, place.frame))
+                elif references:
+                    looking.leave("not_sent")
 
 
-def _items(report: Dataset) -> Iterator[Dataset]:
-    """The content items in the order of the document, so many and so deep at most."""
+def _items(report: Dataset, looking: _Looking) -> Iterator[Dataset]:
+    """The content items in the order of the document, so deep at most."""
     waiting = [(item, 1) for item in reversed(report.ContentSequence)]
-    for _ in range(MOST_ITEMS):
-        if not waiting:
-            return
+    while waiting:
+        looking.step()
         item, depth = waiting.pop()
         yield item
         if depth < MOST_DEPTH:
             waiting += [(child, depth + 1) for child in reversed(item.get("ContentSequence", []))]
 
 
-def _referred(report: Dataset, item: Dataset) -> Dataset | None:
+def _referred(report: Dataset, item: Dataset, looking: _Looking) -> Dataset | None:
     """The item itself, or the one that it names by position (0040,DB73)."""
     path = item.get("ReferencedContentItemIdentifier")
     if path is None:
@@ -187,6 +267,7 @@ def _referred(report: Dataset, item: Dataset) -> Dataset | None:
     steps = [path] if isinstance(path, int) else list(path)
     found = report
     for step in steps[1 : MOST_DEPTH + 1]:
+        looking.step()
         children = found.get("ContentSequence", [])
         if not 1 <= int(step) <= len(children):
             return None

@@ -23,6 +23,7 @@ from indexer.answers.identity import (
 )
 from indexer.answers.illustrations import Illustrated, Pixels
 from indexer.answers.sheet_layout import SheetStyle, draw_sheet
+from indexer.answers.unused_marks import UnusedMark, unused_mark_in_words
 from indexer.domain import Answer
 from indexer.search.question import RegionOfInterest
 
@@ -38,6 +39,7 @@ def contact_sheet(
     created: datetime,
     style: SheetStyle | None = None,
     region: RegionOfInterest | None = None,
+    unused_mark: UnusedMark | None = None,
 ) -> Dataset:
     """The example's frames with the most alike cases, or with the reason why there are none.
 
@@ -52,12 +54,15 @@ def contact_sheet(
         created: local time.
         style: the language, and how dates are told.
         region: the part of the example that was asked about.
+        unused_mark: why a mark is not what was asked about.
 
     Source:
         DICOM PS3.3 A.8.1 (Secondary Capture Image IOD), C.7.6.1 (General Image), C.12.2 (Common Instance
         Reference).
     """
-    pixels = draw_sheet(answer, illustrated, created=created, style=style or SheetStyle(), region=region)
+    style = style or SheetStyle()
+    note = unused_mark_in_words(unused_mark, style.language) if unused_mark else ""
+    pixels = draw_sheet(answer, illustrated, created=created, style=style, region=region, note=note)
     sheet = _image(pixels, example, question_id)
     sheet.update(example.filing)
     _identify(sheet, created)

@@ -26,6 +26,7 @@ from indexer.answers.identity import (
     software_version,
 )
 from indexer.answers.sr_content import Grouping, root
+from indexer.answers.unused_marks import UnusedMark, unused_mark_in_words
 from indexer.domain import Answer
 from indexer.search.question import RegionOfInterest
 
@@ -48,6 +49,7 @@ def similar_cases_report(
     retrieve_ae_title: str = "",
     sizes: Mapping[str, tuple[int, int]] | None = None,
     region: RegionOfInterest | None = None,
+    unused_mark: UnusedMark | None = None,
 ) -> Dataset:
     """The matches, or the statement that there are none, or the reason why none are shown.
 
@@ -60,6 +62,7 @@ def similar_cases_report(
         retrieve_ae_title: from whom the matches' instances can be fetched; "" leaves it open.
         sizes: rows and columns of frames by SOP Instance UID; a place is written where they are known.
         region: the part of the example that was asked about.
+        unused_mark: why a mark is not what was asked about.
 
     Source:
         DICOM PS3.16 TID 1500; PS3.3 A.35.3 (Comprehensive SR IOD).
@@ -69,6 +72,8 @@ def similar_cases_report(
     groups = [grouping.of(match) for match in answer.matches]
     groups += [grouping.of(match, "same-patient") for match in answer.same_patient]
     outcome, comments = _outcome(answer)
+    if unused_mark is not None:
+        comments = [*comments, unused_mark_in_words(unused_mark)]
     content = root(
         outcome=outcome,
         comments=[*comments, OPAQUE] if opaque and groups else comments,

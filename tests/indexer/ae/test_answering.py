@@ -202,3 +202,86 @@ def test_a_sheet_that_cannot_be_drawn_does_not_cost_the_report(
     assert "answer_form_failed question=q1 form=sheet" in caplog.text
     with pytest.raises(ZeroDivisionError):
         Answering(searcher, illustrations=broken, forms=("sheet",)).answer(paths, "WS1", "q1")
+
+
+class Choosy(Remembering):
+    """A search that takes no mark but those on one of the instances; `reason` is what it says otherwise."""
+
+    def __init__(self, takes: str = "", reason: str = "not_found") -> None:
+        super().__init__()
+        self.takes, self.reason = takes, reason
+
+    def similar(self, question: Question, caller: Caller) -> Answer:
+        found = super().similar(question, caller)
+        if question.region is not None and question.region.sop_instance_uid != self.takes:
+            raise Rejected("That is no part of the example.", reason=self.reason)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("not_found", "an image or a frame that is not compared"),
+        ("region_not_seen", "where the encoder does not look"),
+        ("decode_timeout", "cannot be looked at alone"),
+    ],
+)
+def test_a_mark_that_cannot_be_used_costs_no_answer_and_is_told(
+    paths: tuple[Path, ...], tmp_path: Path, reason: str, said: str
+) -> None:
+    [state] = write(tmp_path / "state", marked(uid("asked", "1", "1")))
+    searcher = Choosy(reason=reason)
+    reply = Answering(searcher).answer((*paths, state), "WS1", "q1")
+    assert reply is not None
+    assert reply.found.refused is None
+    assert [question.region is None for question in searcher.questions] == [False, True]
+    sheet, report = reply.documents
+    assert said in texts(report)
+    unmarked = Answering(Remembering()).answer(paths, "WS1", "q1")
+    assert unmarked is not None
+    assert (sheet.pixel_array != unmarked.documents[0].pixel_array).any()
+    assert "A mark was not used" not in texts(unmarked.documents[1])
+
+
+def test_a_mark_on_an_image_that_was_not_sent_is_told(
+    searcher: Remembering, paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    [state] = write(tmp_path / "state", marked(uid("scout")))
+    reply = Answering(searcher).answer((*paths, state), "WS1", "q1")
+    assert reply is not None
+    assert [question.region for question in searcher.questions] == [None]
+    assert "it lies on an image that was not sent" in texts(reply.documents[1])
+
+
+def test_the_next_mark_is_asked_about_where_the_first_cannot_be(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    """Of two marks on one frame that is no part of the example only one is tried."""
+    state = marked(uid("asked", "1", "1"))
+    first = state.GraphicAnnotationSequence[0]
+    second = marked(uid("asked", "1", "2")).GraphicAnnotationSequence[0]
+    state.GraphicAnnotationSequence = Items([first, first, second])
+    [path] = write(tmp_path / "state", state)
+    searcher = Choosy(takes=uid("asked", "1", "2"))
+    reply = Answering(searcher).answer((*paths, path), "WS1", "q1")
+    assert reply is not None
+    asked = [q.region.sop_instance_uid for q in searcher.questions if q.region is not None]
+    assert asked == [uid("asked", "1", "1"), uid("asked", "1", "2")]
+    assert len(searcher.questions) == 2
+    assert "A mark was not used" in texts(reply.documents[1])
+
+
+def test_what_is_refused_as_a_whole_is_refused_with_a_mark_too(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    class Refusing(Remembering):
+        def similar(self, question: Question, caller: Caller) -> Answer:
+            super().similar(question, caller)
+            raise Rejected("No encoder takes it.", reason="no_encoder")
+
+    [state] = write(tmp_path / "state", marked(uid("asked", "1", "1")))
+    searcher = Refusing()
+    reply = Answering(searcher).answer((*paths, state), "WS1", "q1")
+    assert reply is not None
+    assert reply.found.refused == Refusal("no_encoder", "No encoder takes it.")
+    assert len(searcher.questions) == 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections import Counter
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PosixPath
+from typing import Any, ClassVar
 
 import highdicom as hd
 import numpy as np
@@ -19,7 +20,7 @@ from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, generate
 
 from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER
-from indexer.answers.marks import LARGEST_BYTES, marked_region
+from indexer.answers.marks import LARGEST_BYTES, MOST_BYTES, MOST_REGIONS, MOST_STEPS, Marks, marks_of
 from indexer.domain import Region
 from indexer.search.question import RegionOfInterest
 from tests.fakes.answers import instance, uid, write
@@ -77,8 +78,13 @@ def displayed(left: int, top: int, right: int, bottom: int) -> Sequence:
 
 
 def marked(folder: Path, *datasets: Dataset) -> RegionOfInterest | None:
+    """The first of the marks."""
+    return next(iter(marks(folder, *datasets).regions), None)
+
+
+def marks(folder: Path, *datasets: Dataset) -> Marks:
     paths = write(folder / generate_uid(), *datasets)
-    return marked_region(read_example(paths), paths)
+    return marks_of(read_example(paths), paths)
 
 
 def assert_region(found: RegionOfInterest | None, *expected: float) -> None:
@@ -171,12 +177,37 @@ def test_of_several_the_lowest_instance_number_and_in_it_the_first_is_asked_abou
 
 def test_a_mark_on_an_image_that_was_not_sent_asks_nothing(tmp_path: Path) -> None:
     drawn = state(graphic("CIRCLE", 100, 50, 100, 70), references=[on(number=9)])
-    assert marked(tmp_path, image(), drawn) is None
+    assert marks(tmp_path, image(), drawn) == Marks((), "not_sent")
+    elsewhere = report()
+    elsewhere.SeriesInstanceUID = uid("asked", "sr")
+    assert marks(tmp_path, image(number=2), elsewhere) == Marks((), "not_sent")
 
 
 def test_without_a_mark_there_is_no_region(tmp_path: Path) -> None:
-    assert marked(tmp_path, image()) is None
-    assert marked(tmp_path, image(), state()) is None
+    assert marks(tmp_path, image()) == Marks()
+    assert marks(tmp_path, image(), state()) == Marks()
+
+
+def test_a_mark_that_is_none_does_not_cost_the_next_ones(tmp_path: Path) -> None:
+    """One shape of no kind, one on a frame that cannot be, one on an image that was not sent."""
+    lost = state(graphic("CIRCLE", 100, 50, 100, 70), references=[on(frame=-1)])
+    drawn = state(
+        graphic("SPIRAL", 1, 2, 3, 4),
+        graphic("POLYLINE", 20, 10, 60, 50),
+        graphic("POLYLINE", 100, 10, 160, 50),
+    )
+    unsent = state(graphic("POINT", 1, 2), references=[on(number=9)])
+    annotations = [s.GraphicAnnotationSequence[0] for s in (lost, unsent, drawn)]
+    found = marks(tmp_path, image(), state(GraphicAnnotationSequence=Sequence(annotations)))
+    assert found.unused is None
+    assert len(found.regions) == 2
+    assert_region(found.regions[0], 0.1, 0.1, 0.2, 0.4)
+    assert_region(found.regions[1], 0.5, 0.1, 0.3, 0.4)
+
+
+def test_so_many_regions_are_found_at_most(tmp_path: Path) -> None:
+    drawn = state(*[graphic("POLYLINE", 0, 0, n, 50) for n in range(10, 10 + 2 * MOST_REGIONS)])
+    assert len(marks(tmp_path, image(), drawn).regions) == MOST_REGIONS
 
 
 def test_a_place_in_our_own_answer_is_no_mark(tmp_path: Path) -> None:
@@ -263,7 +294,9 @@ def test_a_region_that_was_measured_in_a_report_is_asked_about(tmp_path: Path, b
 )
 def test_what_cannot_be_a_mark_asks_nothing_and_stops_nothing(tmp_path: Path, hostile: Dataset) -> None:
     hostile.InstanceNumber = 1
-    assert marked(tmp_path, image(), hostile) is None
+    found = marks(tmp_path, image(), hostile)
+    empty = not hostile.GraphicAnnotationSequence[0].get("GraphicObjectSequence")
+    assert found == Marks((), None if empty else "unreadable")
     good = state(graphic("POLYLINE", 20, 10, 60, 50), SOPInstanceUID=uid("good"), InstanceNumber=2)
     assert_region(marked(tmp_path, image(), hostile, good), 0.1, 0.1, 0.2, 0.4)
 
@@ -277,11 +310,84 @@ def test_what_is_large_or_deflated_is_not_built(tmp_path: Path) -> None:
         example = read_example(paths)
         tracemalloc.start()
         started = time.monotonic()
-        assert marked_region(example, paths) is None
+        assert marks_of(example, paths).regions == ()
         _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak_bytes < 12 * 2**20
         assert time.monotonic() - started < 5
+
+
+class Counted(PosixPath):
+    """A file that counts how often it is opened, by name."""
+
+    opened: ClassVar[Counter[str]] = Counter()
+
+    def open(self, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is
+        self.opened[self.name] += 1
+        return super().open(*arguments, **more)
+
+
+def hostile_state(annotations: int, references: int) -> Dataset:
+    """So many annotations that name no image and hold a shape of no kind, and as many images everywhere."""
+    series, images = Dataset(), [on() for _ in range(references)]
+    series.ReferencedImageSequence = Sequence(images)
+    drawn = state(graphic("SPIRAL", 1, 2, units="PARSEC"), references=[])
+    items = [drawn.GraphicAnnotationSequence[0] for _ in range(annotations)]
+    return state(
+        GraphicAnnotationSequence=Sequence(items),
+        ReferencedSeriesSequence=Sequence([series]),
+    )
+
+
+def hostile_report(children: int) -> Dataset:
+    """One shape of no kind that is selected from so many images, each named by a path into the tree."""
+    document, shape, picture = report(), Dataset(), Dataset()
+    shape.ValueType, shape.GraphicType, shape.GraphicData = "SCOORD", "SPIRAL", [1.0, 2.0]
+    picture.ValueType, picture.ReferencedSOPSequence = "IMAGE", Sequence([on()])
+    shape.ContentSequence = Sequence([picture for _ in range(children)])
+    document.ContentSequence = Sequence([shape])
+    return document
+
+
+@pytest.mark.parametrize("hostile", [hostile_state(1500, 1500), hostile_report(3000)])
+def test_an_image_is_read_once_however_often_it_is_referred_to(tmp_path: Path, hostile: Dataset) -> None:
+    paths = write(tmp_path / "q", image(), hostile)
+    example = read_example(paths)
+    Counted.opened.clear()
+    found = marks_of(example, [Counted(path) for path in paths])
+    assert found == Marks((), "unreadable")
+    assert Counted.opened[paths[0].name] == 1
+
+
+def test_the_documents_of_a_question_together_are_only_read_so_far(tmp_path: Path) -> None:
+    number, mebibyte = MOST_BYTES // 2**20, bytes(2**20)
+    drawn = graphic("POLYLINE", 20, 10, 60, 50)
+    last = state(drawn, SOPInstanceUID=uid("last"), InstanceNumber=9, EncapsulatedDocument=mebibyte)
+    large = [
+        state(SOPInstanceUID=uid("large", str(n)), InstanceNumber=n, EncapsulatedDocument=mebibyte)
+        for n in range(number)
+    ]
+    assert marks(tmp_path, image(), *large, last) == Marks()
+    assert len(marks(tmp_path, image(), *large[2:], last).regions) == 1
+
+
+def test_the_steps_of_a_question_are_counted_over_its_documents(tmp_path: Path) -> None:
+    last = state(graphic("POLYLINE", 20, 10, 60, 50), SOPInstanceUID=uid("last"), InstanceNumber=9)
+    nothing = Dataset()
+    halves = [
+        state(
+            SOPInstanceUID=uid("half", str(n)),
+            InstanceNumber=n,
+            GraphicAnnotationSequence=Sequence([nothing for _ in range(MOST_STEPS // 2 - 10)]),
+        )
+        for n in range(2)
+    ]
+    assert len(marks(tmp_path, image(), halves[0], last).regions) == 1
+    assert len(marks(tmp_path, image(), *halves, last).regions) == 1
+    halves[1].GraphicAnnotationSequence.append(last.GraphicAnnotationSequence[0])
+    more = [nothing for _ in range(20)]
+    halves[0].GraphicAnnotationSequence = Sequence([*halves[0].GraphicAnnotationSequence, *more])
+    assert marks(tmp_path, image(), *halves, last) == Marks()
 
 
 def test_a_tree_without_end_is_left_after_so_many_items(tmp_path: Path) -> None:
