@@ -178,7 +178,7 @@ def test_an_upload_is_asked_about_by_a_region_of_one_of_its_files(furnished: Cli
 
 def test_a_match_whose_frame_is_gone_keeps_its_score_has_no_place_and_comes_last(furnished: Clinic) -> None:
     """Its score is that of whole frames, here higher than that of most windows."""
-    furnished.add("1.6", 0.1, 0.1, ground=WHITE)
+    furnished.add("1.6", 0.1, 0.1, ground=250)
     furnished.archive.delete_instance("1.6.1.1")
     furnished.archive.show(furnished.archive.put(study="1.6", series="1.6.1", sop="1.6.1.2"), ANNA)
     *placed, last = furnished.ask("1.1").matches
