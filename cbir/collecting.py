@@ -13,6 +13,7 @@ from indexer.ae.collecting import Collecting
 from indexer.ae.finding import Finding
 from indexer.ae.retrieving import Retrieving
 from indexer.collecting import Cases, Keeping, Policy, Sending, Shipping
+from indexer.collecting.patients import Indexed, IndexedLibrary
 from indexer.ledger import Ledger
 from indexer.patients import Pseudonyms
 from indexer.ports import Library
@@ -35,9 +36,10 @@ class Collection:
         archive: OrthancArchive | FolderArchive,
         ledger: Ledger,
         pseudonyms: Pseudonyms,
+        indexed: Indexed,
     ) -> Collection:
-        """Build them."""
-        library = _library(settings, archive)
+        """Build them; `indexed` tells what is indexed of series."""
+        library = IndexedLibrary(_library(settings, archive), indexed)
         policy = Policy(pseudonyms, settings.identities, settings.deidentify)
         cases = Cases(ledger, library, policy, kept_for_s=settings.collect_for_s)
         shipping = Shipping(library, max_instance_bytes=settings.max_instance_bytes)

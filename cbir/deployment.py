@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from ssl import SSLContext
@@ -30,7 +30,7 @@ from indexer.answers.illustrations import Illustrations
 from indexer.answers.links import PRESETS, Links
 from indexer.answers.sheet_layout import SheetStyle
 from indexer.api import ApiSettings, House, create_app
-from indexer.domain import EncoderVersion
+from indexer.domain import EncoderVersion, IndexedSeries
 from indexer.errors import Rejected
 from indexer.following import (
     Calibration,
@@ -195,7 +195,12 @@ class Deployment:
     @cached_property
     def collection(self) -> Collection:
         """How cases are collected and sent."""
-        return Collection.of(self.settings, self.archive, self.ledger, self.pseudonyms)
+        return Collection.of(self.settings, self.archive, self.ledger, self.pseudonyms, self.indexed)
+
+    def indexed(self, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
+        """What the encoders that are searched hold of these series but the vectors, by archive id."""
+        versions = self.line_ups().serving.versions
+        return {i: series for v in versions for i, series in self.index.indexed(v, archive_ids).items()}
 
     def search(self, encoder: Encoder) -> Search:
         """Query by example, new examples embedded by `encoder`."""

@@ -125,12 +125,14 @@ class ArchivedStudy:
     """One patient's study as its archive describes it.
 
     `attributes` are those of the patient and the study by DICOM keyword: they name a person, so a policy
-    is asked before any of them is shown.
+    is asked before any of them is shown. `patient` is the pseudonym under which the patient is indexed,
+    None where that is not known: not every archive tells the issuer of an id.
     """
 
     study_instance_uid: str
     attributes: Mapping[str, str] = field(repr=False)
     series: tuple[ArchivedSeries, ...]
+    patient: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Retrieving:
         for row in selected(self.cases, found, narrowed):
             of_patient = row.case.shown.get("PatientID")
             cases = (
-                [case for case in found if case.shown.get("PatientID") == of_patient]
+                [case for case in found if case.patient == row.case.patient]
                 if query.level == "PATIENT"
                 else [row.case]
             )

@@ -79,21 +79,20 @@ def rows(cases: Cases, found: Iterable[Case], level: Level, wanted: Mapping[str,
 def rank_in_words(kept: KeptCase) -> str:
     """Rank, likeness and score, for (0008,1030) Study Description: "01  very alike, 99.4 %  0.873".
 
+    Without a percentage, and where it is of pairs of all kinds, the score alone: "01  0.873".
+
     Two digits of rank keep the order where a workstation sorts by this text.
     """
-    words = "" if kept.percent is None else f"{_likeness(kept.percent)}, {percentage(kept.percent)} %  "
+    likeness = "" if kept.percent is None else in_words(likeness_of_percent(kept.percent, kept.percent_of))
+    words = f"{likeness}, {percentage(kept.percent)} %  " if likeness and kept.percent is not None else ""
     return f"{kept.rank:02d}  {words}{kept.score:.3f}"
 
 
-def _likeness(percent: float) -> str:
-    return in_words(likeness_of_percent(percent))
-
-
 def _patients(found: tuple[Case, ...]) -> Iterator[Row]:
-    by_id: dict[str, list[Case]] = {}
+    by_patient: dict[str, list[Case]] = {}
     for case in found:
-        by_id.setdefault(case.shown.get("PatientID", ""), []).append(case)
-    for cases in by_id.values():
+        by_patient.setdefault(case.patient, []).append(case)
+    for cases in by_patient.values():
         series = [one for case in cases for one in case.series]
         counts = (len(cases), len(series), sum(one.instances for one in series))
         names = ("Studies", "Series", "Instances")

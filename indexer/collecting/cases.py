@@ -38,13 +38,15 @@ class Case:
     """A match as its caller may see it.
 
     `shown` are attributes of its patient and study as the policy lets them be seen; `disguise` is what a
-    copy of it is called, None where it is sent as it is.
+    copy of it is called, None where it is sent as it is. `patient` is equal for the cases that a listing
+    shows as one patient's.
     """
 
     kept: KeptCase
     study: ArchivedStudy
     shown: Mapping[str, str]
     disguise: Disguise | None
+    patient: str
 
     def uid(self, uid: str) -> str:
         """A UID of this study as it is listed: the one that a copy of it will have."""
@@ -134,7 +136,8 @@ class Cases:
 
     def _case(self, kept: KeptCase, study: ArchivedStudy) -> Case:
         disguise = self._policy.disguise(study)
-        return Case(kept, study, self._policy.shown(study, kept.rank, disguise), disguise)
+        shown = self._policy.shown(study, kept.rank, disguise)
+        return Case(kept, study, shown, disguise, self._policy.listed_patient(study))
 
 
 def without_our_answers(study: ArchivedStudy) -> ArchivedStudy:

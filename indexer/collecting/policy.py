@@ -20,9 +20,9 @@ OF_STUDY: Final = ("StudyTime", "AccessionNumber", "StudyID", "ReferringPhysicia
 class Policy:
     """The rules of one installation.
 
-    `identities` says what a listing shows: "none" only "CASE 1", "pseudonym" a word that stays the same
-    for the same patient, "archive" what the archive has. `deidentify` says which cases are sent without
-    who they are: "others" are those of other patients than the one who was asked about.
+    `identities` says what a listing shows: "none" only "CASE 1" and an id of the study's own, "pseudonym" a
+    word that stays the same for the same patient, "archive" what the archive has. `deidentify` says which
+    cases are sent without who they are: "others" are those of other patients than the one asked about.
     """
 
     pseudonyms: Pseudonyms
@@ -35,9 +35,20 @@ class Policy:
         return self.identities == "archive"
 
     def patient(self, study: ArchivedStudy) -> str | None:
-        """The pseudonym of a study's patient; None where it has no id."""
+        """The pseudonym of a study's patient, as it is indexed if it is; None where it has no id."""
         given = study.attributes
-        return self.pseudonyms.of(given.get("IssuerOfPatientID", ""), given.get("PatientID", ""))
+        return study.patient or self.pseudonyms.of(
+            given.get("IssuerOfPatientID", ""), given.get("PatientID", "")
+        )
+
+    def listed_patient(self, study: ArchivedStudy) -> str:
+        """A word for what a listing takes for one patient: a patient, a study of nobody known, or any study.
+
+        Where not even a pseudonym is shown, the studies of one patient are not told to be that.
+        """
+        if self.identities == "none":
+            return self.pseudonyms.case_name(f"{study.study_instance_uid} {self.patient(study) or ''}")
+        return self.case_name(study)
 
     def disguise(self, study: ArchivedStudy, *, of_the_asker: bool = False) -> Disguise | None:
         """What a copy of this study is called; None where it goes out as it is.
@@ -60,7 +71,7 @@ class Policy:
         A case that is sent without who it is, is not listed with it either.
         """
         if self.identities == "none":
-            return {"PatientName": f"CASE {rank}", "PatientID": f"CASE {rank}"}
+            return {"PatientName": f"CASE {rank}", "PatientID": self.listed_patient(study)}
         if self.identities == "pseudonym" or disguise is not None:
             name = self.case_name(study)
             return {"PatientName": name, "PatientID": name}

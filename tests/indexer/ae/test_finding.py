@@ -207,8 +207,9 @@ def test_what_is_shown_of_a_patient_follows_the_policy(house: Collected) -> None
     house.answered("WS1", "chest", "head")
     query = asked(PatientName="", PatientID="", PatientBirthDate="", AccessionNumber="", SeriesDescription="")
     name = PSEUDONYMS.case_name(PSEUDONYMS.of("", "PRIOR-chest") or "")
+    own_id = PSEUDONYMS.case_name(f"{uid('chest')} {PSEUDONYMS.of('', 'PRIOR-chest')}")
     expected = {
-        "none": ("CASE 1", "CASE 1", "", ""),
+        "none": ("CASE 1", own_id, "", ""),
         "pseudonym": (name, name, "", ""),
         "archive": ("Prior^Chest", "PRIOR-chest", "18200512", "A-77"),
     }
@@ -236,6 +237,42 @@ def test_a_patient_is_found_by_the_word_that_stands_for_it(house: Collected) -> 
     query = asked(PatientID=patients[1].PatientID)
     assert studies(found(cases, query, study_root=False)) == ["head"]
     assert found(cases, asked(PatientID="PRIOR-head"), study_root=False) == [], "its own id is not searched"
+
+
+def test_the_best_cases_of_two_questions_are_two_patients_where_nobody_is_shown(house: Collected) -> None:
+    house.prior("head again", PatientID="PRIOR-head")
+    house.answered("WS1", "chest")
+    house.answered("WS1", "head", "head again")
+    rows = found(house.cases("none"), asked("PATIENT", PatientID="CASE*", PatientName=""), study_root=False)
+    assert [str(row.PatientName) for row in rows] == ["CASE 1", "CASE 2", "CASE 1"]
+    ids = [row.PatientID for row in rows]
+    assert len(set(ids)) == 3, "not even that two studies are one patient's is told"
+    known = {PSEUDONYMS.case_name(PSEUDONYMS.of("", f"PRIOR-{who}") or "") for who in ("head", "chest")}
+    assert known.isdisjoint(ids)
+    for row, name in zip(rows, ("head", "head again", "chest"), strict=True):
+        [case] = found(house.cases("none"), asked(PatientID=row.PatientID), study_root=False)
+        assert case.StudyInstanceUID == uid(name)
+
+
+@pytest.mark.parametrize("nobody", ["", "UNKNOWN"])
+def test_cases_without_a_patient_id_are_no_patient_together(house: Collected, nobody: str) -> None:
+    house.prior("one", PatientID=nobody)
+    house.prior("two", PatientID=nobody)
+    house.answered("WS1", "one", "two")
+    query = asked("PATIENT", PatientID="", NumberOfPatientRelatedStudies="")
+    for cases in (house.cases("none"), house.cases("pseudonym"), house.cases("archive")):
+        assert [row.NumberOfPatientRelatedStudies for row in found(cases, query, study_root=False)] == [1, 1]
+
+
+def test_one_id_of_two_issuers_is_two_patients(house: Collected) -> None:
+    house.prior("one", PatientID="4711", IssuerOfPatientID="CITY")
+    house.prior("two", PatientID="4711", IssuerOfPatientID="VILLAGE")
+    house.prior("three", PatientID="4711", IssuerOfPatientID="CITY")
+    house.answered("WS1", "one", "two", "three")
+    query = asked("PATIENT", PatientID="4711", NumberOfPatientRelatedStudies="", IssuerOfPatientID="")
+    rows = found(house.cases("archive"), query, study_root=False)
+    counted = [(row.IssuerOfPatientID, row.NumberOfPatientRelatedStudies) for row in rows]
+    assert counted == [("CITY", 2), ("VILLAGE", 1)]
 
 
 def test_a_case_that_is_sent_without_its_name_is_listed_without_it(house: Collected) -> None:
