@@ -48,7 +48,7 @@ _HEADER: Final = 132
 _LABEL: Final = 58
 _COLUMNS: Final = 5
 _COLUMN: Final = (_WITHIN - (_COLUMNS - 1) * GUTTER) // _COLUMNS
-_OUTCOME_SIDE: Final = 640
+OUTCOME_SIDE: Final = 640
 _BESIDE_SIZES: Final = (32, 32, 28, 24)
 _ASKED_CAPTION: Final = 64
 _CAPTION_HEAD: Final = 84
@@ -333,7 +333,7 @@ class _Sheet:
 def _asked_side(pictures: int, has_matches: bool) -> int:
     """How large the example's frames are: they end where a column of the cases does."""
     if not has_matches:
-        return _OUTCOME_SIDE
+        return OUTCOME_SIDE
     columns = min(pictures + 1, _COLUMNS - 1)
     return (columns * (_COLUMN + GUTTER) - GUTTER - (pictures - 1) * GUTTER) // max(pictures, 1)
 

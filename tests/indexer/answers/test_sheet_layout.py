@@ -1,0 +1,139 @@
+"""What stands where on the contact sheet: similar cases, those that hardly are, and how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.answers.canvas import ACCENT, QUIET, STRONG, Colour
+from indexer.answers.disclosure import WHOLE, Disclosure
+from indexer.answers.example import read_example
+from indexer.answers.illustrations import Illustrated, Picture, Pixels, without_pictures
+from indexer.answers.sheet_layout import SheetStyle, draw_sheet
+from indexer.answers.sheet_words import words_in
+from indexer.answers.words import Language
+from indexer.domain import Answer
+from tests.fakes.answers import answer_about, instance, write
+from tests.fakes.drawn import is_drawn
+
+CREATED = datetime(2026, 2, 3, 4, 5, 6)
+COLOURS: Sequence[Colour] = ((200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0), (0, 200, 200))
+Percents = Sequence[float | None]
+
+
+def answered(folder: Path, percents: Percents, *, series: int = 1) -> tuple[Answer, Illustrated]:
+    """Cases of these percentages in rank order, each a picture of its own colour; the example is grey."""
+    paths = write(folder, instance("asked"))
+    plain = answer_about(paths, matches=len(percents))
+    answer = replace(
+        plain,
+        example=plain.example * series,
+        matches=tuple(
+            replace(match, percent=percent) for match, percent in zip(plain.matches, percents, strict=True)
+        ),
+    )
+    pictures = without_pictures(read_example(paths), answer)
+    return answer, Illustrated(
+        tuple(replace(asked, picture=painted((120, 120, 120))) for asked in pictures.asked),
+        tuple(
+            replace(shown, picture=painted(colour))
+            for shown, colour in zip(pictures.matches, COLOURS, strict=False)
+        ),
+        (),
+    )
+
+
+def painted(colour: Colour) -> Picture:
+    return Picture(np.full((64, 64, 3), colour, np.uint8), Disclosure(64, 64, is_lossy=False, parts=WHOLE))
+
+
+def drawn(folder: Path, percents: Percents, *, series: int = 1, language: Language = "en") -> Pixels:
+    answer, pictures = answered(folder, percents, series=series)
+    return draw_sheet(answer, pictures, created=CREATED, style=SheetStyle(language))
+
+
+def row_of(shown: Pixels, colour: Colour) -> float:
+    rows, _ = np.nonzero((shown == colour).all(axis=2))
+    assert rows.size > 5000, f"nothing of {colour} is seen"
+    return float(rows.mean())
+
+
+def dimmed(colour: Colour) -> Colour:
+    red, green, blue = colour
+    return red // 2, green // 2, blue // 2
+
+
+def test_cases_that_are_hardly_alike_stand_dimmed_below_the_others(tmp_path: Path) -> None:
+    """The second by rank too: it is the percentage that says how alike a case is."""
+    shown = drawn(tmp_path, [99.5, 40.0, 96.0, 79.9])
+    similar = [row_of(shown, COLOURS[place]) for place in (0, 2)]
+    hardly = [row_of(shown, dimmed(COLOURS[place])) for place in (1, 3)]
+    assert max(similar) + 300 < min(hardly)
+    assert not (shown == COLOURS[1]).all(axis=2).any()
+    assert is_drawn(shown, "Hardly alike", 28, colour=QUIET, weight=STRONG)
+    assert is_drawn(shown, "Most alike, of other patients", 28, colour=ACCENT, weight=STRONG)
+
+
+@pytest.mark.parametrize("percents", [[99.5, 80.0], [None, None]])
+def test_without_such_cases_there_is_no_such_heading(tmp_path: Path, percents: Percents) -> None:
+    shown = drawn(tmp_path, percents)
+    assert not is_drawn(shown, "Hardly alike", 28, colour=QUIET, weight=STRONG)
+    assert row_of(shown, COLOURS[0]) == pytest.approx(row_of(shown, COLOURS[1]))
+
+
+def test_where_all_are_hardly_alike_nothing_is_called_most_alike(tmp_path: Path) -> None:
+    shown = drawn(tmp_path, [70.0, 12.0])
+    assert not is_drawn(shown, "Most alike, of other patients", 28, colour=ACCENT, weight=STRONG)
+    assert is_drawn(shown, "No similar prior case", 54, weight=STRONG)
+
+
+@pytest.mark.parametrize(
+    ("percents", "language", "title"),
+    [
+        ([99.5, 40.0, 96.0, 79.9], "en", "2 similar prior cases"),
+        ([99.5, 40.0], "en", "1 similar prior case"),
+        ([99.5, 96.0, 40.0], "fr", "2 cas antérieurs semblables"),
+        ([40.0], "fr", "Aucun cas antérieur semblable"),
+        ([None, None], "en", "Similar prior cases"),
+    ],
+)
+def test_the_title_counts_the_similar_cases_only(
+    tmp_path: Path, percents: Percents, language: Language, title: str
+) -> None:
+    assert is_drawn(drawn(tmp_path, percents, language=language), title, 54, weight=STRONG)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_legend_says_that_ranks_and_percentages_go_by_different_series(
+    tmp_path: Path, language: Language
+) -> None:
+    said = words_in(language).legend_rank
+    one, several, unknown = (
+        drawn(tmp_path, percents, series=series, language=language)
+        for percents, series in (([99.5], 1), ([99.5], 3), ([None], 3))
+    )
+    width = 2048 - 2 * 48 - 764 - 28
+    assert is_drawn(several, said, 32, colour=QUIET, width=width)
+    assert not is_drawn(one, said, 32, colour=QUIET, width=width)
+    assert not is_drawn(unknown, said, 32, colour=QUIET, width=width)
+
+
+def test_of_which_pairs_a_percentage_is_stands_in_full(tmp_path: Path) -> None:
+    answer, pictures = answered(tmp_path, [99.5, 96.0, 96.0, 96.0, 96.0])
+    wide = tuple(
+        replace(shown, match=replace(shown.match, percent_of="modality")) for shown in pictures.matches
+    )
+    shown = draw_sheet(answer, replace(pictures, matches=wide), created=CREATED, style=SheetStyle("fr"))
+    assert is_drawn(shown, "de cette modalité", 26)
+
+
+def test_the_one_picture_of_the_example_is_as_wide_as_two_cases(tmp_path: Path) -> None:
+    shown = drawn(tmp_path, [99.5, 96.0, 95.0, 95.0, 95.0])
+    _, columns = np.nonzero((shown == (120, 120, 120)).all(axis=2))
+    _, of_the_second = np.nonzero((shown == COLOURS[1]).all(axis=2))
+    assert columns.max() == of_the_second.max()
