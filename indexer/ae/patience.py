@@ -36,8 +36,7 @@ class OpenQuestion:
 
     `holders` are the associations that brought instances and are still open, `writing` counts the
     instances being written at this moment, `busy` says that it is being asked or delivered. `ended` is why
-    it is over: nothing is left to do but to remove it, as often as the disk needs. `delivered` says that the
-    answer is with its caller, and only the cases that go with it are still to be sent.
+    it is over: nothing is left to do but to remove it, as often as the disk needs.
     """
 
     question: SpooledQuestion
@@ -50,7 +49,6 @@ class OpenQuestion:
     tries: int = 0
     broken: int = 0
     ended: str = ""
-    delivered: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -61,6 +59,11 @@ class OpenQuestion:
     def waits(self) -> bool:
         """Whether it is still to be asked."""
         return self.question.state == "waiting" and not self.ended
+
+    @property
+    def pushes(self) -> bool:
+        """Whether its answer is with its caller, and cases are still to follow."""
+        return self.question.state == "pushing" and not self.ended
 
     def takes(self, key: tuple[str, str]) -> bool:
         """Whether one more instance belongs to it: not once it is being asked."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from indexer.ae.answering import Answering, Reply
 from indexer.ae.patience import OpenQuestion, Patience
+from indexer.ae.pushing import CasesOnTheirWay
 from indexer.ae.spool import Spool, SpooledQuestion
 from indexer.answers.example import ExampleInstance
 from indexer.collecting import Keeping
@@ -30,6 +32,7 @@ Deliver = Callable[[Destination, Sequence[Path]], None]
 
 ASKERS: Final = 2
 DELIVERERS: Final = 4
+PUSHERS: Final = 2
 MAX_BROKEN: Final = 6
 MAX_BEGUN: Final = 3
 
@@ -61,6 +64,7 @@ class Questions:
         self._threads: list[threading.Thread] = []
         self._askers: ThreadPoolExecutor | None = None
         self._deliverers: ThreadPoolExecutor | None = None
+        self._pushers: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Take up what an earlier process left, and begin to ask."""
@@ -71,18 +75,22 @@ class Questions:
         self._stopping = False
         self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="asking")
         self._deliverers = ThreadPoolExecutor(DELIVERERS, thread_name_prefix="delivering")
+        self._pushers = ThreadPoolExecutor(PUSHERS, thread_name_prefix="pushing")
         thread = threading.Thread(target=self._run, name="questions", daemon=True)
         self._threads = [thread]
         thread.start()
 
     def stop(self) -> None:
-        """End what is under way; the rest stays in the spool for the next start."""
+        """End what is under way; the rest stays in the spool for the next start.
+
+        Cases that are being pushed are called off after the instance that is on its way.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
-        for pool in (self._askers, self._deliverers):
+        for pool in (self._askers, self._deliverers, self._pushers):
             if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
         self._open.clear()
@@ -171,12 +179,17 @@ class Questions:
                 self._changed.wait(timeout=min(0.25, self._patience.quiet_s / 4) if self._open else None)
 
     def _due(self) -> list[OpenQuestion]:
-        """Oldest first; never the same study of a caller twice at once, nor one caller's answers."""
+        """Oldest first; never the same study of a caller twice at once, nor one caller's answers or cases."""
         now = time.monotonic()
         asking = {opened.key for opened in self._open.values() if opened.busy and opened.waits}
-        delivering = {
-            opened.question.caller for opened in self._open.values() if opened.busy and not opened.waits
-        }
+        delivering, pushing = (
+            {
+                opened.question.caller
+                for opened in self._open.values()
+                if opened.busy and not opened.waits and opened.pushes is pushes
+            }
+            for pushes in (False, True)
+        )
         due = []
         for opened in self._open.values():
             if opened.busy or now < opened.not_before:
@@ -186,13 +199,15 @@ class Questions:
                 if gathered and opened.key not in asking and len(asking) < ASKERS:
                     asking.add(opened.key)
                     due.append(opened)
-            elif opened.question.caller not in delivering and len(delivering) < DELIVERERS:
-                delivering.add(opened.question.caller)
+                continue
+            served, most = (pushing, PUSHERS) if opened.pushes else (delivering, DELIVERERS)
+            if opened.question.caller not in served and len(served) < most:
+                served.add(opened.question.caller)
                 due.append(opened)
         return due
 
     def _submit(self, opened: OpenQuestion) -> None:
-        pool = self._askers if opened.waits else self._deliverers
+        pool = self._askers if opened.waits else self._pushers if opened.pushes else self._deliverers
         if pool is not None:
             opened.busy = True
             pool.submit(self._step, opened, self._attempt(opened))
@@ -201,6 +216,8 @@ class Questions:
         """What comes next; an answer that was delivered is never delivered again by this process."""
         if opened.ended:
             return self._remove
+        if opened.pushes:
+            return self._push
         return self._ask if opened.waits else self._send
 
     def _step(self, opened: OpenQuestion, attempt: Callable[[OpenQuestion], None]) -> None:
@@ -242,21 +259,38 @@ class Questions:
             self._answered(opened, reply, waited_ms)
 
     def _send(self, opened: OpenQuestion) -> None:
+        self._deliver_answer(opened, self._destination(opened.question))
+        if self._keeping is None or not self._keeping.pushes:
+            self._forget(opened, "delivered")
+        else:
+            self._delivered(opened)
+
+    def _delivered(self, opened: OpenQuestion) -> None:
+        """Its cases are next, as a step of their own: they may be gigabytes."""
+        with self._changed:
+            opened.question = replace(opened.question, state="pushing")
+            opened.tries, opened.not_before = 0, 0.0
+        self._note(opened)
+
+    def _push(self, opened: OpenQuestion) -> None:
         question = opened.question
-        destination = self._destination(question)
-        if destination is None:
-            raise Unavailable(f"{question.caller} is no longer among CBIR_CALLERS.")
-        if not opened.delivered:
-            self._deliver_answer(opened, destination)
         if self._keeping is not None:
-            self._keeping.push(question.question_id, destination)
+            self._keeping.push(
+                question.question_id,
+                self._destination(question),
+                done=question.pushed,
+                watch=CasesOnTheirWay(lambda: self._stopping, partial(self._pushed, opened)),
+            )
         self._forget(opened, "delivered")
+
+    def _pushed(self, opened: OpenQuestion, study_instance_uid: str) -> None:
+        opened.question = replace(opened.question, pushed=(*opened.question.pushed, study_instance_uid))
+        self._note(opened)
 
     def _deliver_answer(self, opened: OpenQuestion, destination: Destination) -> None:
         question, started = opened.question, time.monotonic()
         answers = self._spool.answers(question)
         self._deliver(destination, answers)
-        opened.delivered = True
         logger.info(
             "answer_delivered question=%s destination=%s documents=%d deliver_ms=%.0f",
             question.question_id,
@@ -279,6 +313,9 @@ class Questions:
             )
         elif opened.waits:
             self._refuse(opened, Rejected(str(error), reason=error.reason))
+        elif opened.pushes:
+            logger.error("cases_dropped question=%s reason=%s", question.question_id, error)
+            self._forget(opened, "cases_dropped")
         else:
             logger.error("answer_dropped question=%s reason=%s", question.question_id, error)
             self._forget(opened, "undeliverable")
@@ -318,11 +355,17 @@ class Questions:
                 study_instance_uid=question.study_instance_uid,
             )
 
-    def _destination(self, question: SpooledQuestion) -> Destination | None:
-        """The caller as it is configured now; its address may have changed since it asked."""
+    def _destination(self, question: SpooledQuestion) -> Destination:
+        """The caller as it is configured now; its address may have changed since it asked.
+
+        Raises:
+            Unavailable: it is not configured any more.
+        """
         known = [caller for caller in self._callers if caller.ae_title == question.caller]
         exact = [caller for caller in known if str(caller) == question.destination]
-        return next(iter(exact + known), None)
+        if not known:
+            raise Unavailable(f"{question.caller} is no longer among CBIR_CALLERS.")
+        return (exact + known)[0]
 
     def _broken(self, opened: OpenQuestion, error: Exception) -> None:
         """A fault of ours. Its text may quote the example, so only its kind and place are logged."""
@@ -345,6 +388,13 @@ class Questions:
             delay_s = self._patience.delay_s(opened.tries)
             opened.not_before = time.monotonic() + delay_s
         return delay_s
+
+    def _note(self, opened: OpenQuestion) -> None:
+        """Write down what was sent; while the disk refuses, this process knows it all the same."""
+        try:
+            self._spool.save(opened.question)
+        except Unavailable as error:
+            logger.warning("question_not_saved question=%s reason=%s", opened.question.question_id, error)
 
     def _save(self, opened: OpenQuestion, **changes: int) -> None:
         question = replace(opened.question, **changes)  # type: ignore[arg-type]

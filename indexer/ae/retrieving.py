@@ -28,6 +28,7 @@ from indexer.ae.finding import (
 )
 from indexer.ae.identifiers import BadIdentifier, Query, read_query, unique_keys
 from indexer.collecting import Cases, Parcel, Shipping
+from indexer.collecting.sending import PLACE_WAIT_S
 from indexer.destinations import Destination
 from indexer.errors import CbirError, NotConfigured, Unavailable
 from indexer.ports import Carrier, Coding, Disguise, StoredInstance
@@ -139,7 +140,10 @@ class Retrieving:
             any(parcel.disguise is not None for parcel in parcels),
         )
         try:
-            with self.shipping.place(), closing(self.shipping.unpacked(parcels, taken)) as unpacked:
+            with (
+                self.shipping.place(timeout_s=PLACE_WAIT_S),
+                closing(self.shipping.unpacked(parcels, taken)) as unpacked,
+            ):
                 for parcel, path in unpacked:
                     if request.called_off():
                         yield CANCELLED, None

@@ -22,7 +22,7 @@ from indexer.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-State = Literal["waiting", "answered"]
+State = Literal["waiting", "answered", "pushing"]
 
 _RECORD: Final = "question.json"
 _LONE_ANSWER: Final = "answer.dcm"
@@ -43,7 +43,8 @@ class SpooledQuestion:
 
     `received_at` and `answered_at` are seconds since 1970. `begun` counts the attempts that began and
     never ended: a question that ends the process must not end it for ever. `answers` is how many documents
-    answer it.
+    answer it. In the state "pushing" they were delivered, and the best cases follow; those of the studies
+    `pushed` did.
     """
 
     question_id: str
@@ -55,6 +56,7 @@ class SpooledQuestion:
     begun: int = 0
     answered_at: float = 0.0
     answers: int = 0
+    pushed: tuple[str, ...] = ()
 
 
 class Spool:
@@ -197,11 +199,12 @@ def _disk_errors() -> Iterator[None]:
 def _read(folder: Path) -> SpooledQuestion | None:
     """The question of a folder; a folder without a record holds nothing that was acknowledged."""
     try:
-        question = SpooledQuestion(**json.loads((folder / _RECORD).read_text()))
+        record = json.loads((folder / _RECORD).read_text())
+        question = SpooledQuestion(**{**record, "pushed": tuple(record.get("pushed", ()))})
     except FileNotFoundError:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         logger.error("question_unreadable question=%s", folder.name)  # noqa: TRY400 - the text is not ours
         return None
     return question

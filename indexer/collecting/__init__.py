@@ -3,10 +3,12 @@
 from indexer.collecting.cases import Case, Cases
 from indexer.collecting.keeping import Keeping
 from indexer.collecting.policy import Deidentify, Identities, Policy
-from indexer.collecting.sending import Sending, SentStudy
+from indexer.collecting.sending import Sending
 from indexer.collecting.shipping import Parcel, Shipping
+from indexer.collecting.watching import CalledOff, SentStudy, Watch
 
 __all__ = [
+    "CalledOff",
     "Case",
     "Cases",
     "Deidentify",
@@ -17,4 +19,5 @@ __all__ = [
     "Sending",
     "SentStudy",
     "Shipping",
+    "Watch",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 
 from indexer.collecting.cases import Cases, KeptAnswers
 from indexer.collecting.sending import Sending
+from indexer.collecting.watching import Watch
 from indexer.destinations import Destination
 from indexer.domain import Answer
 from indexer.errors import Rejected, Unavailable
@@ -41,18 +43,25 @@ class Keeping:
         except Unavailable as error:
             logger.warning("answer_not_kept question=%s reason=%s", question_id, error.reason)
 
-    def push(self, question_id: str, destination: Destination) -> None:
-        """Send the best cases of an answer that was delivered.
+    @property
+    def pushes(self) -> bool:
+        """Whether cases go along with an answer."""
+        return self._push_top > 0
+
+    def push(
+        self, question_id: str, destination: Destination, *, done: Collection[str], watch: Watch
+    ) -> None:
+        """Send the best cases of an answer that was delivered, without the studies `done` already.
 
         Raises:
-            Unavailable: the destination or a neighbour does not answer: again later.
+            Unavailable: the destination or a neighbour does not answer, or `watch` called it off: later.
         """
-        if self._push_top == 0:
+        if not self.pushes:
             return
         answer = self._answers.answer_to(question_id)
         if answer is None:
             return
         try:
-            self._sending.push(self._cases, answer, self._push_top, destination)
+            self._sending.push(self._cases, answer, self._push_top, destination, done=done, watch=watch)
         except Rejected as refusal:
             logger.warning("cases_not_pushed question=%s reason=%s", question_id, refusal.reason)

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Final
 
 from indexer.collecting.cases import Cases, without_our_answers
 from indexer.collecting.policy import Policy
 from indexer.collecting.shipping import Parcel, Shipping
+from indexer.collecting.watching import SentStudy, Watch
 from indexer.destinations import Destination
-from indexer.errors import NotFound, Rejected
+from indexer.errors import ArchiveUnavailable, NotFound, Rejected
 from indexer.ledger import KeptAnswer
-from indexer.ports import Access, Archive, ArchivedStudy, Caller, Carrier, Library
+from indexer.ports import Access, Archive, ArchivedStudy, Caller, Carriage, Carrier, Library
 
 logger = logging.getLogger(__name__)
 
 MAX_STUDIES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class SentStudy:
-    """How many instances of a study arrived, and how many did not."""
-
-    study_instance_uid: str
-    sent: int
-    failed: int
+PLACE_WAIT_S: Final = 10.0
+NOBODY: Final = Watch()
 
 
 class Sending:
@@ -89,15 +82,30 @@ class Sending:
         parcels = {uid: self._parcels(found, own) for uid, found in studies.items()}
         return self._ship(parcels, destination, caller.name)
 
-    def push(self, cases: Cases, answer: KeptAnswer, top: int, destination: Destination) -> None:
-        """Send the best cases of an answer. Raises as `send`."""
+    def push(
+        self,
+        cases: Cases,
+        answer: KeptAnswer,
+        top: int,
+        destination: Destination,
+        *,
+        done: Collection[str] = (),
+        watch: Watch = NOBODY,
+    ) -> None:
+        """Send the best cases of an answer, without those `done` already.
+
+        Raises:
+            NotConfigured: the archive cannot de-identify what must be.
+            Unavailable: as `send`; those that `watch` was told are through need not be sent again.
+        """
         parcels = {
             case.study.study_instance_uid: self._shipping.parcels(
                 (instance, case.disguise) for series in case.series for instance in cases.instances(series)
             )
             for case in cases.of_answer(answer, top)
+            if case.study.study_instance_uid not in done
         }
-        self._ship(parcels, destination, answer.caller)
+        self._ship(parcels, destination, answer.caller, watch)
 
     def _studies(self, study_instance_uid: str, caller: Caller) -> tuple[ArchivedStudy, ...]:
         """Those of every patient who carries this UID, without our answers."""
@@ -129,24 +137,49 @@ class Sending:
         )
 
     def _ship(
-        self, parcels: dict[str, tuple[Parcel, ...]], destination: Destination, caller: str
+        self,
+        parcels: Mapping[str, tuple[Parcel, ...]],
+        destination: Destination,
+        caller: str,
+        watch: Watch = NOBODY,
     ) -> tuple[SentStudy, ...]:
+        """A study that the archive cannot give now does not keep the others; then it is told of."""
         codings = {parcel.coding for several in parcels.values() for parcel in several}
         if not codings:
             return tuple(SentStudy(uid, 0, 0) for uid in parcels)
         sent: list[SentStudy] = []
-        with self._shipping.place(), self._carrier.open(destination, codings) as carriage:
+        missing: ArchiveUnavailable | None = None
+        with (
+            self._shipping.place(timeout_s=PLACE_WAIT_S),
+            self._carrier.open(destination, codings) as carriage,
+        ):
             for uid, several in parcels.items():
-                with closing(self._shipping.unpacked(several, carriage.taken)) as unpacked:
-                    arrived = sum(path is not None and carriage.store(path) for _, path in unpacked)
-                sent.append(SentStudy(uid, arrived, len(several) - arrived))
+                try:
+                    study = self._ship_study(uid, several, carriage, watch)
+                except ArchiveUnavailable as error:
+                    missing = error
+                    continue
+                sent.append(study)
+                watch.through(study)
                 logger.info(
                     "study_sent caller=%s destination=%s study=%s sent=%d failed=%d deidentified=%s",
                     caller,
                     destination.ae_title,
                     uid,
-                    arrived,
-                    len(several) - arrived,
+                    study.sent,
+                    study.failed,
                     any(parcel.disguise is not None for parcel in several),
                 )
+        if missing is not None:
+            raise missing
         return tuple(sent)
+
+    def _ship_study(self, uid: str, parcels: Sequence[Parcel], carriage: Carriage, watch: Watch) -> SentStudy:
+        study = SentStudy(uid, 0, 0)
+        watch.so_far(study)
+        with closing(self._shipping.unpacked(parcels, carriage.taken)) as unpacked:
+            for _, path in unpacked:
+                arrived = path is not None and carriage.store(path)
+                study = SentStudy(uid, study.sent + arrived, study.failed + (not arrived))
+                watch.so_far(study)
+        return study

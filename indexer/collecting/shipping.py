@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from indexer.collecting.anonymity import IMAGE_STORAGE, says_that_it_names
-from indexer.errors import NotConfigured
+from indexer.errors import NotConfigured, Overloaded
 from indexer.ports import Coding, Disguise, Library, StoredInstance, WantedCopy
 
 logger = logging.getLogger(__name__)
@@ -85,10 +85,18 @@ class Shipping:
         return tuple(parcels)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Wait for a turn, and hold it."""
-        with self._places:
+    def place(self, *, timeout_s: float) -> Iterator[None]:
+        """Wait for a turn, and hold it.
+
+        Raises:
+            Overloaded: every place was taken for `timeout_s`.
+        """
+        if not self._places.acquire(timeout=timeout_s):
+            raise Overloaded("Too many sendings are under way: try again later.")
+        try:
             yield
+        finally:
+            self._places.release()
 
     def unpacked(
         self, parcels: Sequence[Parcel], taken: Collection[Coding]

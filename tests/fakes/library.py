@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -88,13 +89,15 @@ class FakeLibrary:
 class FakeCarrier:
     """Keeps what is sent by destination; `down` destinations cannot be reached, and `refused` UIDs fail.
 
-    Every way that is opened breaks off once `breaks_after` instances in all arrived.
+    Every way that is opened breaks off once `breaks_after` instances in all arrived. While `slow` is set
+    to an event that did not happen, each instance takes half a second.
     """
 
     sent: dict[str, list[Dataset]] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     breaks_after: int | None = None
+    slow: threading.Event | None = None
 
     @contextmanager
     def open(self, destination: Destination, codings: Collection[Coding]) -> Iterator[FakeCarriage]:
@@ -114,6 +117,8 @@ class FakeCarriage:
 
     def store(self, path: Path) -> bool:
         dataset = dcmread(path)
+        if self.carrier.slow is not None:
+            self.carrier.slow.wait(0.5)
         after = self.carrier.breaks_after
         if after is not None and sum(map(len, self.carrier.sent.values())) >= after:
             raise Unavailable("The way broke off.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,17 +13,19 @@ from pathlib import Path
 import pytest
 
 from indexer.adapters.folder import FolderArchive
+from indexer.adapters.folder.library import FolderLibrary
 from indexer.ae.answering import Answering
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
 from indexer.answers.example import read_instance
-from indexer.collecting import Deidentify, Keeping, Policy, Sending
+from indexer.collecting import Deidentify, Keeping, Policy, Sending, Shipping
 from indexer.collecting.sweeping import Sweeping
 from indexer.destinations import Destination
 from indexer.domain import Answer, SeriesReference
-from indexer.errors import LedgerUnavailable, Unsupported
+from indexer.errors import ArchiveUnavailable, LedgerUnavailable, Unsupported
 from indexer.ledger import KeptAnswer
+from indexer.ports import FetchedInstance, WantedCopy
 from tests.fakes.answers import answer_about, instance, uid
 from tests.fakes.collected import PSEUDONYMS, Collected, collected
 from tests.fakes.library import FakeCarrier
@@ -53,18 +56,20 @@ class Room:
         push_top: int = 0,
         deidentify: Deidentify = "never",
         ledger: object = None,
+        library: FolderLibrary | None = None,
+        patience: Patience = QUICK,
     ) -> None:
         self.house = house
         self.carrier = FakeCarrier()
         self.delivered: list[int] = []
         self.searcher = FakeSearcher(self.found)
-        archive, library = FolderArchive(house.folder / "priors"), house.library()
+        archive, library = FolderArchive(house.folder / "priors"), library or house.library()
         sending = Sending(
             archive=archive,
             library=library,
             access=archive,
             policy=Policy(PSEUDONYMS, "pseudonym", deidentify),
-            shipping=house.shipping(),
+            shipping=Shipping(library),
             carrier=self.carrier,
             destinations=(WS1,),
         )
@@ -74,7 +79,7 @@ class Room:
             answering=Answering(self.searcher, forms=("report",)),
             deliver=self.deliver,
             callers=(WS1,),
-            patience=QUICK,
+            patience=patience,
             keeping=Keeping(ledger or house.ledger, cases, sending, push_top=push_top),  # type: ignore[arg-type]
         )
 
@@ -94,9 +99,9 @@ class Room:
     def deliver(self, destination: Destination, paths: Sequence[Path]) -> None:
         self.delivered.append(len(paths))
 
-    def ask(self) -> None:
+    def ask(self, study: str = "asked") -> None:
         buffer = BytesIO()
-        instance("asked").save_as(buffer, enforce_file_format=True)
+        instance(study).save_as(buffer, enforce_file_format=True)
         content = buffer.getvalue()
         self.questions.receive("a", WS1, read_instance(BytesIO(content)), content)
         self.questions.let_go("a")
@@ -192,6 +197,73 @@ def test_cases_whose_way_breaks_off_are_sent_later_and_not_forgotten(house: Coll
     assert room.delivered == [1]
     assert set(room.sent()) == {uid("head"), uid("chest")}
     assert len({dataset.SOPInstanceUID for dataset in room.carrier.sent["WS1"]}) == 5
+
+
+def test_a_service_that_stops_goes_on_with_the_cases_where_it_was(house: Collected) -> None:
+    house.prior("foot", instances=40)
+    with Room(house, push_top=3) as room:
+        room.carrier.slow = threading.Event()
+        room.ask()
+        wait_until(lambda: len(room.sent()) >= 3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 3, "a stop waits for one instance, and not for all cases"
+    before = len(room.sent())
+    assert before < 45
+    with Room(house, push_top=3) as again:
+        wait_until(again.is_done)
+    assert (room.delivered, again.delivered) == ([1], [])
+    assert uid("head") not in again.sent(), "what arrived is not sent again"
+    assert set(room.sent()) | set(again.sent()) == {uid("head"), uid("chest"), uid("foot")}
+    assert again.sent().count(uid("foot")) == 40
+
+
+def test_the_next_answer_does_not_wait_for_the_cases_of_the_one_before(house: Collected) -> None:
+    with Room(house, push_top=2) as room:
+        room.carrier.slow = threading.Event()
+        room.ask()
+        wait_until(lambda: len(room.sent()) == 1)
+        room.ask("another")
+        wait_until(lambda: room.delivered == [1, 1])
+        assert len(room.sent()) < 5
+        room.carrier.slow.set()
+        wait_until(room.is_done)
+    assert len(room.sent()) == 10
+
+
+def test_cases_that_nobody_takes_are_dropped_and_the_answer_is_not_called_so(
+    house: Collected, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Room(house, push_top=1, patience=replace(QUICK, give_up_s=0.5)) as room:
+        room.carrier.down = {"WS1"}
+        room.ask()
+        wait_until(room.is_done)
+    assert room.delivered == [1]
+    assert "cases_dropped" in caplog.text
+    assert "answer_dropped" not in caplog.text
+
+
+class Reluctant(FolderLibrary):
+    """A library that cannot give one study, until it can."""
+
+    lost = ""
+
+    def copies(self, wanted: Sequence[WantedCopy], into: Path) -> Iterator[FetchedInstance]:
+        if any(self.lost and copy.instance.archive_id.startswith(self.lost) for copy in wanted):
+            raise ArchiveUnavailable("The storage is not there.")
+        return super().copies(wanted, into)
+
+
+def test_a_study_that_the_archive_cannot_give_now_keeps_no_other_and_follows_alone(house: Collected) -> None:
+    library = Reluctant(house.folder / "priors", FolderArchive(house.folder / "priors"))
+    library.lost = "head/"
+    with Room(house, push_top=2, library=library) as room:
+        room.ask()
+        wait_until(lambda: len(room.sent()) == 3)
+        time.sleep(0.3)
+        assert set(room.sent()) == {uid("chest")}
+        library.lost = ""
+        wait_until(room.is_done)
+    assert (room.sent().count(uid("chest")), room.sent().count(uid("head"))) == (3, 2)
 
 
 def test_cases_that_cannot_be_deidentified_are_not_pushed(
