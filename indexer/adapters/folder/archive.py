@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from indexer.adapters.folder.scan import FoundFile, RejectedFile, Scanner, Snapshot, stamp_of
@@ -90,6 +90,10 @@ class FolderArchive:
             for archive_id, files in self._look_again().series.items()
             if archive_id.startswith(f"{study_instance_uid}/")
         )
+
+    def known_series(self) -> Collection[str]:
+        """The archive ids of every series of the latest look; looks only where there was none."""
+        return self._snapshot().series.keys()
 
     def visible(self, caller: Caller, series: Sequence[SeriesReference]) -> frozenset[str]:
         """All of them: a folder keeps no accounts."""

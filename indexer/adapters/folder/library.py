@@ -40,13 +40,21 @@ class FolderLibrary:
         self._archive = archive
 
     def studies_holding(self, archive_ids: Sequence[str]) -> Mapping[str, ArchivedStudy]:
-        """The study of each of these series, from the headers of its files."""
-        wanted = {i: i.partition("/")[0] for i in archive_ids}
+        """The study of each of these series, from the headers of its files.
+
+        What the archive has not seen yet, when it last looked at the folder, is not there.
+        """
+        known = self._archive.known_series()
+        wanted = {i: i.partition("/")[0] for i in archive_ids if i in known}
         members: dict[str, list[str]] = {uid: [] for uid in wanted.values()}
-        for listed in self._archive.list_series():
-            members.get(listed.reference.study_instance_uid, []).append(listed.reference.archive_id)
+        for archive_id in known:
+            members.get(archive_id.partition("/")[0], []).append(archive_id)
         studies = {uid: self._study(uid, series) for uid, series in members.items()}
-        return {i: study for i, uid in wanted.items() if (study := studies[uid]) and i in members[uid]}
+        return {
+            i: study
+            for i, uid in wanted.items()
+            if (study := studies[uid]) and any(series.archive_id == i for series in study.series)
+        }
 
     def instances_of(self, archive_id: str) -> tuple[StoredInstance, ...]:
         """The instances of one series by their number; none when it is gone."""

@@ -34,6 +34,27 @@ def test_a_study_is_described_from_its_headers(house: Collected) -> None:
     assert "Prior" not in repr(study)
 
 
+def test_the_folder_is_walked_once_however_often_studies_are_described(
+    house: Collected, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    library, wanted = house.library(), [case.archive_id for case in house.priors.values()]
+    for _ in range(3):
+        assert set(library.studies_holding([*wanted, "1.2/1.3"])) == set(wanted)
+    assert len([m for m in caplog.messages if m.startswith("folder_scanned")]) == 1
+
+
+def test_a_series_that_went_meanwhile_is_not_described_by_the_rest_of_its_study(house: Collected) -> None:
+    library, gone = house.library(), house.priors["head"].archive_id
+    other = f"{uid('head')}/{uid('head', '2')}"
+    library.studies_holding([gone])
+    for number in (1, 2, 3):
+        (house.folder / "priors" / "head" / f"{uid('head', '1', str(number))}.dcm").unlink()
+    for _ in range(2):
+        found = library.studies_holding([gone, other])
+        assert {i: [s.archive_id for s in study.series] for i, study in found.items()} == {other: [other]}
+
+
 def test_instances_come_in_their_order_with_their_codings(house: Collected) -> None:
     library = house.library()
     instances = library.instances_of(house.priors["head"].archive_id)
