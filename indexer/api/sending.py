@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.api.asking import Strict, Uid
 from indexer.api.house import House, TheCaller, TheGates, TheHouse
-from indexer.collecting import Sending, SentStudy
+from indexer.collecting import Deidentify, Sending, SentStudy
 from indexer.collecting.sending import MAX_STUDIES
 from indexer.errors import NotConfigured
 
@@ -55,17 +55,25 @@ class SentBody(BaseModel):
 
 
 class DestinationsBody(BaseModel):
-    """The AE titles that cases may be sent to."""
+    """The AE titles that cases may be sent to.
+
+    `deidentify` says which go out without who they are: "never" none, "always" all, "others" those of other
+    patients than the example's. None where nothing can be sent.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     destinations: list[str]
+    deidentify: Deidentify | None
 
 
 @router.get("/destinations")
 def destinations(house: TheHouse) -> DestinationsBody:
     """Where cases may be sent; empty where nothing is configured."""
-    return DestinationsBody(destinations=list(house.sending.destinations) if house.sending else [])
+    sending = house.sending
+    if sending is None:
+        return DestinationsBody(destinations=[], deidentify=None)
+    return DestinationsBody(destinations=list(sending.destinations), deidentify=sending.deidentify)
 
 
 @router.post("/send")

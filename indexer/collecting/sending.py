@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Final
 
 from indexer.collecting.cases import Cases, without_our_answers
-from indexer.collecting.policy import Policy
+from indexer.collecting.policy import Deidentify, Policy
 from indexer.collecting.shipping import Parcel, Shipping
 from indexer.collecting.watching import SentStudy, Watch
 from indexer.destinations import Destination
@@ -50,6 +50,11 @@ class Sending:
     def destinations(self) -> tuple[str, ...]:
         """The AE titles that may be sent to."""
         return tuple(sorted(self._destinations))
+
+    @property
+    def deidentify(self) -> Deidentify:
+        """Which studies go out without who they are."""
+        return self._policy.deidentify
 
     def send(
         self, study_instance_uids: Sequence[str], ae_title: str, caller: Caller, *, example: str = ""
@@ -144,9 +149,9 @@ class Sending:
         watch: Watch = NOBODY,
     ) -> tuple[SentStudy, ...]:
         """A study that the archive cannot give now does not keep the others; then it is told of."""
-        codings = {parcel.coding for several in parcels.values() for parcel in several}
+        codings = {p.coding for several in parcels.values() for p in several if p.may_leave}
         if not codings:
-            return tuple(SentStudy(uid, 0, 0) for uid in parcels)
+            return tuple(SentStudy(uid, 0, len(several)) for uid, several in parcels.items())
         sent: list[SentStudy] = []
         missing: ArchiveUnavailable | None = None
         with (

@@ -78,8 +78,14 @@ def wish(*studies: WrittenStudy, destination: str = "WS1", **more: object) -> di
     return {"studies": [s.study_instance_uid for s in studies], "destination": destination, **more}
 
 
-def test_the_destinations_are_named_without_their_addresses(client: httpx.Client) -> None:
-    assert client.get("/api/destinations").json() == {"destinations": ["ROOM2", "WS1"]}
+@pytest.mark.parametrize("deidentify", ["never", "others", "always"])
+def test_the_destinations_are_named_without_their_addresses_and_with_the_policy(
+    house: Furnished, deidentify: Deidentify
+) -> None:
+    with_sending(house, deidentify)
+    with opened(house) as client:
+        answer = client.get("/api/destinations").json()
+    assert answer == {"destinations": ["ROOM2", "WS1"], "deidentify": deidentify}
 
 
 def test_whole_studies_are_sent_and_counted(
@@ -157,7 +163,7 @@ def test_where_nothing_is_configured_nothing_can_be_sent(
     house: Furnished, chosen: list[WrittenStudy]
 ) -> None:
     with opened(house) as client:
-        assert client.get("/api/destinations").json() == {"destinations": []}
+        assert client.get("/api/destinations").json() == {"destinations": [], "deidentify": None}
         answer = client.post("/api/send", json=wish(chosen[0]))
     assert (answer.status_code, answer.json()["reason"]) == (409, "no_destination")
 
