@@ -13,7 +13,11 @@ Language = Literal["en", "fr"]
 
 
 class Likeness(StrEnum):
-    """How alike, in five steps of the percentage of pairs that are less alike; without one, unknown."""
+    """How alike, in five steps of the percentage of pairs that are less alike; without one, unknown.
+
+    Unknown too where the pairs are of all kinds: that two knees are more alike than a knee and a chest says
+    little of the two knees.
+    """
 
     NEARLY_THE_SAME = "nearly_the_same"
     VERY_ALIKE = "very_alike"
@@ -62,11 +66,15 @@ _PAIRS: Final[Mapping[Language, Mapping[Pairs, str]]] = {
 
 def likeness_of(match: Match) -> Likeness:
     """The step that a match stands on."""
-    return Likeness.UNKNOWN if match.percent is None else likeness_of_percent(match.percent)
+    if match.percent is None:
+        return Likeness.UNKNOWN
+    return likeness_of_percent(match.percent, match.percent_of)
 
 
-def likeness_of_percent(percent: float) -> Likeness:
-    """The step that a percentage stands on, in [0, 100]."""
+def likeness_of_percent(percent: float, pairs: Pairs = "body_part") -> Likeness:
+    """The step that a percentage of these pairs stands on, in [0, 100]."""
+    if pairs == "archive":
+        return Likeness.UNKNOWN
     return next(step for least, step in _STEPS if percent >= least)
 
 

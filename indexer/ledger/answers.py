@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from indexer.domain import Answer, Match
+from indexer.domain import Answer, Match, Pairs
 from indexer.ledger.schema import ANSWERS, AnyRow
 
 MOST_READ: Final = 100
@@ -21,8 +21,8 @@ MOST_READ: Final = 100
 class KeptCase:
     """A match as it is kept: where it is, how alike, and nothing that names a person.
 
-    `score` is in [-1, 1], `percent` in [0, 100] or None; `frame_number` is 1-based. `archive_id` names
-    the series that carried the match.
+    `score` is in [-1, 1], `percent` in [0, 100] of the `percent_of` pairs, or None; `frame_number` is
+    1-based. `archive_id` names the series that carried the match.
     """
 
     rank: int
@@ -38,6 +38,7 @@ class KeptCase:
     sequence: str
     plane: str
     study_date: date | None
+    percent_of: Pairs = "body_part"
 
     @classmethod
     def of(cls, match: Match) -> KeptCase:
@@ -56,6 +57,7 @@ class KeptCase:
             sequence=match.attributes.sequence,
             plane=match.attributes.plane,
             study_date=match.attributes.study_date,
+            percent_of=match.percent_of,
         )
 
 
@@ -148,7 +150,8 @@ def _from_row(row: AnyRow) -> KeptAnswer:
 
 
 def _cases(said: Sequence[dict[str, Any]]) -> tuple[KeptCase, ...]:
-    cases = (KeptCase(**case) for case in said)
+    """Where it was not kept what a percentage is of, it is taken for the weakest kind."""
+    cases = (KeptCase(**{"percent_of": "archive", **case}) for case in said)
     return tuple(
         replace(case, study_date=date.fromisoformat(str(case.study_date)) if case.study_date else None)
         for case in cases

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.answers.words import in_words, likeness_of_percent, more_alike_than, share_of_bar
+from indexer.answers.words import (
+    Likeness,
+    in_words,
+    likeness_of,
+    likeness_of_percent,
+    more_alike_than,
+    share_of_bar,
+)
+from indexer.domain import EncoderVersion, FrameReference, Match, Pairs, SeriesAttributes, SeriesReference
 
 
 @pytest.mark.parametrize(
@@ -25,6 +33,31 @@ def test_a_percentage_is_rounded_down_and_fits_its_word(
     assert more_alike_than(percent, "en") == english
     assert more_alike_than(percent, "fr") == french
     assert in_words(likeness_of_percent(percent)) == words
+
+
+@pytest.mark.parametrize(
+    ("percent", "pairs", "word"),
+    [
+        (99.99, "body_part", Likeness.NEARLY_THE_SAME),
+        (99.99, "modality", Likeness.NEARLY_THE_SAME),
+        (99.99, "archive", Likeness.UNKNOWN),
+        (None, "body_part", Likeness.UNKNOWN),
+    ],
+)
+def test_pairs_of_all_kinds_say_too_little_for_a_word(
+    percent: float | None, pairs: Pairs, word: Likeness
+) -> None:
+    match = Match(
+        rank=1,
+        score=0.9,
+        reference=SeriesReference("1", "1.1", "id"),
+        attributes=SeriesAttributes(),
+        frame=FrameReference("1.2", "1.1.1", 1),
+        encoder=EncoderVersion("test", "ab" * 32, 2),
+        percent=percent,
+        percent_of=pairs,
+    )
+    assert likeness_of(match) is word
 
 
 def test_the_bar_tells_the_best_apart() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import create_engine, select, update
 
 from indexer.domain import (
     Answer,
@@ -15,6 +18,7 @@ from indexer.domain import (
     SeriesReference,
 )
 from indexer.ledger import KeptAnswer, KeptCase, Ledger
+from indexer.ledger.schema import ANSWERS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -33,6 +37,23 @@ def test_an_answer_comes_back_as_it_was_kept(ledger: Ledger) -> None:
     assert ledger.answers_of("WS1", NOW - HOUR) == [kept("q")]
     assert ledger.answer_to("q") == kept("q")
     assert ledger.answer_to("another") is None
+
+
+def test_a_percentage_that_does_not_say_what_it_is_of_is_taken_for_one_of_all_pairs(
+    ledger: Ledger, database_url: str
+) -> None:
+    said = replace(kept("q"), cases=(replace(CASE, percent_of="modality"),))
+    ledger.keep_answer(said)
+    assert ledger.answer_to("q") == said
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.begin() as connection:
+        row = json.loads(connection.execute(select(ANSWERS.c.answer)).scalar_one())
+        del row["cases"][0]["percent_of"]
+        connection.execute(update(ANSWERS).values(answer=json.dumps(row)))
+    engine.dispose()
+    read = ledger.answer_to("q")
+    assert read is not None
+    assert read.cases == (replace(CASE, percent_of="archive"),)
 
 
 def test_the_newest_question_comes_first_and_those_of_others_never(ledger: Ledger) -> None:
