@@ -2,10 +2,19 @@
 
 import { el, sign } from "./elements.js";
 import { t } from "./language.js";
+import { isHardlyAlike } from "./likeness.js";
 import { MatchRow } from "./match_row.js";
 import { Lane } from "./lane.js";
+import { exampleFrame } from "./maps.js";
 import { problemCard, refusalCard, state } from "./states.js";
 import { dotted, milliseconds } from "./wording.js";
+
+/** An answer with the matches that are hardly alike behind the others, and how many are not: `alike`. The ranks stay. */
+export function ordered(answer) {
+  const hardly = answer.matches.filter((match) => isHardlyAlike(match, answer.query.series));
+  const alike = answer.matches.filter((match) => !hardly.includes(match));
+  return { ...answer, matches: [...alike, ...hardly], alike: alike.length };
+}
 
 /** The answer in `content`. `on` has ask, compare, choose, pair, send (or null), home, cancel; `page` what rows share. */
 export class Answer {
@@ -37,21 +46,21 @@ export class Answer {
     this.content.replaceChildren(this.#head(t("answer.refused")), this.#chips(), problemCard(problem, again));
   }
 
-  /** Draw an answer; `narrowed` says that filters were set. */
+  /** Draw an ordered answer; `narrowed` says that filters were set. */
   show(answer, narrowed) {
     this.leave();
     this.content.setAttribute("aria-busy", "false");
     const { matches } = answer;
     const facts = dotted(t("answer.took", { time: milliseconds(answer.took_ms) }), answer.encoder && t("answer.encoder", { name: answer.encoder.name }));
-    const lane = answer.query.same_patient ? new Lane(answer.same_patient, this.page, this.on) : null;
+    const lane = answer.query.same_patient ? new Lane(answer, this.on) : null;
     if (lane) this.rows.push(lane);
     const parts = answer.refused
       ? [this.#head(t("answer.none.title")), this.#chips(), refusalCard(answer.refused)]
-      : [this.#head(matches.length ? t("answer.title", { n: matches.length }) : t("answer.none.title"), el("p.muted", {}, facts), matches), this.#chips()];
-    this.content.replaceChildren(...parts.filter(Boolean), ...(lane ? [lane.node] : []), ...(answer.refused ? [] : [this.#list(matches, narrowed)]));
+      : [this.#head(titleOf(answer), el("p.muted", {}, facts), matches), this.#legends(matches), this.#chips()];
+    this.content.replaceChildren(...parts.filter(Boolean), ...(lane ? [lane.node] : []), ...(answer.refused ? [] : [this.#list(answer, narrowed)]));
   }
 
-  #list(matches, narrowed) {
+  #list({ matches, alike }, narrowed) {
     if (!matches.length) return state(t("answer.nothing"), el("p", {}, t(narrowed ? "answer.none.filtered" : "answer.none")));
     const rows = matches.map((match, index) => {
       const { on } = this;
@@ -64,7 +73,19 @@ export class Answer {
       });
     });
     this.rows.push(...rows);
-    return el("ol.matches", {}, ...rows.map((row) => row.node));
+    const nodes = rows.map((row) => row.node);
+    const line = el("h2.divider", { id: "hardly-alike" }, t("answer.hardly.from"));
+    const below = el("ol.matches.hardly", { "aria-labelledby": line.id }, ...nodes.splice(alike));
+    return el("div", {}, nodes.length ? el("ol.matches", {}, ...nodes) : null, below.children.length ? [line, below] : null);
+  }
+
+  #legends(matches) {
+    return el(
+      "div.legends",
+      {},
+      matches.some(exampleFrame) ? this.page.maps.legend() : null,
+      matches.some((match) => match.place) ? el("p.legend", {}, t("legend.region")) : null,
+    );
   }
 
   #chips() {
@@ -79,10 +100,15 @@ export class Answer {
       el(
         "div.head-actions",
         {},
-        matches.some((match) => match.example_sop_instance_uid) ? this.page.maps.button() : null,
+        matches.some(exampleFrame) ? this.page.maps.button() : null,
         matches.length && this.on.send ? el("button", { type: "button", onclick: () => this.on.send(null) }, sign("send"), t("answer.send")) : null,
         el("button.quiet", { type: "button", onclick: () => this.on.home() }, t("answer.home")),
       ),
     );
   }
+}
+
+function titleOf({ matches, alike }) {
+  const title = alike ? t("answer.title", { n: alike }) : t("answer.none.title");
+  return alike < matches.length ? `${title}, ${t("answer.hardly", { n: matches.length - alike })}` : title;
 }

@@ -53,7 +53,8 @@ export class Asking {
     };
     const answer = await upload(files.body, files.contentType, this.filters.query(more), {
       signal,
-      sent: (share) => progress(share * SENT, share < 1 ? t("asking.sending", { n: Math.round(share * 100) }) : t("asking.sent")),
+      // Orthanc passes the steps on at the end only: from the last byte on nobody knows how far it is.
+      sent: (share) => (share < 1 ? progress(share * SENT, t("asking.sending", { n: Math.round(share * 100) })) : progress(null, t("asking.comparing"))),
       step: (line) => progress(...stepOf(line)),
     });
     answer.query.ignored += files.ignored;

@@ -63,7 +63,7 @@ export class Compare {
     this.prior = new Viewer({ size: SIZE, windowing, label: t("match.case", { n: match.rank, what: what(match) }), moved: (frame) => this.#moved(frame), drawn: () => this.tools.update() });
     this.viewers = [this.own, this.prior];
     this.tools = new WindowTools(windowing, this.prior);
-    this.dialog.replaceChildren(this.#head(match), this.#panes(match), this.#foot(match));
+    this.dialog.replaceChildren(this.#head(match), this.#panes(match), this.#legends(match), this.#foot(match));
     (this.dialog.querySelector(`[data-step="${step}"]:not(:disabled)`) ?? this.dialog.querySelector("[data-close]")).focus();
     this.#fill(match);
   }
@@ -91,8 +91,13 @@ export class Compare {
     const example = el("figure", {}, this.own.node, el("figcaption", {}, own ? t("example.paired", { n: match.rank }) : t("compare.example")));
     example.hidden = nothing;
     const kind = dotted(what(match), day(match.study_date));
-    const prior = el("figure", {}, this.prior.node, el("figcaption", {}, t("compare.prior"), " · ", kind, match.place ? el("span.place-note", {}, t("match.place")) : null));
+    const prior = el("figure", {}, this.prior.node, el("figcaption", {}, t("compare.prior"), " · ", kind));
     return el("div.panes", { class: nothing ? "panes alone" : "panes" }, example, prior);
+  }
+
+  /** Room for them is always there: nothing moves when the map is switched on. */
+  #legends(match) {
+    return el("div.compare-legends", {}, exampleFrame(match) ? this.page.maps.legend() : null, match.place ? el("p.legend", {}, t("legend.region")) : null);
   }
 
   #foot(match) {

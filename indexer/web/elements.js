@@ -27,6 +27,18 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Show at the ends of a row that it goes on there: the class before, after, or both. */
+export function hinting(row) {
+  const look = () => {
+    row.classList.toggle("before", row.scrollLeft > 2);
+    row.classList.toggle("after", row.scrollLeft + row.clientWidth < row.scrollWidth - 2);
+  };
+  row.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(row);
+  new MutationObserver(look).observe(row, { childList: true });
+  return row;
+}
+
 const SIGNS = {
   compare: "M3 4h7v16H3zM14 4h7v16h-7z",
   more: "M12 5v14M5 12h14",

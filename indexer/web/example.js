@@ -5,6 +5,7 @@ import { t } from "./language.js";
 import { exampleFrame } from "./maps.js";
 import { json } from "./requests.js";
 import { ExampleViewer } from "./example_viewer.js";
+import { forSupport } from "./states.js";
 import { day, dotted, what } from "./wording.js";
 
 /** The panel at the side. `on` has ask(reference, region), files(list), again(), cancel() and home(). */
@@ -50,19 +51,20 @@ export class Example {
     return undefined;
   }
 
-  /** How far an upload is: a share in [0, 1] of everything, in words. */
+  /** How far an upload is: a share in [0, 1] of everything, null where that is not known, and in words. */
   progress(share, text) {
     if (!this.bar?.isConnected) return;
-    this.bar.value = share;
+    if (share === null) this.bar.removeAttribute("value");
+    else this.bar.value = share;
     this.line.textContent = text;
   }
 
-  /** The question was refused before anything of it could be shown. */
-  refused(named) {
+  /** The question was refused before anything of it could be shown; `upload` has the files that were sent. */
+  refused(named, upload) {
     this.node.classList.remove("waiting");
     if (this.viewer) return;
     this.#leave();
-    this.node.replaceChildren(this.#head(), el("p.uid", {}, named));
+    this.node.replaceChildren(this.#head(), upload ? el("p.muted.small", {}, this.#files(upload.files, upload.ignored)) : (forSupport(named) ?? ""));
   }
 
   /** Only words were asked with. */
@@ -81,7 +83,7 @@ export class Example {
     const study = this.study?.study_instance_uid === uid ? this.study : await this.#read(uid);
     if (turn !== this.shown) return undefined;
     this.node.classList.remove("waiting");
-    if (!study) return this.node.replaceChildren(this.#head(), el("p.uid", {}, Object.values(reference)[0]));
+    if (!study) return this.node.replaceChildren(this.#head(), forSupport(Object.values(reference)[0]));
     const same = study === this.study && this.viewer;
     this.study = study;
     if (!study.series.some((one) => one.frames.length)) return this.#nothingToSee(study);
@@ -110,8 +112,9 @@ export class Example {
   /** Nothing of the study is indexed: say what there is, and what became of it. */
   #nothingToSee(study) {
     this.#leave();
-    const rows = study.series.map((one) => el("li", {}, el("b", {}, what(one)), " ", el("span.muted.small", {}, dotted(one.state, one.reason))));
-    this.node.replaceChildren(this.#head(), el("ul", {}, ...rows), el("p.uid", {}, study.study_instance_uid));
+    const rows = study.series.map((one) => el("li", {}, el("b", {}, what(one)), " ", el("span.muted.small", {}, t(`state.${one.state}`))));
+    const reasons = study.series.map((one) => dotted(what(one), one.state, one.reason));
+    this.node.replaceChildren(this.#head(), el("ul", {}, ...rows), forSupport(study.study_instance_uid, ...reasons));
   }
 
   #uploaded({ query, matches }) {
@@ -121,7 +124,7 @@ export class Example {
     const series = query.series[0];
     const frame = (matches[0] && exampleFrame(matches[0])) ?? series?.key_frame ?? null;
     const kinds = [...new Set(query.series.map(what))].slice(0, 3);
-    const facts = dotted(t("count.files", { n: query.uploaded }), query.ignored ? t("count.ignored", { n: query.ignored }) : "");
+    const facts = this.#files(query.uploaded, query.ignored);
     this.viewer.upload(query.picture, frame, series?.modality ?? "", query.region);
     this.node.replaceChildren(
       this.#head(),
@@ -129,6 +132,10 @@ export class Example {
       el("div", {}, ...kinds.map((kind) => el("p.example-what", {}, kind)), el("p.muted.small", {}, facts)),
       el("button.wide", { type: "button", onclick: () => this.on.again() }, t("example.again")),
     );
+  }
+
+  #files(sent, ignored) {
+    return dotted(t("count.files", { n: sent }), ignored ? t("count.ignored", { n: ignored }) : "");
   }
 
   /** Where the viewer begins: what was asked with, or what is nearest to the best match. */

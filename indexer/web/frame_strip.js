@@ -1,6 +1,6 @@
 // The frames of a series in a row, small: one is current, the arrow keys go through them.
 
-import { el } from "./elements.js";
+import { el, hinting } from "./elements.js";
 import { t } from "./language.js";
 import { picture } from "./pictures.js";
 import { sameFrame } from "./maps.js";
@@ -17,7 +17,7 @@ export class FrameStrip {
     this.picked = picked;
     this.first = first;
     this.frames = [];
-    this.node = el("div.frames", { role: "group", "aria-label": label, onkeydown: (event) => this.#key(event) });
+    this.node = hinting(el("div.frames.row-of-pictures", { role: "group", "aria-label": label, onkeydown: (event) => this.#key(event) }));
     this.node.hidden = !expected;
   }
 

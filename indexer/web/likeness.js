@@ -1,30 +1,46 @@
-// How alike, in the words of a physician: a word, a sentence with a percentage, a bar, and the raw score small.
+// How alike, in the words of a physician: a word, a sentence with a percentage, a bar; as indexer/answers/words.py has it.
 
 import { el } from "./elements.js";
 import { known, locale, t } from "./language.js";
 
-/** The likeness of a match: {score, percent, percent_of, likeness}. */
+/** Below this percentage a match is hardly alike. */
+const HARDLY = 80;
+const MOST = 99.9;
+// Modalities that are one to a radiologist.
+const PROJECTIONS = new Set(["CR", "DX", "RG"]);
+
+/** The likeness of a match: {score, percent, percent_of, likeness}. Without a percentage nothing that looks like one. */
 export function likeness({ score, percent, percent_of: pairs, likeness: word }) {
-  const measured = percent !== null && percent !== undefined;
+  if (!isMeasured(percent)) return el("div.likeness", {}, el("span.raw", { title: t("match.raw") }, t("likeness.uncalibrated", { score: score.toFixed(2) })));
   const fill = el("span.bar-fill");
-  fill.style.width = `${measured ? percent : Math.max(0, score) * 100}%`;
-  const bar = el("span.bar", { "aria-hidden": "true" }, fill);
-  const raw = el("span.raw", { title: t("match.raw") }, score.toFixed(3));
-  if (!measured) return el("div.likeness.unmeasured", {}, el("span.muted", {}, t("likeness.score")), bar, raw);
+  fill.style.width = `${shareOfBar(percent) * 100}%`;
   const said = { percent: percentage(percent) };
   return el(
     "div.likeness",
     { title: t(`likeness.why.${pairs}`, said) },
-    el("b", {}, known(`likeness.${word}`) ? t(`likeness.${word}`) : ""),
-    bar,
+    known(`likeness.${word}`) ? el("b", {}, t(`likeness.${word}`)) : null,
+    el("span.bar", { "aria-hidden": "true" }, fill),
     el("span.percent", {}, t(`likeness.of.${pairs}`, said)),
-    raw,
+    el("span.raw", { title: t("match.raw") }, score.toFixed(3)),
   );
 }
 
-/** Without a claim that its sample cannot carry: 87, 99.4, more than 99.9. */
-function percentage(percent) {
-  if (percent > 99.9) return t("likeness.most");
-  const digits = percent >= 99 ? 1 : 0;
-  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(percent);
+/** Whether a match answers these series of an example hardly, or is another kind of image altogether. */
+export function isHardlyAlike(match, series) {
+  if (isMeasured(match.percent) && match.percent < HARDLY) return true;
+  const own = series.find((one) => one.series_instance_uid === match.answers_series_instance_uid)?.modality;
+  return Boolean(own && match.modality) && kindOf(own) !== kindOf(match.modality);
 }
+
+/** Without a claim that its sample cannot carry: 87, 99.4, at most 99.9; rounded down, so that it fits its word. */
+export function percentage(percent) {
+  const digits = percent >= 99 ? 1 : 0;
+  const down = Math.floor(Math.min(percent, MOST) * 10 ** digits + 1e-6) / 10 ** digits;
+  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(down);
+}
+
+/** How much of the bar a percentage fills, in [0, 1]: 90, 99 and 99.9 fill one, two and three thirds. */
+export const shareOfBar = (percent) => Math.min(1, -Math.log10(Math.max(1 - percent / 100, 1e-6)) / 3);
+
+const isMeasured = (percent) => percent !== null && percent !== undefined;
+const kindOf = (modality) => (PROJECTIONS.has(modality) ? "projection" : modality);

@@ -30,6 +30,7 @@ export class MapSwitch {
   set(on) {
     this.on = on;
     for (const button of document.querySelectorAll("[data-map-switch]")) button.setAttribute("aria-pressed", String(on));
+    for (const legend of document.querySelectorAll(".legend-map")) legend.hidden = !on;
     for (const listener of [...this.#listeners]) listener();
   }
 
@@ -38,6 +39,13 @@ export class MapSwitch {
     if (!this.on) return;
     this.set(false);
     toast(t("answer.map.none", { why: problem.message }));
+  }
+
+  /** What the drawing means, shown while there is one. */
+  legend() {
+    const legend = el("p.legend.legend-map", {}, t("legend.map"));
+    legend.hidden = !this.on;
+    return legend;
   }
 
   button() {

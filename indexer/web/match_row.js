@@ -52,7 +52,7 @@ export class MatchRow {
     const { match } = this;
     const pair = () => on.pair();
     return el(
-      "li.match",
+      SINGLE.has(match.modality) ? "li.match.single" : "li.match",
       { "data-study": match.study_instance_uid, onmouseenter: pair, onfocusin: pair },
       el(
         "button.match-picture",
@@ -104,6 +104,7 @@ export class MatchRow {
     const frames = await framesOf(match);
     this.viewer.among(frames);
     this.strip.show(frames, this.viewer.frame);
+    this.node.classList.toggle("single", frames.length < 2);
   }
 
   #pick(frame) {

@@ -1,12 +1,15 @@
 // What lies over a picture: the region that is asked about, the place where it was found, and where two frames are alike.
 
+import { contour } from "./contour.js";
 import { el, svg } from "./elements.js";
 
-const LONGEST = 512;
+const LONGEST = 768;
 
 /** Over an image with object-fit: contain; both layers have its shape, and so its place. */
 export class Overlay {
-  constructor() {
+  /** `size` is how many pixels a side the image is asked for with: the line is as wide wherever it is drawn. */
+  constructor(size) {
+    this.longest = Math.min(size, LONGEST);
     this.marks = svg("svg", { class: "marks", "aria-hidden": "true" });
     this.canvas = el("canvas.map", { "aria-hidden": "true" });
     this.canvas.hidden = true;
@@ -19,7 +22,7 @@ export class Overlay {
     if (this.width === width && this.height === height) return;
     [this.width, this.height] = [width, height];
     this.marks.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const scale = LONGEST / Math.max(width, height);
+    const scale = this.longest / Math.max(width, height);
     this.canvas.width = Math.max(1, Math.round(width * scale));
     this.canvas.height = Math.max(1, Math.round(height * scale));
     for (const [kind, region] of Object.entries(this.rectangles)) this.mark(kind, region);
@@ -41,15 +44,7 @@ export class Overlay {
     this.values = found;
     this.canvas.hidden = !found;
     if (!found) return;
-    const cells = el("canvas", { width: found.columns, height: found.rows });
-    const pixels = new ImageData(found.columns, found.rows);
-    found.values.flat().forEach((value, index) => pixels.data.set(heat(value), index * 4));
-    cells.getContext("2d").putImageData(pixels, 0, 0);
-    const paint = this.canvas.getContext("2d");
-    const { left, top, width, height } = found.area;
-    paint.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    paint.imageSmoothingQuality = "high";
-    paint.drawImage(cells, left * this.canvas.width, top * this.canvas.height, width * this.canvas.width, height * this.canvas.height);
+    this.canvas.getContext("2d").putImageData(contour(found, this.canvas.width, this.canvas.height), 0, 0);
   }
 
   /** Where in the image a pointer is, in fractions of it; may lie outside. */
@@ -57,10 +52,4 @@ export class Overlay {
     const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.marks.getScreenCTM().inverse());
     return { x: point.x / this.width, y: point.y / this.height };
   }
-}
-
-/** Nothing, amber, red: what is alike glows, what is not stays as it is. */
-function heat(value) {
-  const glow = Math.max(0, Math.min(1, value));
-  return [255, Math.round(215 - 165 * glow), Math.round(70 - 50 * glow), Math.round(255 * 0.72 * glow ** 1.6)];
 }

@@ -1,7 +1,7 @@
 // The page: what is indexed, an example, and the prior cases that look like it.
 
 import { addressOf, asked } from "./addresses.js";
-import { Answer } from "./answer.js";
+import { Answer, ordered } from "./answer.js";
 import { Archive } from "./archive.js";
 import { Asking } from "./asking.js";
 import { Chosen } from "./chosen.js";
@@ -102,10 +102,10 @@ async function askWith(files) {
   try {
     upload = await exampleOf(files);
   } catch (error) {
-    return refuse(ownProblem(422, error.message), "");
+    return refuse(ownProblem(422, error.message));
   }
   if (status && upload.body.size > status.max_upload_bytes) {
-    return refuse(ownProblem(413, t("drop.large", { n: Math.floor(status.max_upload_bytes / 2 ** 20) })), "");
+    return refuse(ownProblem(413, t("drop.large", { n: Math.floor(status.max_upload_bytes / 2 ** 20) })));
   }
   history.pushState(null, "", addressOf(null));
   chosen.clear();
@@ -130,13 +130,13 @@ async function askAgain() {
   } catch (problem) {
     if (problem.name === "AbortError" || signal.aborted) return undefined;
     if (!(problem instanceof Problem)) throw problem;
-    refuse(problem, Object.values(asking.example?.reference ?? {})[0] ?? "");
+    refuse(problem, Object.values(asking.example?.reference ?? {})[0], asking.example?.upload);
   }
   return undefined;
 }
 
 function showAnswer(found) {
-  answer = found;
+  answer = ordered(found);
   maps.archived = !asking.example?.upload;
   drawn = () => {
     const { reference, region } = asking.example ?? {};
@@ -149,11 +149,11 @@ function showAnswer(found) {
   byId("content").focus({ preventScroll: true });
 }
 
-function refuse(problem, named) {
+function refuse(problem, named, upload) {
   archive.leave();
   drawn = () => {
     document.body.classList.add("asked");
-    panel.refused(named);
+    panel.refused(named, upload);
     answers.failed(problem, () => askAgain());
   };
   drawn();

@@ -84,6 +84,7 @@ function uploadOnce(body, contentType, query, { signal, sent, step }) {
     }
     sending.setRequestHeader("Content-Type", contentType);
     sending.upload.onprogress = (event) => event.lengthComputable && sent(event.loaded / event.total);
+    sending.upload.onload = () => sent(1);
     sending.onprogress = () => sending.status === 200 && lines.read(sending.responseText);
     sending.onload = () => {
       const last = sending.status === 200 ? lines.read(sending.responseText) : null;

@@ -2,8 +2,11 @@
 
 import { el, toast } from "./elements.js";
 import { t } from "./language.js";
+import { picture } from "./pictures.js";
 import { json, post } from "./requests.js";
 import { day, dotted, what } from "./wording.js";
+
+const THUMB = 96;
 
 export class Sending {
   constructor(dialog) {
@@ -15,7 +18,9 @@ export class Sending {
   /** Ask where cases may be sent; nowhere where that is not offered. */
   async learn() {
     try {
-      this.destinations = (await json("api/destinations")).destinations ?? [];
+      const { destinations, deidentify } = await json("api/destinations");
+      this.destinations = destinations ?? [];
+      this.deidentify = deidentify;
     } catch {
       this.destinations = [];
     }
@@ -41,6 +46,7 @@ export class Sending {
       el("label", { for: to.id }, t("send.to")),
       to,
       el("fieldset", {}, el("legend", {}, t("send.cases")), ...boxes.map(({ label }) => label)),
+      this.#policy(),
       problem,
       el("div.row.end", {}, el("button", { type: "button", onclick: () => this.dialog.close() }, t("send.cancel")), go),
     );
@@ -50,10 +56,18 @@ export class Sending {
     to.focus();
   }
 
+  /** Whether the cases go out with their names: all that can be chosen here are other patients'. */
+  #policy() {
+    if (!this.deidentify) return null;
+    const named = this.deidentify === "never";
+    return el("p", { class: named ? "small warning-line" : "small muted" }, t(named ? "send.named" : "send.deidentified"));
+  }
+
   #box(match, checked, index) {
     const input = el("input", { type: "checkbox", id: `send-${index}` });
     input.checked = checked;
-    const label = el("label.check", { for: input.id }, input, el("b", {}, String(match.rank)), el("span", {}, dotted(what(match), day(match.study_date))));
+    const same = match.possible_same_person ? el("span.flag.warning", { title: t("match.same.why") }, t("match.same")) : null;
+    const label = el("label.check", { for: input.id }, input, picture({ sop_instance_uid: match.sop_instance_uid, frame_number: match.frame_number }, THUMB, ""), el("b", {}, String(match.rank)), el("span", {}, dotted(what(match), day(match.study_date)), same));
     return { match, input, label };
   }
 

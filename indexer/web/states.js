@@ -23,6 +23,12 @@ const KINDS = {
 export const state = (title, ...sentences) =>
   el("div.state", {}, el("span.state-sign", { "aria-hidden": "true" }), el("h2", {}, title), ...sentences);
 
+/** What only the administrator needs, closed until it is wanted; null where there is nothing. */
+export function forSupport(...facts) {
+  const told = facts.filter(Boolean);
+  return told.length ? el("details.for-support", {}, el("summary", {}, t("problem.details")), ...told.map((fact) => el("p.uid", {}, fact))) : null;
+}
+
 /** A sentence of the server, which speaks English. */
 const said = (text) => el("p", current() === "en" ? {} : { lang: "en" }, text);
 
@@ -32,7 +38,7 @@ export function problemCard(problem, again) {
   const card = state(
     titleOf(problem),
     problem.own ? el("p", {}, problem.message) : said(problem.message),
-    problem.status === 409 ? el("p.muted", {}, facts.filter(Boolean).join(", ")) : null,
+    problem.status === 409 ? forSupport(...facts) : null,
     again && !FINAL.has(problem.status) ? el("button", { type: "button", onclick: again }, t("problem.again")) : null,
   );
   card.classList.add("error");
@@ -54,6 +60,7 @@ export function refusalCard(refused) {
     t("refused.title"),
     known(key) ? el("p", {}, t(key)) : said(refused.message),
     el("p.muted.small", {}, t("refused.why")),
+    forSupport(t("problem.reason", { reason: refused.reason })),
   );
   card.classList.add("refused");
   card.setAttribute("role", "status");

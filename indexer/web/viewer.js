@@ -20,7 +20,7 @@ export class Viewer {
     this.modality = "";
     this.own = null;
     this.seen = null;
-    this.overlay = new Overlay();
+    this.overlay = new Overlay(size);
     this.image = el("img", { alt: "", draggable: "false" });
     this.image.addEventListener("load", () => this.#arrived());
     this.#makeFilter();

@@ -7,6 +7,21 @@ export const count = (number) => new Intl.NumberFormat(locale()).format(number);
 export const day = (iso) =>
   iso ? new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${iso}T00:00:00Z`)) : t("date.none");
 
+const SPANS = [
+  ["years", 365.25],
+  ["months", 30.44],
+];
+
+/** "2 years before", "same day": how far a study lies from another; empty where a date is not known. As chronology.py says it. */
+export function ago(iso, from) {
+  if (!iso || !from) return "";
+  const days = Math.round((Date.parse(from) - Date.parse(iso)) / 86_400_000);
+  if (days === 0) return t("when.same");
+  const far = Math.abs(days);
+  const [unit, length] = SPANS.find(([one, long]) => Math.round(far / long) >= 2 || (one === "years" && Math.abs(far - long) < 15.22)) ?? ["days", 1];
+  return t(days > 0 ? "when.before" : "when.after", { span: t(`when.${unit}`, { n: Math.round(far / length) }) });
+}
+
 /** "MR · BRAIN", leaving out what is not known. */
 export const dotted = (...parts) => parts.filter(Boolean).join(" · ");
 

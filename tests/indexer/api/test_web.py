@@ -37,7 +37,8 @@ def test_a_study_that_is_picked_is_asked_about(visit: Visit, studies: Studies) -
     first = visit.matches.first
     wait_for_picture(first)
     expect(first.locator(".rank")).to_have_text("1")
-    assert 0.9 < float(first.locator(".raw").inner_text()) <= 1
+    score = float(first.locator(".raw").inner_text().split()[1])
+    assert 0.9 < score <= 1
     expect(first.get_by_role("link", name="Open")).to_have_attribute(
         "href", f"{LINKS.public_url}/app/explorer.html#series?uuid={_archive_id(visit)}"
     )
@@ -202,7 +203,10 @@ def test_a_study_that_is_not_indexed_yet_can_be_asked_again(
     visit.go(f"/?study={new.study_instance_uid}")
     alert = visit.page.get_by_role("alert")
     expect(alert).to_contain_text("Not indexed yet")
-    expect(alert).to_contain_text("state: waiting")
+    expect(alert.get_by_text("state: waiting")).to_be_hidden()
+    alert.get_by_text("For the administrator").click()
+    expect(alert.get_by_text("state: waiting")).to_be_visible()
+    expect(visit.example().get_by_text(new.study_instance_uid)).to_be_hidden()
     house.finish(archive_id, Failed("decoder_timeout", "The decoder took too long."))
     alert.get_by_role("button", name="Try again").click()
     expect(alert).to_contain_text("reason: decoder_timeout")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.families import WrittenStudy
+from indexer.answers.chronology import when
 from indexer.domain import SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Background
@@ -98,7 +101,9 @@ def test_where_the_region_was_found_is_marked_in_the_match(visit: Visit, studies
     dialog = visit.page.locator("#compare")
     expect(dialog.locator(".place .over")).to_have_count(1)
     expect(dialog.locator(".asked .over")).to_have_count(1)
-    expect(dialog).to_contain_text("The region was found here")
+    expect(dialog).to_contain_text("the region asked about, and where it was found")
+    colours = "marks => marks.map((mark) => getComputedStyle(mark).stroke)"
+    assert len(set(dialog.locator(".marks .over").evaluate_all(colours))) == 1
 
 
 def test_a_region_is_drawn_on_the_picture_of_an_upload_and_the_files_are_sent_again(
@@ -187,9 +192,15 @@ def test_the_same_patient_has_a_lane_of_its_own(
         study = lane.locator(f'[data-study="{earlier.StudyInstanceUID}"]')
         expect(study).to_be_visible()
         assert str(earlier.StudyInstanceUID) not in visit.matched()
+        told = study.locator(".when")
+        expect(told).to_have_text(when(iso(earlier), iso(dcmread(example.paths[0])), "relative"))
         study.get_by_role("button", name="Compare with the study").click()
         expect(page.locator("#compare")).to_contain_text("Same patient,")
         assert not visit.complaints
+
+
+def iso(dataset: Dataset) -> date:
+    return date.fromisoformat(str(dataset.StudyDate))
 
 
 def test_varied_cases_are_asked_for_by_a_switch(visit: Visit, studies: Studies) -> None:
@@ -280,6 +291,47 @@ def test_while_files_are_embedded_the_page_says_how_far_it_is(
     assert visit.matched()
 
 
+class Buffering:
+    """What stands between: it passes an answer on when all of it is there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kept: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            kept.append(message)
+
+        await self.app(scope, receive, keep if scope["type"] == "http" else send)
+        for message in kept:
+            await send(message)
+
+
+def test_where_progress_is_held_back_the_bar_does_not_pretend_to_know(
+    house: Furnished, held: Held, page: Page, studies: Studies
+) -> None:
+    with served(Buffering(house.app())) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        visit.drop(*studies.new("brain-mr").paths)
+        expect(visit.example().get_by_role("status")).to_have_text("Comparing …")
+        bar = visit.example().get_by_role("progressbar")
+        assert bar.get_attribute("value") is None
+        held.let.release(2)
+        assert visit.matched()
+
+
+def test_an_upload_that_is_refused_says_how_many_files_were_sent(
+    house: Furnished, visit: Visit, studies: Studies
+) -> None:
+    house.index.unavailable = True
+    visit.go()
+    visit.drop(*studies.new("brain-mr").paths)
+    expect(visit.page.get_by_role("alert")).to_contain_text("does not answer")
+    expect(visit.example()).to_contain_text("12 files sent")
+
+
 def test_an_upload_can_be_given_up(held: Held, visit: Visit, studies: Studies) -> None:
     visit.go()
     visit.drop(*studies.new("brain-mr").paths)
@@ -315,6 +367,8 @@ def test_a_refusal_is_explained_calmly_and_is_no_error(
         expect(state).to_contain_text("one grey level")
         expect(visit.page.get_by_role("alert")).to_have_count(0)
         expect(visit.matches).to_have_count(0)
+        expect(visit.example()).to_contain_text("1 file sent")
+        expect(state.get_by_text("blank_frame")).to_be_hidden()
         visit.page.get_by_role("button", name="Switch to French").click()
         expect(state).to_contain_text("un niveau de gris")
         assert not visit.complaints
@@ -361,6 +415,10 @@ def test_cases_are_sent_where_that_is_configured(house: Furnished, page: Page, s
         visit.matches.nth(1).get_by_role("button", name="Send").click()
         dialog = page.locator("#send")
         expect(dialog.get_by_role("checkbox", checked=True)).to_have_count(1)
+        expect(dialog).to_contain_text("as they are, with the patients")
+        for case in dialog.locator("label.check").all():
+            case.scroll_into_view_if_needed()
+            wait_for_picture(case)
         dialog.get_by_role("checkbox").nth(0).check()
         dialog.get_by_label("To").select_option("ROOM2")
         dialog.get_by_role("button", name="Send 2 cases").click()
@@ -374,6 +432,17 @@ def test_cases_are_sent_where_that_is_configured(house: Furnished, page: Page, s
         }
         assert len(carrier.sent["ROOM2"]) == 2
         assert not visit.complaints
+
+
+def test_before_cases_are_sent_the_page_says_that_they_lose_their_names(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    with_sending(house, "others")
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        asked_about(visit, studies.old("chest-cr")[0])
+        visit.matches.first.get_by_role("button", name="Send").click()
+        expect(page.locator("#send")).to_contain_text("de-identified before they go out")
 
 
 def test_where_nothing_can_be_sent_nothing_offers_it(visit: Visit, studies: Studies) -> None:
