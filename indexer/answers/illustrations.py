@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,9 +20,10 @@ from PIL import Image
 from indexer.answers.disclosure import WHOLE, Disclosure, disclosure_of
 from indexer.answers.example import Example
 from indexer.domain import Answer, FeatureMap, FrameReference, Match, MatchMap, Region, SeriesReference
-from indexer.errors import CbirError, NotFound, Overloaded
+from indexer.errors import CbirError, NotFound, Overloaded, TooLarge
 from indexer.ports import Archive, Encoder, StoredInstance
 from indexer.search.match_maps import match_maps
+from indexer.search.seen_frames import LARGEST_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -121,12 +123,11 @@ class Illustrations:
         }
         plain = without_pictures(example, answer)
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="illustrating")
-        with TemporaryDirectory(prefix="cbir-pictures-", ignore_cleanup_errors=True) as folder:
-            work = _Work(self, pool, files, Path(folder), time.monotonic() + self.wait_s)
-            try:
-                return work.illustrated(plain)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        work = _Work(self, pool, files, time.monotonic() + self.wait_s)
+        try:
+            return work.illustrated(plain)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def picture(self, path: Path, frame_number: int, *, is_own: bool) -> Picture:
         """One frame; of another patient only the parts that may be shown. Raises Rejected or Unavailable."""
@@ -139,9 +140,10 @@ class Illustrations:
         return Picture(_disclosed(pixels, disclosure.parts), disclosure)
 
     def fetch(self, match: Match, into: Path) -> Path:
-        """The match's instance on the disk. Raises NotFound when it is gone."""
+        """The match's instance on the disk. Raises NotFound when it is gone, TooLarge if very large."""
         stored = self._stored(match)
-        into.mkdir()
+        if stored.size_bytes > LARGEST_BYTES:
+            raise TooLarge(f"The instance is larger than {LARGEST_BYTES} bytes.")
         for fetched in self.archive.fetch([stored], into):
             return fetched.path
         raise NotFound("The instance is no longer in the archive.")
@@ -165,7 +167,6 @@ class _Work:
     source: Illustrations
     pool: ThreadPoolExecutor
     files: Mapping[str, Path]
-    folder: Path
     deadline: float
     seen: dict[FrameReference, Future[FeatureMap | None]] = field(default_factory=dict)
 
@@ -177,7 +178,7 @@ class _Work:
                 self.seen[frame] = self.pool.submit(self._seen, self.files.get(frame.sop_instance_uid), frame)
         befores = (*plain.matches, *plain.same_patient)
         futures = [
-            self.pool.submit(self._shown, number, before, is_own=number >= len(plain.matches))
+            self.pool.submit(self._fetched, before, is_own=number >= len(plain.matches))
             for number, before in enumerate(befores)
         ]
         done = [self._in_time(f, (before, None)) for f, before in zip(futures, befores, strict=True)]
@@ -200,12 +201,15 @@ class _Work:
             return None
         return self._tolerated(lambda: self.source.encoder.feature_maps(path, [frame.frame_number])[0])
 
-    def _shown(self, number: int, shown: Shown, *, is_own: bool) -> tuple[Shown, MatchMap | None]:
+    def _fetched(self, shown: Shown, *, is_own: bool) -> tuple[Shown, MatchMap | None]:
+        """As `_shown`, whose file is here no longer than this takes, be it too late for the answer."""
+        with TemporaryDirectory(prefix="cbir-picture-") as folder:
+            path = self._tolerated(lambda: self.source.fetch(shown.match, Path(folder)))
+            return (shown, None) if path is None else self._shown(shown, path, is_own=is_own)
+
+    def _shown(self, shown: Shown, path: Path, *, is_own: bool) -> tuple[Shown, MatchMap | None]:
         """The match with its picture, and the map of the example's frame that it answers."""
         match = shown.match
-        path = self._tolerated(lambda: self.source.fetch(match, self.folder / str(number)))
-        if path is None:
-            return shown, None
         picture = self._tolerated(lambda: self.source.picture(path, match.frame.frame_number, is_own=is_own))
         if picture is None:
             return shown, None
@@ -226,25 +230,33 @@ class _Work:
         return self._tolerated(lambda: match_maps(asked, found))
 
     def _tolerated(self, attempt: Callable[[], T]) -> T | None:
-        """One picture less is no reason to give no answer; a worker that is busy is asked again."""
-        while True:
+        """One picture less is no reason to give no answer; a worker that is busy is asked again.
+
+        Nothing is begun that would come too late.
+        """
+        while time.monotonic() <= self.deadline:
             try:
                 return attempt()
             except Overloaded:
-                if time.monotonic() > self.deadline:
-                    return None
                 time.sleep(TRY_AGAIN_S)
             except (CbirError, OSError) as error:
                 logger.warning("picture_left_out reason=%s", getattr(error, "reason", type(error).__name__))
                 return None
+        return None
 
     def _in_time(self, future: Future[T], otherwise: T) -> T:
-        """What a thread has done; `otherwise` where it is late."""
+        """What a thread has done; `otherwise` where it is late, or broke."""
         try:
             return future.result(timeout=max(0.0, self.deadline - time.monotonic()))
-        except TimeoutError:
+        except (TimeoutError, CancelledError):
             logger.warning("picture_left_out reason=%s", "late")
-            return otherwise
+        except Exception as error:  # noqa: BLE001 - the edge; its text may quote the example
+            logger.error(  # noqa: TRY400
+                "picture_left_out reason=broken error=%s\n%s",
+                type(error).__name__,
+                "".join(traceback.format_tb(error.__traceback__)),
+            )
+        return otherwise
 
 
 def _asked(example: Example, answer: Answer) -> tuple[Asked, ...]:

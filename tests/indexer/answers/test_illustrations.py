@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from collections.abc import Sequence as Several
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,12 @@ from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage
 
 from indexer.answers.example import read_example
-from indexer.answers.illustrations import Illustrated, Illustrations
+from indexer.answers.illustrations import AT_ONCE, Illustrated, Illustrations
 from indexer.domain import Answer, FrameReference, Match, SeriesReference
 from indexer.errors import Overloaded
-from tests.fakes.answers import answer_about, instance, uid, write
+from indexer.ports import FetchedInstance, StoredInstance
+from indexer.search.seen_frames import LARGEST_BYTES
+from tests.fakes.answers import PATIENT_NAME, answer_about, instance, uid, write
 from tests.fakes.archive import FakeArchive
 from tests.fakes.encoder import FakeEncoder
 
@@ -112,6 +117,82 @@ def test_what_is_late_is_left_out(room: Room) -> None:
         gate.set()
     assert found.asked[0].picture is None
     assert found.matches[0].match == answer.matches[0]
+
+
+class Shelf(FakeArchive):
+    """An archive that remembers where it put what was fetched, and how much of it lay there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_at: list[Path] = []
+        self.at_once: list[int] = []
+
+    def fetch(self, instances: Several[StoredInstance], into: Path) -> Iterator[FetchedInstance]:
+        for found in super().fetch(instances, into):
+            self.put_at.append(found.path)
+            self.at_once.append(sum(path.exists() for path in self.put_at))
+            yield found
+
+
+def test_a_match_is_on_the_disk_no_longer_than_its_picture_takes(room: Room) -> None:
+    shelf = room.archive = Shelf()
+    found = room.pictures(room.answer(*[prior(f"p{n}") for n in range(3 * AT_ONCE)]))
+    assert all(shown.picture is not None for shown in found.matches)
+    assert max(shelf.at_once) <= AT_ONCE
+    assert not any(path.exists() for path in shelf.put_at)
+
+
+def test_a_picture_that_comes_too_late_takes_its_file_away_and_begins_nothing_more(room: Room) -> None:
+    gate = threading.Event()
+
+    class Slow(Shelf):
+        def fetch(self, instances: Several[StoredInstance], into: Path) -> Iterator[FetchedInstance]:
+            gate.wait(20)
+            return super().fetch(instances, into)
+
+    shelf = room.archive = Slow()
+    answer = room.answer(prior("a"))
+    found = room.pictures(answer, wait_s=0.3)
+    assert found.matches[0].picture is None
+    rendered = room.encoder.rendered
+    gate.set()
+    waits_until = time.monotonic() + 10
+    while (not shelf.put_at or shelf.put_at[0].parent.exists()) and time.monotonic() < waits_until:
+        time.sleep(0.01)
+    assert shelf.put_at
+    assert not shelf.put_at[0].parent.exists()
+    assert room.encoder.rendered == rendered
+
+
+def test_a_very_large_instance_is_not_fetched_for_a_picture(room: Room) -> None:
+    class Vast(FakeArchive):
+        def find_instance(self, sop_instance_uid: str) -> StoredInstance:
+            return replace(super().find_instance(sop_instance_uid), size_bytes=LARGEST_BYTES + 1)
+
+    room.archive = Vast()
+    [shown] = room.pictures(room.answer(prior("a"))).matches
+    assert shown.picture is None
+    assert room.archive.fetched == []
+
+
+def test_a_picture_that_breaks_costs_no_answer_and_its_text_is_told_nobody(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(FakeEncoder):
+        def render(self, instance: Path, *arguments: object, **more: object) -> bytes:
+            if instance in room.paths:
+                return super().render(instance, *arguments, **more)  # type: ignore[arg-type]
+            raise ValueError(PATIENT_NAME)
+
+    room.encoder = Broken()
+    answer = room.answer(prior("a"), prior("b"))
+    found = room.pictures(answer)
+    assert found.asked[0].picture is not None
+    assert [shown.match for shown in found.matches] == list(answer.matches)
+    assert [shown.picture for shown in found.matches] == [None, None]
+    assert "reason=broken error=ValueError" in caplog.text
+    assert "in render" in caplog.text
+    assert PATIENT_NAME not in caplog.text
 
 
 def test_a_worker_that_is_busy_is_asked_again(room: Room) -> None:
