@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
@@ -57,12 +57,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Retrieving:
-    """Answers C-MOVE and C-GET requests, step by step as pynetdicom wants it."""
+    """Answers C-MOVE and C-GET requests, step by step as pynetdicom wants it.
+
+    A place for the shipment is waited for `place_wait_s`, before any association is opened: one that sits
+    idle is dropped by its peer.
+    """
 
     cases: Cases
     shipping: Shipping
     carrier: Carrier
     destinations: tuple[Destination, ...]
+    place_wait_s: float = PLACE_WAIT_S
 
     def move(self, request: Request, destination_title: str) -> Iterator[MoveStep]:
         """Where to, how many, then every instance."""
@@ -71,28 +76,32 @@ class Retrieving:
             logger.warning("move_refused caller=%s reason=unknown_destination", request.caller)
             yield None, None
             return
-        try:
-            parcels = self._parcels(request)
-            taken = self._taken(destination, parcels)
-        except CbirError as error:
-            yield from self._moved_not(destination, request, error)
-            return
-        contexts = [build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in sorted(taken, key=str)]
-        hung_up = threading.Event()
-        yield _address(destination, contexts or [build_context(Verification)], hung_up)
-        yield len(parcels)
-        yield from self._sent(request, parcels, taken, destination.ae_title, hung_up)
+        with ExitStack() as held:
+            try:
+                parcels = self._parcels(request)
+                held.enter_context(self.shipping.place(timeout_s=self.place_wait_s))
+                taken = self._taken(destination, parcels)
+            except CbirError as error:
+                yield from self._moved_not(destination, request, error)
+                return
+            contexts = [build_context(c.sop_class_uid, c.transfer_syntax_uid) for c in sorted(taken, key=str)]
+            hung_up = threading.Event()
+            yield _address(destination, contexts or [build_context(Verification)], hung_up)
+            yield len(parcels)
+            yield from self._sent(request, parcels, taken, destination.ae_title, hung_up)
 
     def get(self, request: Request, taken: Collection[Coding]) -> Iterator[GetStep]:
         """How many, then every instance; `taken` is what the caller takes on this association."""
-        try:
-            parcels = self._parcels(request)
-        except CbirError as error:
-            yield 1
-            yield _failure(error), None
-            return
-        yield len(parcels)
-        yield from self._sent(request, parcels, taken, request.caller, threading.Event())
+        with ExitStack() as held:
+            try:
+                parcels = self._parcels(request)
+                held.enter_context(self.shipping.place(timeout_s=self.place_wait_s))
+            except CbirError as error:
+                yield 1
+                yield _failure(error), None
+                return
+            yield len(parcels)
+            yield from self._sent(request, parcels, taken, request.caller, threading.Event())
 
     def _destination(self, caller: str, title: str) -> Destination | None:
         """A destination of this title; the caller's own entry is not better than another one."""
@@ -140,10 +149,7 @@ class Retrieving:
             any(parcel.disguise is not None for parcel in parcels),
         )
         try:
-            with (
-                self.shipping.place(timeout_s=PLACE_WAIT_S),
-                closing(self.shipping.unpacked(parcels, taken)) as unpacked,
-            ):
+            with closing(self.shipping.unpacked(parcels, taken)) as unpacked:
                 for parcel, path in unpacked:
                     if request.called_off():
                         yield CANCELLED, None

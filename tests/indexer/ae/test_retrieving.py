@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -26,6 +28,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     PatientRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
+    Verification,
 )
 
 from indexer.adapters.dimse_store import DimseCarrier
@@ -37,6 +40,7 @@ from indexer.ae.questions import Questions
 from indexer.ae.retrieving import Retrieving
 from indexer.ae.spool import Spool
 from indexer.collecting import Deidentify, Identities
+from indexer.collecting.shipping import SHIPMENTS
 from indexer.destinations import Destination
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, uid
 from tests.fakes.collected import EXAMPLE, PSEUDONYMS, Collected, collected
@@ -56,9 +60,11 @@ class Service:
         identities: Identities = "pseudonym",
         deidentify: Deidentify = "never",
         disguising: bool = False,
+        place_wait_s: float = 10,
     ) -> None:
         callers = tuple(Destination.parse(f"{name}=localhost:104") for name in ("WS1", "WS2"))
         cases = house.cases(identities, deidentify, disguising=disguising)
+        self.shipping = house.shipping(disguising=disguising)
         self.questions = Questions(
             spool=Spool(house.folder / "questions"),
             answering=Answering(FakeSearcher()),
@@ -75,9 +81,10 @@ class Service:
                 Finding(cases, "CBIR"),
                 Retrieving(
                     cases,
-                    house.shipping(disguising=disguising),
+                    self.shipping,
                     DimseCarrier("CBIR"),
                     tuple(map(Destination.parse, destinations)),
+                    place_wait_s,
                 ),
             ),
         )
@@ -303,13 +310,20 @@ class Taker:
         self.refuses = refuses
         self.hangs_up_after = hangs_up_after
         self.took: list[tuple[str, str]] = []
+        self.opened_at: list[float] = []
         self.port = free_port()
 
     def __enter__(self) -> Taker:
         peer = Peer("TAKER")
         peer.add_supported_context(CTImageStorage, self.syntaxes)
+        peer.add_supported_context(Verification)
         peer.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+            ("127.0.0.1", self.port),
+            block=False,
+            evt_handlers=[
+                (evt.EVT_C_STORE, self._store),
+                (evt.EVT_REQUESTED, lambda _: self.opened_at.append(time.monotonic())),
+            ],
         )
         self.peer = peer
         wait_until(lambda: listens(self.port))
@@ -397,6 +411,51 @@ def test_an_unreachable_destination_is_told_of(house: Collected) -> None:
     with Service(house, f"TAKER=localhost:{free_port()}") as service:
         [(status, _)] = moved(service, uid("head"))
     assert status.Status == 0xA801
+
+
+def test_no_destination_is_kept_waiting_on_an_open_association(house: Collected) -> None:
+    house.answered("WS1", "head")
+    with (
+        ExitStack() as others,
+        Taker(ExplicitVRLittleEndian) as taker,
+        Service(house, f"TAKER=localhost:{taker.port}") as service,
+    ):
+        for _ in range(SHIPMENTS):
+            others.enter_context(service.shipping.place(timeout_s=0))
+        freed_at = time.monotonic() + 1
+        threading.Timer(1, others.close).start()
+        assert moved(service, uid("head"))[-1][0].Status == 0
+    assert len(taker.took) == 6
+    assert min(taker.opened_at) >= freed_at
+
+
+def test_a_retrieval_that_gets_no_turn_is_told_so(house: Collected) -> None:
+    house.answered("WS1", "head")
+    with (
+        ExitStack() as others,
+        Taker(ExplicitVRLittleEndian) as taker,
+        Service(house, f"TAKER=localhost:{taker.port}", place_wait_s=0.1) as service,
+    ):
+        for _ in range(SHIPMENTS):
+            others.enter_context(service.shipping.place(timeout_s=0))
+        assert moved(service, uid("head"))[-1][0].Status == 0xA702
+    assert taker.took == []
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+def test_retrievals_that_come_to_nothing_keep_no_turn(house: Collected) -> None:
+    house.answered("WS1", "head")
+    with (
+        Taker(ExplicitVRLittleEndian) as taker,
+        Service(house, f"TAKER=localhost:{taker.port}", place_wait_s=0.1) as service,
+    ):
+        for _ in range(SHIPMENTS + 1):
+            taker.hangs_up_after, taker.took = 1, []
+            assert moved(service, uid("head"))[-1][0].Status == 0xA702
+            assert len(moved(service, uid("head"), cancel_after=1)) >= 1
+        taker.hangs_up_after, taker.took = 0, []
+        assert moved(service, uid("head"))[-1][0].Status == 0
+    assert len(taker.took) == 6
 
 
 def compress(house: Collected, name: str) -> None:
