@@ -43,6 +43,8 @@ _ANSWERED = {
     "content-disposition": "Content-Disposition",
     "referrer-policy": "Referrer-Policy",
     "retry-after": "Retry-After",
+    "x-cbir-notice": "X-CBIR-Notice",
+    "x-cbir-outcome": "X-CBIR-Outcome",
 }
 # What Orthanc 1.10.1 can say besides 200 and 405; asked for any other, it closes the connection.
 _SAYABLE = frozenset({400, 403, 404, 406, 409, 410, 413, 415, 422, 500, 502, 503, 504})

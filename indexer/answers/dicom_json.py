@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
+from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.answers.links import Links
 from indexer.domain import Answer, Match
 
@@ -14,18 +16,38 @@ PRIVATE_CREATOR: Final = "PACS-CBIR 1.0"
 PRIVATE_GROUP: Final = 0x0011
 SCORE_OFFSET: Final = 0x01
 RANK_OFFSET: Final = 0x02
+PERCENTAGE_OFFSET: Final = 0x03
+PAIRS_OFFSET: Final = 0x04
+POSSIBLE_SAME_PERSON_OFFSET: Final = 0x05
+NOTICE: Final = "X-CBIR-Notice"
+OUTCOME: Final = "X-CBIR-Outcome"
 
 
 def to_dicom_json(answer: Answer, links: Links) -> list[dict[str, Any]]:
     """The matches in rank order in the DICOM JSON Model.
 
     Beside standard attributes each dataset has the private block (0011,10) of "PACS-CBIR 1.0":
-    (0011,1001) FD the score in [-1, 1], (0011,1002) US the rank from 1.
+    (0011,1001) FD the score in [-1, 1], (0011,1002) US the rank from 1, (0011,1005) CS YES or NO, whether
+    another patient by its id may be the same person; and where enough pairs are known, (0011,1003) FD the
+    percentage of pairs that are less alike, in [0, 100], and (0011,1004) CS which pairs: BODY_PART, MODALITY
+    or ARCHIVE.
 
     Source:
         DICOM PS3.18 F.2 (DICOM JSON Model).
     """
     return [_dataset(match, links).to_json_dict() for match in answer.matches]
+
+
+def said_of(answer: Answer) -> Mapping[str, str]:
+    """What an array of datasets cannot say, as headers: the notice, and what came of the question.
+
+    The outcome is `found`, `none-found`, or `refused; reason=` and one word in snake case.
+    """
+    if answer.refused is not None:
+        outcome = f"refused; reason={answer.refused.reason}"
+    else:
+        outcome = "found" if answer.matches else "none-found"
+    return {NOTICE: NOT_FOR_DIAGNOSIS, OUTCOME: outcome}
 
 
 def _dataset(match: Match, links: Links) -> Dataset:
@@ -47,6 +69,10 @@ def _dataset(match: Match, links: Links) -> Dataset:
     private = dataset.private_block(PRIVATE_GROUP, PRIVATE_CREATOR, create=True)
     private.add_new(SCORE_OFFSET, "FD", match.score)
     private.add_new(RANK_OFFSET, "US", match.rank)
+    if match.percent is not None:
+        private.add_new(PERCENTAGE_OFFSET, "FD", match.percent)
+        private.add_new(PAIRS_OFFSET, "CS", match.percent_of.upper())
+    private.add_new(POSSIBLE_SAME_PERSON_OFFSET, "CS", "YES" if match.possible_same_person else "NO")
     return dataset
 
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from indexer.answers.dicom_json import MEDIA_TYPE, to_dicom_json
+from indexer.answers.dicom_json import MEDIA_TYPE, NOTICE, OUTCOME, said_of, to_dicom_json
 from indexer.answers.example import read_instance
 from indexer.answers.links import Links
 from indexer.api.answering import AnswerBody, QueryBody
@@ -38,7 +38,17 @@ EXAMPLE_SIDE: Final = 512
 router = APIRouter(prefix="/api", tags=["ask"])
 logger = logging.getLogger(__name__)
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": AnswerBody, "content": {MEDIA_TYPE: {"schema": {"type": "array"}}}}
+    200: {
+        "model": AnswerBody,
+        "content": {MEDIA_TYPE: {"schema": {"type": "array"}}},
+        "headers": {
+            NOTICE: {"description": f"With {MEDIA_TYPE}: not for diagnosis.", "schema": {"type": "string"}},
+            OUTCOME: {
+                "description": f"With {MEDIA_TYPE}: found, none-found, or refused; reason=word.",
+                "schema": {"type": "string"},
+            },
+        },
+    }
 }
 _BODIES: Final = {
     "requestBody": {
@@ -153,7 +163,9 @@ def _response(
     maps: Mapping[int, tuple[MatchMap, MatchMap]] | None = None,
 ) -> Response:
     if MEDIA_TYPE in request.headers.get("accept", ""):
-        return JSONResponse(to_dicom_json(answer, links), media_type=MEDIA_TYPE)
+        return JSONResponse(
+            to_dicom_json(answer, links), headers=dict(said_of(answer)), media_type=MEDIA_TYPE
+        )
     return JSONResponse(AnswerBody.of(answer, query, links, maps).model_dump(mode="json"))
 
 

@@ -7,7 +7,7 @@ from pydicom.sr.coding import Code
 
 from indexer.ae import entity, finding, identifiers, retrieving, rows
 from indexer.ae.patience import Patience
-from indexer.answers import concepts, identity, illustrations, marks, sheet, sheet_layout
+from indexer.answers import concepts, dicom_json, identity, illustrations, marks, sheet, sheet_layout
 from indexer.collecting import shipping
 from indexer.ledger import answers
 
@@ -30,6 +30,14 @@ def test_no_private_code_is_stated_that_does_not_exist() -> None:
 def private_codes() -> list[Code]:
     named = [*vars(concepts).values(), *concepts.LIKENESSES.values()]
     return [code for code in named if isinstance(code, Code) and code.scheme_designator == "99CBIR"]
+
+
+def test_every_private_attribute_and_header_of_dicom_json_is_stated() -> None:
+    section = STATEMENT.split("### 3.4")[1].split("\n## ")[0]
+    offsets = {value for name, value in vars(dicom_json).items() if name.endswith("_OFFSET")}
+    assert f'"{dicom_json.PRIVATE_CREATOR}"' in section
+    assert set(re.findall(r"\(0011,10([0-9A-F]{2})\)", section)) == {f"{offset:02X}" for offset in offsets}
+    assert all(f"| {header} |" in section for header in (dicom_json.NOTICE, dicom_json.OUTCOME))
 
 
 def test_what_is_drawn_and_read_at_most_is_that_of_the_code() -> None:

@@ -319,6 +319,8 @@ def test_body_content_type_and_safe_headers_come_back_and_no_others(
         "Cache-Control": "private",
         "X-Content-Type-Options": "nosniff",
         "Content-Disposition": "inline",
+        "X-CBIR-Notice": "Not for diagnosis",
+        "X-CBIR-Outcome": "refused; reason=blank_frame",
         "Set-Cookie": "a=b",
         "X-Powered-By": "x",
     }
@@ -331,7 +333,10 @@ def test_body_content_type_and_safe_headers_come_back_and_no_others(
         "Cache-Control",
         "X-Content-Type-Options",
         "Content-Disposition",
+        "X-CBIR-Notice",
+        "X-CBIR-Outcome",
     }
+    assert reply.headers["X-CBIR-Outcome"] == "refused; reason=blank_frame"
 
 
 def test_a_problem_of_the_indexer_comes_back_as_it_is(proxy: Proxy, indexer: RecordingIndexer) -> None:

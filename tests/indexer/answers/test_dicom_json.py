@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from indexer.answers.dicom_json import to_dicom_json
+from indexer.answers.dicom_json import said_of, to_dicom_json
 from indexer.answers.links import Links
+from indexer.domain import Refusal
+from indexer.search.judging import REFUSED
 from tests.fakes.answers import answer_about, instance, uid, write
 
 LINKS = Links(public_url="http://pacs.example/", retrieve_ae_title="ORTHANC")
@@ -28,6 +31,35 @@ def test_a_match_is_one_dataset_of_the_dicom_json_model(tmp_path: Path) -> None:
         f"http://pacs.example/dicom-web/studies/{uid('prior', '2')}"
         f"/series/{uid('prior', '2', 'series')}/instances/{uid('prior', '2', 'instance')}"
     )
+
+
+def test_a_match_says_how_common_its_likeness_is_and_whether_it_may_be_the_same_person(
+    tmp_path: Path,
+) -> None:
+    answer = answer_about(write(tmp_path, instance("asked")), matches=2)
+    first, second = answer.matches
+    judged = replace(
+        answer,
+        matches=(replace(first, percent=99.4, percent_of="modality", possible_same_person=True), second),
+    )
+    known, unknown = json.loads(json.dumps(to_dicom_json(judged, LINKS)))
+    assert known["00111003"] == {"vr": "FD", "Value": [99.4]}
+    assert known["00111004"] == {"vr": "CS", "Value": ["MODALITY"]}
+    assert known["00111005"] == {"vr": "CS", "Value": ["YES"]}
+    assert unknown["00111005"] == {"vr": "CS", "Value": ["NO"]}
+    assert not {"00111003", "00111004"} & unknown.keys()
+
+
+def test_the_headers_tell_an_answer_from_none_and_from_a_refusal(tmp_path: Path) -> None:
+    paths = write(tmp_path, instance("asked"))
+    found, none = answer_about(paths), answer_about(paths, matches=0)
+    refused = replace(none, refused=Refusal("blank_frame", REFUSED["blank_frame"]))
+    outcomes = [said_of(answer)["X-CBIR-Outcome"] for answer in (found, none, refused)]
+    assert outcomes == ["found", "none-found", "refused; reason=blank_frame"]
+    for answer in (found, none, refused):
+        notice = said_of(answer)["X-CBIR-Notice"]
+        assert notice.startswith("Not for diagnosis")
+        assert notice.isascii()
 
 
 def test_nothing_names_a_patient(tmp_path: Path) -> None:

@@ -279,6 +279,8 @@ def test_dicom_json_has_one_dataset_a_match_and_names_nobody(client: httpx.Clien
     datasets = answer.json()
     assert [dataset["0020000D"]["Value"][0] for dataset in datasets] == studies_of(plain)
     assert datasets[0]["00080060"]["Value"] == ["MR"]
+    assert answer.headers["x-cbir-notice"].startswith("Not for diagnosis")
+    assert answer.headers["x-cbir-outcome"] == "found"
     for dataset in datasets:
         assert not {"00100010", "00100020", "00100030", "00080050"} & dataset.keys()
     assert "Synthetic" not in answer.text
@@ -288,6 +290,22 @@ def test_dicom_json_has_one_dataset_a_match_and_names_nobody(client: httpx.Clien
         headers={"Content-Type": "application/dicom", "Accept": DICOM_JSON},
     )
     assert uploaded.headers["content-type"] == DICOM_JSON
+    assert uploaded.headers["x-cbir-outcome"] == "found"
+
+
+def test_dicom_json_tells_a_refusal_from_nothing_found(house: Furnished, studies: Studies) -> None:
+    blank = studies.new("chest-cr")
+    house.finish(house.store(blank.paths), Failed("blank_frame", "It shows nothing."))
+    with asked(house) as client:
+        kind = {"Accept": DICOM_JSON}
+        refused = client.post("/api/search", json=about(blank), headers=kind)
+        question = about(studies.old("brain-mr")[0], filters={"modality": ["XA"]})
+        nothing = client.post("/api/search", json=question, headers=kind)
+    assert refused.json() == nothing.json() == []
+    assert refused.headers["x-cbir-outcome"] == "refused; reason=blank_frame"
+    assert nothing.headers["x-cbir-outcome"] == "none-found"
+    for answer in (refused, nothing):
+        assert answer.headers["x-cbir-notice"].startswith("Not for diagnosis")
 
 
 def test_no_answer_names_a_patient(client: httpx.Client, studies: Studies) -> None:
