@@ -31,7 +31,6 @@ from indexer.answers.words import (
     Likeness,
     in_words,
     likeness_of,
-    likeness_of_percent,
     share_of_bar,
 )
 from indexer.domain import Answer
@@ -199,7 +198,7 @@ class _Sheet:
     def _title(self) -> str:
         """How many cases are similar, those left to the report too; no number where nothing tells."""
         shown = self.illustrated.matches
-        if all(one.match.percent is None for one in shown):
+        if all(likeness_of(one.match) is Likeness.UNKNOWN for one in shown):
             return self.words.title
         similar = sum(not _is_hardly_alike(one) for one in shown)
         return counted(similar, self.words.titles) if similar else self.words.no_similar_title
@@ -310,11 +309,12 @@ class _Sheet:
         baseline = box.bottom + 46
         left = draw.text(box.left, baseline, str(match.rank), 38, colour=accent, weight=STRONG)
         likeness = in_words(likeness_of(match), self.style.language)
+        is_measured = match.percent is not None and bool(likeness)
         likeness = likeness or self.words.score.format(f"{match.score:.2f}")
         draw.text(left + 16, baseline, likeness, 32, colour=ink, weight=STRONG, width=box.right - left - 16)
         bar = Box(box.left, baseline + 18, box.width, 8)
-        share = max(match.score, 0.0) if match.percent is None else share_of_bar(match.percent)
-        draw.bar(bar, share, QUIET if match.percent is None else accent)
+        share = share_of_bar(match.percent or 0.0) if is_measured else max(match.score, 0.0)
+        draw.bar(bar, share, accent if is_measured else QUIET)
         baseline += 62
         for text, is_percentage in self._lines(shown, box.width):
             colour = ink if is_percentage else QUIET
@@ -340,5 +340,4 @@ def _asked_side(pictures: int, has_matches: bool) -> int:
 
 def _is_hardly_alike(shown: Shown) -> bool:
     """Whether the likeness is so common that the case is no similar one, whatever its rank."""
-    percent = shown.match.percent
-    return percent is not None and likeness_of_percent(percent) is Likeness.HARDLY_ALIKE
+    return likeness_of(shown.match) is Likeness.HARDLY_ALIKE

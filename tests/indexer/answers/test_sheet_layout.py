@@ -132,6 +132,19 @@ def test_of_which_pairs_a_percentage_is_stands_in_full(tmp_path: Path) -> None:
     assert is_drawn(shown, "de cette modalité", 26)
 
 
+def test_beside_a_percentage_of_all_pairs_the_score_stands_in_the_place_of_a_word(tmp_path: Path) -> None:
+    """To be more alike than pairs of all kinds says little, and to be less alike says it too."""
+    answer, pictures = answered(tmp_path, [99.5, 40.0])
+    weak = tuple(
+        replace(shown, match=replace(shown.match, percent_of="archive")) for shown in pictures.matches
+    )
+    shown = draw_sheet(answer, replace(pictures, matches=weak), created=CREATED, style=SheetStyle("en"))
+    assert is_drawn(shown, "score 0.90", 32, weight=STRONG)
+    assert is_drawn(shown, "more alike than 99.5 % of all pairs", 26)
+    assert not is_drawn(shown, "Hardly alike", 28, colour=QUIET, weight=STRONG)
+    assert is_drawn(shown, "Similar prior cases", 54, weight=STRONG)
+
+
 def test_the_one_picture_of_the_example_is_as_wide_as_two_cases(tmp_path: Path) -> None:
     shown = drawn(tmp_path, [99.5, 96.0, 95.0, 95.0, 95.0])
     _, columns = np.nonzero((shown == (120, 120, 120)).all(axis=2))
