@@ -22,7 +22,7 @@ def test_every_private_code_is_stated_with_its_meaning() -> None:
 
 
 def test_no_private_code_is_stated_that_does_not_exist() -> None:
-    section = STATEMENT.split("### 3.3")[1].split("\n## ")[0]
+    section = STATEMENT.split("### 3.3")[1].split("\n### ")[0]
     stated = [row.split("|")[1].strip() for row in section.splitlines() if row.startswith("| ")][1:]
     assert set(stated) == {code.value for code in private_codes()}
 
