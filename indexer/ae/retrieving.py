@@ -114,7 +114,6 @@ class Retrieving:
         found = self.cases.recent(request.caller, wanted.get("StudyInstanceUID", ()))
         instances: dict[str, tuple[StoredInstance, Disguise | None]] = {}
         for row in selected(self.cases, found, narrowed):
-            of_patient = row.case.shown.get("PatientID")
             cases = (
                 [case for case in found if case.patient == row.case.patient]
                 if query.level == "PATIENT"

@@ -65,8 +65,9 @@ class Sending:
             study_instance_uids: as the archive has them, 20 at most.
             ae_title: where to.
             caller: who wants it; all of a study must be visible to it.
-            example: the study that was asked about: its own patient's are no "other" patient's. One that the
-                archive does not hold, or does not show to the caller, tells of nobody.
+            example: the study that the caller says it asked about: further studies of its patient, as the
+                index knows the patient, are no "other" patient's. It is no proof of itself; and one that
+                is not indexed, or not shown to the caller, tells of nobody.
 
         Raises:
             NotFound: no such destination, or a study that is not there or not shown to the caller.
@@ -84,7 +85,10 @@ class Sending:
             raise Rejected(f"{len(uids)} studies are named: name 1 to {MAX_STUDIES}.")
         own = self._patient_of_example(example, caller)
         studies = {uid: self._studies(uid, caller) for uid in uids}
-        parcels = {uid: self._parcels(found, own) for uid, found in studies.items()}
+        parcels = {
+            uid: self._parcels(found, frozenset() if uid == example else own)
+            for uid, found in studies.items()
+        }
         return self._ship(parcels, destination, caller.name)
 
     def push(
@@ -103,13 +107,13 @@ class Sending:
             NotConfigured: the archive cannot de-identify what must be.
             Unavailable: as `send`; those that `watch` was told are through need not be sent again.
         """
-        parcels = {
-            case.study.study_instance_uid: self._shipping.parcels(
-                (instance, case.disguise) for series in case.series for instance in cases.instances(series)
-            )
-            for case in cases.of_answer(answer, top)
-            if case.study.study_instance_uid not in done
-        }
+        parcels: dict[str, tuple[Parcel, ...]] = {}
+        for case in cases.of_answer(answer, top):
+            uid = case.study.study_instance_uid  # which two patients may share by mistake
+            if uid not in done:
+                instances = (i for series in case.series for i in cases.instances(series))
+                several = self._shipping.parcels((instance, case.disguise) for instance in instances)
+                parcels[uid] = (*parcels.get(uid, ()), *several)
         self._ship(parcels, destination, answer.caller, watch)
 
     def _studies(self, study_instance_uid: str, caller: Caller) -> tuple[ArchivedStudy, ...]:
@@ -126,16 +130,16 @@ class Sending:
         return tuple(without_our_answers(study) for study in unique.values())
 
     def _patient_of_example(self, example: str, caller: Caller) -> frozenset[str]:
-        """Its pseudonym; several where patients share the UID by mistake."""
+        """The pseudonym it is indexed under; several where patients share the UID by mistake."""
         try:
             studies = self._studies(example, caller) if example else ()
         except NotFound:
             return frozenset()
-        return frozenset(patient for study in studies if (patient := self._policy.patient(study)))
+        return frozenset(study.patient for study in studies if study.patient)
 
     def _parcels(self, studies: Sequence[ArchivedStudy], own: frozenset[str]) -> tuple[Parcel, ...]:
         return self._shipping.parcels(
-            (instance, self._policy.disguise(study, of_the_asker=self._policy.patient(study) in own))
+            (instance, self._policy.disguise(study, of_the_asker=study.patient in own))
             for study in studies
             for series in study.series
             for instance in self._library.instances_of(series.archive_id)
