@@ -67,6 +67,9 @@ class Search:
     def similar(self, question: Question, caller: Caller) -> Answer:
         """Find the prior studies that look most like what is asked with.
 
+        A refusal says that nothing is known of other patients' studies: those of the example's own patient
+        need no likeness to be listed.
+
         Returns:
             Up to `question.limit` matches, a study each; fewer when the caller may not see more or
             the index holds no more; none, with the reason, where the question is refused.
@@ -102,8 +105,10 @@ class Search:
         studies = VisibleStudies(ranking, self._access, caller)
         ranked = studies.nearest(clues, _scope(question, example, more, less), _breadth(question))
         refusal = self._refusal(question, compared, ranked)
+        own = self._same_patient(question, compared, studies)
         if refusal is not None:
-            return _refused(example, refusal, started)
+            refused = _refused(example, refusal, started)
+            return replace(refused, same_patient=own, embed_ms=embed_ms, compared=len(compared))
         matches = self._matches_of(ranked, question)
         if region is not None:
             matches = self._regions.placed(matches, region, question.limit, alone=_is_region_alone(question))
@@ -112,7 +117,7 @@ class Search:
             encoder=matches[0].encoder if matches else _first_encoder(example),
             matches=matches,
             took_ms=_since_ms(started),
-            same_patient=self._same_patient(question, compared, studies),
+            same_patient=own,
             more=tuple(embedding.reference for embedding in more),
             less=tuple(embedding.reference for embedding in less),
             embed_ms=embed_ms,

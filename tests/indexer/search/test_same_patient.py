@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pytest
 
 from indexer.domain import Filters
+from indexer.ledger import Background
 from indexer.ports import Caller
 from indexer.search import ExampleReference, Question
+from indexer.search.judging import Judge
 from tests.indexer.search.world import TRUSTED, World, about, chosen
 
 FIRST, SECOND = "key:a", "key:b"
@@ -107,3 +110,15 @@ def test_a_question_of_chosen_cases_alone_has_no_patient_of_its_own(followed: Wo
     matches, same_patient = lanes(followed, Question(None, more=more, same_patient=True))
     assert same_patient == []
     assert matches == ["other", "nobody"], "the patient of a chosen case is no other case"
+
+
+def test_a_refusal_leaves_the_lane_standing(followed: World) -> None:
+    """What is like nothing here is still a study of this patient, who has others."""
+    evenly = np.linspace(0.99, 1, 101, dtype=np.float32)
+    followed.judge = Judge(background=lambda *_: Background("", "", 1000, evenly, evenly))
+    answer = followed.search().similar(about("1", same_patient=True), TRUSTED)
+    assert answer.refused is not None
+    assert answer.matches == ()
+    assert [match.reference.study_instance_uid for match in answer.same_patient] == ["new", "old", "undated"]
+    assert answer.compared == 1
+    assert followed.search().similar(about("1"), TRUSTED).same_patient == ()
