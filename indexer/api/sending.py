@@ -19,8 +19,8 @@ router = APIRouter(prefix="/api", tags=["send"])
 class SendBody(Strict):
     """POST /api/send: which studies, where to.
 
-    `example` is the study that was asked about, where there is one: with CBIR_DEIDENTIFY=others, studies
-    of its own patient go out as they are.
+    `example` is the study that was asked about, where there is one: with CBIR_DEIDENTIFY=others, other
+    studies that are indexed as of its patient go out as they are, and the example itself does not.
     """
 
     studies: Annotated[list[Uid], Field(min_length=1, max_length=MAX_STUDIES)]

@@ -130,7 +130,9 @@ class FakeEncoder:
                 modality=str(first.get("Modality", "")),
                 body_part_examined=str(first.get("BodyPartExamined", "")),
                 study_date=pydicom.valuerep.DA(day) if day else None,
-                patient=self._pseudonyms.of("", str(first.get("PatientID", ""))),
+                patient=self._pseudonyms.of(
+                    str(first.get("IssuerOfPatientID", "")), str(first.get("PatientID", ""))
+                ),
             ),
             encoder=VERSION,
             frames=tuple(frames),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from pydicom import dcmread
 
 from demo.families import WrittenStudy
 from indexer.api import ApiSettings
 from indexer.collecting import Deidentify, Policy, Sending, Shipping
+from indexer.collecting.patients import IndexedLibrary
 from indexer.destinations import Destination
 from tests.fakes.collected import PSEUDONYMS
+from tests.fakes.encoder import VERSION
 from tests.fakes.house import LINKS, Furnished, served
 from tests.fakes.library import FakeCarrier, FakeLibrary
 from tests.indexer.conftest import Studies
@@ -26,7 +30,11 @@ def with_sending(
     house: Furnished, deidentify: Deidentify = "never", *, can_disguise: bool = True
 ) -> FakeCarrier:
     """Let the house send, and give what it sends with."""
-    carrier, library = FakeCarrier(), FakeLibrary(house.archive, can_disguise=can_disguise)
+    carrier = FakeCarrier()
+    library = IndexedLibrary(
+        FakeLibrary(house.archive, can_disguise=can_disguise),
+        lambda archive_ids: house.index.indexed(VERSION, archive_ids),
+    )
     house.sending = Sending(
         archive=house.archive,
         library=library,
@@ -168,18 +176,83 @@ def test_where_nothing_is_configured_nothing_can_be_sent(
     assert (answer.status_code, answer.json()["reason"]) == (409, "no_destination")
 
 
-def test_cases_of_others_lose_their_names_and_the_askers_own_do_not(
-    house: Furnished, chosen: list[WrittenStudy]
+def further(
+    house: Furnished, study: WrittenStudy, folder: Path, *, issuer: str = "", indexed: bool = True
+) -> str:
+    """Store another study of the same patient, as a file says it; gives its Study Instance UID."""
+    own = f"1.2.3.{len(list(folder.iterdir())) + 1}"
+    dataset = dcmread(study.paths[0])
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
+        own,
+        f"{own}.1",
+        f"{own}.1.1",
+    )
+    dataset.IssuerOfPatientID = issuer
+    path = folder / f"{own}.dcm"
+    dataset.save_as(path)
+    (house.index_series if indexed else house.store)([path])
+    return own
+
+
+def who_went(carrier: FakeCarrier) -> dict[str, bool]:
+    """Whether what arrived has its name, by the Study Instance UID that it arrived with."""
+    arrived = carrier.sent.get("WS1", [])
+    return {d.StudyInstanceUID: not str(d.PatientID).startswith("CASE-") for d in arrived}
+
+
+def test_cases_of_others_lose_their_names_and_further_ones_of_the_examples_patient_do_not(
+    house: Furnished, chosen: list[WrittenStudy], tmp_path: Path
 ) -> None:
     carrier = with_sending(house, "others")
-    own, other = chosen
+    example, other = chosen
+    own = further(house, example, tmp_path)
+    body = wish(other, example=example.study_instance_uid)
+    body["studies"] = [own, other.study_instance_uid]
     with opened(house) as client:
-        answer = client.post("/api/send", json=wish(own, other, example=own.study_instance_uid))
+        answer = client.post("/api/send", json=body)
     assert answer.status_code == 200, answer.text
-    named = {d.StudyInstanceUID: str(d.PatientID) for d in carrier.sent["WS1"]}
-    assert set(named) == {own.study_instance_uid, PSEUDONYMS.uid(other.study_instance_uid)}
-    assert named.pop(PSEUDONYMS.uid(other.study_instance_uid)).startswith("CASE-")
-    assert not named[own.study_instance_uid].startswith("CASE-")
+    assert who_went(carrier) == {own: True, PSEUDONYMS.uid(other.study_instance_uid): False}
+
+
+def test_a_study_does_not_prove_by_itself_whose_it_is(house: Furnished, chosen: list[WrittenStudy]) -> None:
+    carrier = with_sending(house, "others")
+    study = chosen[0]
+    with opened(house) as client:
+        answer = client.post("/api/send", json=wish(study, example=study.study_instance_uid))
+    assert answer.status_code == 200, answer.text
+    assert who_went(carrier) == {PSEUDONYMS.uid(study.study_instance_uid): False}
+
+
+def test_one_id_of_two_issuers_is_another_patient_and_so_is_what_is_not_indexed(
+    house: Furnished, chosen: list[WrittenStudy], tmp_path: Path
+) -> None:
+    """This archive does not tell the issuer, as Orthanc 1.10 does not; the index knows it from the files."""
+    carrier = with_sending(house, "others")
+    example = further(house, chosen[0], tmp_path, issuer="CITY")
+    same = further(house, chosen[0], tmp_path, issuer="CITY")
+    elsewhere = further(house, chosen[0], tmp_path, issuer="VILLAGE")
+    unknown = further(house, chosen[0], tmp_path, issuer="CITY", indexed=False)
+    wanted = {"studies": [same, elsewhere, unknown], "destination": "WS1", "example": example}
+    with opened(house) as client:
+        assert client.post("/api/send", json=wanted).status_code == 200
+    assert who_went(carrier) == {
+        same: True,
+        PSEUDONYMS.uid(elsewhere): False,
+        PSEUDONYMS.uid(unknown): False,
+    }
+
+
+def test_an_example_that_the_caller_may_not_see_is_nobodys(
+    house: Furnished, chosen: list[WrittenStudy], tmp_path: Path
+) -> None:
+    carrier = with_sending(house, "others")
+    own = further(house, chosen[0], tmp_path)
+    for reference in house.archive.series_of_study(own):
+        house.archive.show(reference.archive_id, ANNA)
+    wanted = {"studies": [own], "destination": "WS1", "example": chosen[0].study_instance_uid}
+    with opened(house) as client:
+        assert client.post("/api/send", json=wanted, headers=FORWARDED).status_code == 200
+        assert who_went(carrier) == {PSEUDONYMS.uid(own): False}
 
 
 def test_an_example_that_is_not_archived_is_nobodys(house: Furnished, chosen: list[WrittenStudy]) -> None:

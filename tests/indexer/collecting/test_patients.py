@@ -69,6 +69,6 @@ def test_without_the_index_nobody_is_taken_for_somebody_else(house: Collected) -
 
 def test_the_patient_of_a_study_is_in_no_log(house: Collected) -> None:
     known = indexed(house, {"one": "CITY"})
-    study = IndexedLibrary(house.library(), lambda _: known).studies_holding(list(known)).popitem()[1]
+    [study] = IndexedLibrary(house.library(), lambda _: known).studies_holding(list(known)).values()
     assert study.patient == PSEUDONYMS.of("CITY", "4711")
     assert study.patient not in repr(study)
