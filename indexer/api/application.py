@@ -14,6 +14,7 @@ from indexer.wire import Problem
 
 RENDERINGS_WAITING = 16
 RENDERING_WAIT_S = 15.0
+OCCLUSIONS = 1
 SENDINGS = 2
 DESCRIPTION = "Ask the archive with an image: similar prior cases as DICOM references. Not for diagnosis."
 
@@ -40,6 +41,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
         questions=Gate(settings.max_questions),
         uploads=Gate(settings.max_questions),
         renderings=Gate(settings.max_renderings, waiting=RENDERINGS_WAITING, wait_s=RENDERING_WAIT_S),
+        occlusions=Gate(OCCLUSIONS),
         sendings=Gate(SENDINGS, waiting=SENDINGS, wait_s=RENDERING_WAIT_S),
     )
     app.state.bookmarks = Bookmarks()

@@ -115,6 +115,7 @@ class Gates:
     questions: Gate
     uploads: Gate
     renderings: Gate
+    occlusions: Gate
     sendings: Gate
 
 

@@ -39,7 +39,7 @@ def maps(
     room: ThePairMaps,
     example_frame_number: Number = 1,
     frame_number: Number = 1,
-    way: Annotated[Way, Query(description="occlusion is the slow reference")] = "features",
+    way: Annotated[Way, Query(description="occlusion is the slow reference, one at a time")] = "features",
 ) -> MapsBody:
     """Where a frame of the example (from 1) looks like a frame of a match, and the other way round.
 
@@ -47,5 +47,6 @@ def maps(
     """
     example = AskedFrame(example_sop_instance_uid, example_frame_number)
     match = AskedFrame(sop_instance_uid, frame_number)
-    with gates.renderings.entered():
+    gate = gates.occlusions if way == "occlusion" else gates.renderings
+    with gate.entered():
         return MapsBody.of(room.of_archived(example, match, caller, way))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from indexer.domain import Answer, EncoderVersion, FeatureMap, FrameReference, Match, MatchMap
 from indexer.errors import CbirError, NotFound
 from indexer.ports import Access, Caller, StoredInstance
+from indexer.search.kept_maps import KeptMaps, Key
 from indexer.search.match_maps import match_maps
 from indexer.search.regions import reference_to
-from indexer.search.seen_frames import SeenFrames
+from indexer.search.seen_frames import SeenFrames, refuse_large
 
 MOST_MAPPED: Final = 20
 """Matches of one upload that have maps: the first ones."""
@@ -34,10 +35,14 @@ class AskedFrame:
 
 @dataclass(frozen=True, slots=True)
 class PairMaps:
-    """Match maps of frames, of those only that the caller may see."""
+    """Match maps of frames, of those only that the caller may see.
+
+    What was seen in an archived frame is kept for a minute: one example is compared with many matches.
+    """
 
     frames: SeenFrames
     access: Access
+    kept: KeptMaps = field(default_factory=KeptMaps)
 
     def of_archived(
         self, example: AskedFrame, match: AskedFrame, caller: Caller, way: Way = "features"
@@ -46,14 +51,13 @@ class PairMaps:
 
         Raises:
             NotFound: one of them is unknown, or the caller may not see it.
+            TooLarge: one lies in a very large instance.
             Rejected: one cannot be decoded, or each of them has another encoder (different_encoders).
             Unavailable: a neighbour did not answer.
         """
         one, other = (self._visible(frame, caller) for frame in (example, match))
         if way == "features":
-            return match_maps(
-                self.frames.of(one, example.frame_number), self.frames.of(other, match.frame_number)
-            )
+            return self._by_features((one, example.frame_number), (other, match.frame_number))
         with ExitStack() as files:
             paths = tuple(files.enter_context(self.frames.fetched(instance)) for instance in (one, other))
             numbers = (example.frame_number, match.frame_number)
@@ -81,6 +85,17 @@ class PairMaps:
                 found[match.rank] = match_maps(here, there)
         return found
 
+    def _by_features(self, *two: tuple[StoredInstance, int]) -> Pair:
+        one, other = (self._kept(*frame) for frame in two)
+        if one.encoder != other.encoder:
+            for instance, frame_number in two:
+                self.kept.forget(_key(instance, frame_number))
+            one, other = (self._kept(*frame) for frame in two)
+        return match_maps(one, other)
+
+    def _kept(self, instance: StoredInstance, frame_number: int) -> FeatureMap:
+        return self.kept.of(_key(instance, frame_number), lambda: self.frames.of(instance, frame_number))
+
     def _seen(self, matches: list[Match], version: EncoderVersion) -> Mapping[FrameReference, FeatureMap]:
         wanted = [(match.reference, match.frame) for match in matches if match.encoder == version]
         return self.frames.of_many(wanted, version)
@@ -96,4 +111,9 @@ class PairMaps:
         instance = self.frames.archive.find_instance(frame.sop_instance_uid)
         if not self.access.visible(caller, [reference_to(instance)]):
             raise NotFound(f"There is no instance {frame.sop_instance_uid}.")
+        refuse_large(instance)
         return instance
+
+
+def _key(instance: StoredInstance, frame_number: int) -> Key:
+    return instance.archive_id, instance.size_bytes, frame_number

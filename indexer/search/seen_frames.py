@@ -100,5 +100,10 @@ def _refuse_other(instance: StoredInstance, reference: SeriesReference) -> None:
     """What may be shown is this series' instance, not one that bears its UID by mistake."""
     if instance.series_archive_id != reference.archive_id:
         raise NotFound("Another series holds an instance of this UID.")
+    refuse_large(instance)
+
+
+def refuse_large(instance: StoredInstance) -> None:
+    """Raises TooLarge for an instance that is not fetched for one of its frames."""
     if instance.size_bytes > LARGEST_BYTES:
         raise TooLarge(f"The instance is larger than {LARGEST_BYTES} bytes.")

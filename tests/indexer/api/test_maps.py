@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +14,11 @@ import pytest
 
 from demo.families import WrittenStudy
 from indexer.api import ApiSettings
-from tests.fakes.encoder import TILES
+from indexer.domain import MatchMap
+from indexer.ports import StoredInstance
+from indexer.search.seen_frames import LARGEST_BYTES
+from tests.fakes.archive import FakeArchive
+from tests.fakes.encoder import TILES, FakeEncoder
 from tests.fakes.house import LINKS, Furnished, served
 from tests.indexer.conftest import Studies
 
@@ -77,6 +85,83 @@ def test_what_is_not_there_and_what_is_no_question_is_refused(
     answer = client.get("/api/maps", params=pair(client, studies) | change)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_example_is_fetched_and_looked_at_once_for_all_its_matches(
+    house: Furnished, client: httpx.Client, studies: Studies
+) -> None:
+    """As the page asks: for many matches at the same time."""
+    example, *others = studies.old("spine-mr")[:4]
+    frames = {study.study_instance_uid: first_frame(client, study) for study in (example, *others)}
+    asked = [
+        {"example_sop_instance_uid": frames[example.study_instance_uid], "sop_instance_uid": frames[uid]}
+        for uid in (study.study_instance_uid for study in others)
+    ]
+    house.archive.fetched.clear()
+    with ThreadPoolExecutor(len(asked)) as threads:
+        answers = list(threads.map(lambda params: client.get("/api/maps", params=params), asked))
+    assert [answer.status_code for answer in answers] == [200] * len(asked)
+    instance = house.archive.find_instance(frames[example.study_instance_uid])
+    assert house.archive.fetched.count(instance.archive_id) == 1
+    assert len(house.archive.fetched) == 1 + len(others)
+    again = client.get("/api/maps", params=asked[0])
+    assert again.json() == answers[0].json()
+    assert len(house.archive.fetched) == 1 + len(others)
+
+
+def test_what_is_kept_is_shown_to_nobody_who_may_not_see_it(client: httpx.Client, studies: Studies) -> None:
+    asked = pair(client, studies)
+    assert client.get("/api/maps", params=asked).status_code == 200
+    assert client.get("/api/maps", params=asked, headers=FORWARDED).status_code == 404
+
+
+def test_a_frame_of_a_very_large_instance_has_no_map(
+    house: Furnished, client: httpx.Client, studies: Studies
+) -> None:
+    class Vast(FakeArchive):
+        def find_instance(self, sop_instance_uid: str) -> StoredInstance:
+            return replace(super().find_instance(sop_instance_uid), size_bytes=LARGEST_BYTES + 1)
+
+    asked = pair(client, studies)
+    vast = Vast()
+    for path in house.stored:
+        vast.store(path)
+    house.archive = vast
+    with served(house.app(ApiSettings(links=LINKS))) as url, httpx.Client(base_url=url) as other:
+        for way in ("features", "occlusion"):
+            answer = other.get("/api/maps", params=asked | {"way": way})
+            assert answer.status_code == 413, answer.text
+    assert vast.fetched == []
+
+
+def test_one_slow_map_at_a_time_and_the_quick_ones_beside_it(house: Furnished, studies: Studies) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(FakeEncoder):
+        def occlusion_maps(
+            self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
+        ) -> tuple[MatchMap, MatchMap]:
+            inside.set()
+            go_on.wait(20)
+            return super().occlusion_maps(instances, frame_numbers)
+
+    house.encoder = Slow()
+    settings = ApiSettings(links=LINKS, max_renderings=1)
+    with (
+        served(house.app(settings)) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        asked = pair(client, studies)
+        slow = asked | {"way": "occlusion"}
+        first = threads.submit(client.get, "/api/maps", params=slow)
+        try:
+            assert inside.wait(10)
+            assert client.get("/api/maps", params=slow).status_code == 429
+            assert client.get("/api/maps", params=asked).status_code == 200
+        finally:
+            go_on.set()
+        assert first.result().status_code == 200
 
 
 def test_both_frames_must_be_visible_to_the_caller(
