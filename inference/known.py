@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,7 @@ from inference.registry import read_card
 
 logger = logging.getLogger(__name__)
 
+TRY_AGAIN_S: Final = 60.0
 _OFF_UNIT: Final = 0.01
 
 
@@ -64,26 +67,36 @@ def _read(path: Path, dimension: int) -> Vector:
 
 
 class KnownImages:
-    """What each encoder at hand knows, read once; safe to share between threads."""
+    """What each encoder at hand knows, read once; safe to share between threads.
 
-    def __init__(self, folder_of: Callable[[EncoderVersion], Path]) -> None:
+    What could not be read is tried again after a minute: a folder may be mounted, or put right, meanwhile.
+    """
+
+    def __init__(
+        self, folder_of: Callable[[EncoderVersion], Path], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Read nothing yet; `folder_of` raises EncoderError where an encoder is not at hand."""
         self._folder_of = folder_of
+        self._clock = clock
         self._lock = threading.Lock()
         self._read: dict[EncoderVersion, Known | None] = {}
+        self._failed_at_s: dict[EncoderVersion, float] = {}
 
     def __call__(self, version: EncoderVersion) -> Known | None:
         """What it knows; None where its card does not say, or where `cbir encoders check` finds it wrong."""
         with self._lock:
-            if version not in self._read:
-                self._read[version] = self._load(version)
-            return self._read[version]
+            failed_at_s = self._failed_at_s.get(version, -math.inf)
+            if version not in self._read and self._clock() - failed_at_s >= TRY_AGAIN_S:
+                self._load(version)
+            return self._read.get(version)
 
-    def _load(self, version: EncoderVersion) -> Known | None:
+    def _load(self, version: EncoderVersion) -> None:
         try:
             folder = self._folder_of(version)
             card = read_card(folder)
-            return None if card is None else load_known(folder, card)
-        except EncoderError as error:
+            if card is None:
+                raise EncoderError(f"The card in {folder} cannot be read: fetch the encoder again.")
+            self._read[version] = load_known(folder, card)
+        except (EncoderError, OSError) as error:
+            self._failed_at_s[version] = self._clock()
             logger.warning("known_not_read encoder=%s detail=%s", version, error)
-            return None

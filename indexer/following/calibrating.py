@@ -81,7 +81,8 @@ class Calibrator:
 
         Returns:
             What is kept, the widest first. A group of too few pairs has none; that of everything is
-            always there, with no pairs where there are too few.
+            always there, with no pairs where there are too few. Nothing is kept of an encoder that was
+            retired meanwhile.
 
         Raises:
             Unavailable: the vector index or the ledger does not answer; what was kept stays.
@@ -97,6 +98,9 @@ class Calibrator:
             if background.pairs or not group.modality:
                 measured.append(background)
             self._wait(time.monotonic() - begun)
+        if encoder not in self._line_ups().versions:
+            logger.info("calibration_dropped encoder=%s", encoder)
+            return ()
         self._ledger.keep_backgrounds(str(encoder), measured, now)
         logger.info(
             "calibrated encoder=%s series=%d backgrounds=%d pairs=%d took_s=%.1f",

@@ -20,7 +20,7 @@ from evaluation.known_split import is_held_out, is_radiology
 from evaluation.outsiders import NOISES, noise, photograph_crops
 from indexer.domain import EncoderVersion, Vector
 from indexer.search.knowing import Known
-from inference.card import KNOWN_NAME, EncoderError, load_card, sha256_of
+from inference.card import CARD_NAME, KNOWN_NAME, EncoderError, load_card, sha256_of
 from inference.encoder import OnnxEncoder
 from inference.known import KnownImages, load_known
 from inference.registry import Registry
@@ -117,6 +117,28 @@ def test_it_is_read_once(folder: Path) -> None:
     known, version = KnownImages(folder_of), load_card(folder).encoder_version
     assert known(version) is known(version)
     assert asked == [version]
+
+
+@pytest.mark.parametrize("name", [KNOWN_NAME, CARD_NAME])
+def test_what_could_not_be_read_is_tried_again_after_a_minute(
+    folder: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    tell(folder, np.eye(5, 16, dtype=np.float32))
+    version = load_card(folder).encoder_version
+    file, kept = folder / name, folder / "kept"
+    file.rename(kept)
+    file.mkdir()  # whoever reads it gets an OSError that says neither missing nor damaged
+    now_s = [0.0]
+    known = KnownImages(lambda _: folder, clock=lambda: now_s[0])
+    assert known(version) is None
+    assert known(version) is None
+    assert caplog.text.count("known_not_read") == 1
+    file.rmdir()
+    kept.rename(file)
+    now_s[0] = 59.0
+    assert known(version) is None
+    now_s[0] = 60.0
+    assert known(version) is not None
 
 
 def test_an_encoder_that_is_not_at_hand_knows_nothing(folder: Path) -> None:

@@ -190,6 +190,21 @@ def test_an_encoder_that_takes_over_is_measured_and_a_retired_one_forgotten(
     assert ledger.backgrounds(str(ENCODER)) == []
 
 
+def test_an_encoder_that_is_retired_while_it_is_measured_leaves_nothing(
+    ledger: Ledger, index: FakeVectorIndex
+) -> None:
+    stored(ledger, index, [series(n) for n in range(20)])
+    serving = [ENCODER]
+
+    def retire(_: float) -> None:
+        serving[0] = NEXT
+        ledger.disown(str(ENCODER))
+
+    measuring = Calibrator(ledger, index, lambda: LineUps.alone(serving[0]), wait=retire)
+    assert measuring.calibrate(ENCODER, NOW) == ()
+    assert ledger.backgrounds(str(ENCODER)) == []
+
+
 def test_what_was_kept_stays_while_the_vector_index_is_down(ledger: Ledger, index: FakeVectorIndex) -> None:
     stored(ledger, index, [series(n) for n in range(20)])
     calibrator(ledger, index).calibrate(ENCODER, NOW)
