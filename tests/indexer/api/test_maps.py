@@ -142,7 +142,7 @@ def test_one_slow_map_at_a_time_and_the_quick_ones_beside_it(house: Furnished, s
             self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
         ) -> tuple[MatchMap, MatchMap]:
             inside.set()
-            go_on.wait(20)
+            go_on.wait(60)
             return super().occlusion_maps(instances, frame_numbers)
 
     house.encoder = Slow()
