@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from indexer.answers.identity import NOT_FOR_DIAGNOSIS
 from indexer.answers.words import in_words, likeness_of_percent, percentage
 from indexer.collecting import Case, Cases
 from indexer.ledger import KeptCase
@@ -25,18 +26,18 @@ OF_LEVEL: Final[Mapping[Level, Values]] = {
     "PATIENT": (
         *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
         *("NumberOfPatientRelatedStudies", "NumberOfPatientRelatedSeries"),
-        "NumberOfPatientRelatedInstances",
+        *("NumberOfPatientRelatedInstances", "PatientComments"),
     ),
     "STUDY": (
         *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "StudyDescription"),
         *("ReferringPhysicianName", "ModalitiesInStudy"),
-        *("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"),
+        *("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "StudyComments"),
     ),
     "SERIES": (
         *("SeriesInstanceUID", "Modality", "SeriesNumber", "SeriesDescription", "BodyPartExamined"),
         "NumberOfSeriesRelatedInstances",
     ),
-    "IMAGE": ("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "NumberOfFrames"),
+    "IMAGE": ("SOPInstanceUID", "SOPClassUID", "InstanceNumber", "NumberOfFrames", "ImageComments"),
 }
 """Every attribute that is supported, at the level that it belongs to."""
 
@@ -76,16 +77,34 @@ def rows(cases: Cases, found: Iterable[Case], level: Level, wanted: Mapping[str,
                 yield from _images(cases, series, one)
 
 
+def known_of(kept: KeptCase) -> Mapping[str, Values]:
+    """What a study's line will say, as far as it is known before the archive is asked."""
+    day = {} if kept.study_date is None else {"StudyDate": (kept.study_date.strftime("%Y%m%d"),)}
+    return {"StudyDescription": (rank_in_words(kept),), **day}
+
+
 def rank_in_words(kept: KeptCase) -> str:
     """Rank, likeness and score, for (0008,1030) Study Description: "01  very alike, 99.4 %  0.873".
 
-    Without a percentage, and where it is of pairs of all kinds, the score alone: "01  0.873".
+    Without a percentage, and where it is of pairs of all kinds, the score alone: "01  0.873". That it may be
+    the same person stands in place of the likeness. "not for diagnosis" ends each: at most 64 characters.
 
     Two digits of rank keep the order where a workstation sorts by this text.
     """
+    return f"{kept.rank:02d}  {_likeness(kept)}{kept.score:.3f}  not for diagnosis"
+
+
+def _likeness(kept: KeptCase) -> str:
+    if kept.possible_same_person:
+        return "possibly the same person  "
     likeness = "" if kept.percent is None else in_words(likeness_of_percent(kept.percent, kept.percent_of))
-    words = f"{likeness}, {percentage(kept.percent)} %  " if likeness and kept.percent is not None else ""
-    return f"{kept.rank:02d}  {words}{kept.score:.3f}"
+    return f"{likeness}, {percentage(kept.percent)} %  " if likeness and kept.percent is not None else ""
+
+
+def _comments(kept: KeptCase) -> str:
+    """What the description has no room for."""
+    same = "Another patient by its id, and possibly the same person. " if kept.possible_same_person else ""
+    return same + NOT_FOR_DIAGNOSIS
 
 
 def _patients(found: tuple[Case, ...]) -> Iterator[Row]:
@@ -97,7 +116,9 @@ def _patients(found: tuple[Case, ...]) -> Iterator[Row]:
         counts = (len(cases), len(series), sum(one.instances for one in series))
         names = ("Studies", "Series", "Instances")
         related = {f"NumberOfPatientRelated{n}": (str(c),) for n, c in zip(names, counts, strict=True)}
-        yield Row({**_shown(cases[0], "PATIENT"), **related}, cases[0])
+        yield Row(
+            {**_shown(cases[0], "PATIENT"), **related, "PatientComments": (NOT_FOR_DIAGNOSIS,)}, cases[0]
+        )
 
 
 def _study(case: Case) -> Mapping[str, Values]:
@@ -106,6 +127,8 @@ def _study(case: Case) -> Mapping[str, Values]:
     return {
         **_shown(case, "PATIENT"),
         **_shown(case, "STUDY"),
+        "PatientComments": (NOT_FOR_DIAGNOSIS,),
+        "StudyComments": (_comments(case.kept),),
         "StudyInstanceUID": (case.uid(case.study.study_instance_uid),),
         "StudyDate": (date,),
         "StudyDescription": (rank_in_words(case.kept),),
@@ -149,5 +172,6 @@ def _images(cases: Cases, series: Row, one: ArchivedSeries) -> Iterator[Row]:
             "SOPClassUID": (classes.get(instance.archive_id, ""),),
             "InstanceNumber": ("" if instance.instance_number is None else str(instance.instance_number),),
             "NumberOfFrames": (str(instance.number_of_frames),),
+            "ImageComments": (NOT_FOR_DIAGNOSIS,),
         }
         yield Row(values, series.case, one, instance)

@@ -22,7 +22,7 @@ class KeptCase:
     """A match as it is kept: where it is, how alike, and nothing that names a person.
 
     `score` is in [-1, 1], `percent` in [0, 100] of the `percent_of` pairs, or None; `frame_number` is
-    1-based. `archive_id` names the series that carried the match.
+    1-based. `archive_id` names the series that carried the match. `possible_same_person` is as in `Match`.
     """
 
     rank: int
@@ -39,6 +39,7 @@ class KeptCase:
     plane: str
     study_date: date | None
     percent_of: Pairs = "body_part"
+    possible_same_person: bool = False
 
     @classmethod
     def of(cls, match: Match) -> KeptCase:
@@ -58,6 +59,7 @@ class KeptCase:
             plane=match.attributes.plane,
             study_date=match.attributes.study_date,
             percent_of=match.percent_of,
+            possible_same_person=match.possible_same_person,
         )
 
 

@@ -64,6 +64,10 @@ def test_the_page_says_what_was_measured_and_how(report: Report) -> None:
         assert wanted in page
 
 
+def test_the_page_says_that_it_is_not_for_diagnosis(report: Report) -> None:
+    assert "Not for diagnosis" in report.as_html().split("</header>")[0]
+
+
 def test_figures_and_pictures_lie_beside_it(report: Report, tmp_path: Path) -> None:
     assert report.write(tmp_path) == tmp_path / "report.html"
     written = json.loads((tmp_path / "figures.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -70,8 +71,8 @@ def test_without_keys_the_last_questions_cases_come_in_rank_order(house: Collect
     rows = found(house.cases(), asked(StudyDescription="", PatientName="", ModalitiesInStudy=""))
     assert studies(rows) == ["chest", "head"]
     assert [row.StudyDescription for row in rows] == [
-        "01  very alike, 99.4 %  0.900",
-        "02  alike, 97 %  0.800",
+        "01  very alike, 99.4 %  0.900  not for diagnosis",
+        "02  alike, 97 %  0.800  not for diagnosis",
     ]
     assert [row.ModalitiesInStudy for row in rows] == ["CT", "MR"]
     assert {row.RetrieveAETitle for row in rows} == {"CBIR"}
@@ -84,6 +85,28 @@ def test_an_identifier_that_asks_for_no_attribute_gets_them_all(house: Collected
     assert row.NumberOfStudyRelatedInstances == 6
     assert row.StudyDate == "20200102"
     assert row.StudyDescription.startswith("01")
+
+
+def test_every_response_that_has_a_text_says_that_it_is_not_for_diagnosis(house: Collected) -> None:
+    house.answered("WS1", "head")
+    texts = {"PATIENT": "PatientComments", "STUDY": "StudyComments", "IMAGE": "ImageComments"}
+    for level, keyword in texts.items():
+        for query in (asked(level), asked(level, **{keyword: ""})):
+            rows = found(house.cases(), query, study_root=False)
+            assert rows
+            assert all(str(row[keyword].value).startswith("Not for diagnosis") for row in rows)
+    [row, *_] = found(house.cases(), asked("SERIES", StudyDescription=""))
+    assert row.StudyDescription.endswith("not for diagnosis")
+
+
+def test_a_possible_same_person_is_told(house: Collected) -> None:
+    house.priors["head"] = replace(house.priors["head"], possible_same_person=True)
+    house.answered("WS1", "chest", "head")
+    other, same = found(house.cases(), asked())
+    assert "same person" not in other.StudyDescription + other.StudyComments
+    assert "possibly the same person" in same.StudyDescription
+    assert same.StudyComments.startswith("Another patient by its id, and possibly the same person.")
+    assert "Not for diagnosis" in same.StudyComments
 
 
 def test_with_keys_every_recent_question_is_looked_through(house: Collected) -> None:

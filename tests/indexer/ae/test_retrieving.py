@@ -148,8 +148,8 @@ def test_findscu_lists_the_last_questions_cases(house: Collected) -> None:
             "-k", "StudyInstanceUID", "-k", "PatientName",
         )  # fmt: skip
         assert re.findall(r"\[(0\d  [^\]]*)\]", said) == [
-            "01  very alike, 99.4 %  0.900 ",
-            "02  alike, 97 %  0.800",
+            "01  very alike, 99.4 %  0.900  not for diagnosis",
+            "02  alike, 97 %  0.800  not for diagnosis ",
         ]
         assert len(set(re.findall(r"CASE-[0-9A-F]{12}", said))) == 2
         nothing = run(FINDSCU, service.port, "-S", "-k", "QueryRetrieveLevel=STUDY", calling="WS2")
