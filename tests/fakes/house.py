@@ -96,10 +96,15 @@ class Furnished:
         """What the archive knows a series by."""
         return self.archive.series(archive_id).listed.reference
 
-    def app(self, settings: ApiSettings | None = None) -> FastAPI:
-        """The application over this house; its encoder reads `languages`."""
-        line_ups = LineUps(LineUp((RoutedEncoder(VERSION, languages=self.languages),)))
-        search = Search(
+    @property
+    def line_ups(self) -> LineUps:
+        """One encoder, which reads `languages`."""
+        return LineUps(LineUp((RoutedEncoder(VERSION, languages=self.languages),)))
+
+    def search(self) -> Search:
+        """The search over this house."""
+        line_ups = self.line_ups
+        return Search(
             line_ups=lambda: line_ups,
             ledger=self.ledger,
             archive=self.archive,
@@ -108,8 +113,12 @@ class Furnished:
             access=self.archive,
             judge=self.judge,
         )
+
+    def app(self, settings: ApiSettings | None = None) -> FastAPI:
+        """The application over this house."""
+        line_ups = self.line_ups
         house = House(
-            search=search,
+            search=self.search(),
             ledger=self.ledger,
             archive=self.archive,
             access=self.archive,

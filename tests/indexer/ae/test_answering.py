@@ -18,11 +18,14 @@ from indexer.answers.example import Example
 from indexer.answers.illustrations import Illustrated, Illustrations, Picture, without_pictures
 from indexer.domain import Answer, Refusal
 from indexer.errors import EncoderUnavailable, Rejected
+from indexer.ledger import Background
 from indexer.ports import Caller
 from indexer.search import Question
+from indexer.search.judging import Judge
 from tests.fakes.answers import answer_about, instance, uid, write
 from tests.fakes.archive import FakeArchive
 from tests.fakes.encoder import FakeEncoder
+from tests.fakes.house import Furnished
 
 SHEET = "1.2.840.10008.5.1.4.1.1.7"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -285,3 +288,41 @@ def test_what_is_refused_as_a_whole_is_refused_with_a_mark_too(
     assert reply is not None
     assert reply.found.refused == Refusal("no_encoder", "No encoder takes it.")
     assert len(searcher.questions) == 2
+
+
+def test_the_same_patients_earlier_study_stands_in_a_lane_of_its_own(
+    empty_house: Furnished, paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    """Through the search itself: the earlier study is white, and the lowest on the sheet."""
+    white = np.full(16, 4095, "<u2").tobytes()
+    earlier = instance("earlier", StudyDate="20200101", PixelData=white)
+    for dataset in (earlier, instance("of another", PatientID="another")):
+        empty_house.index_series(write(tmp_path / "archive", dataset))
+    illustrations = Illustrations(empty_house.archive, empty_house.encoder)
+    reply = Answering(empty_house.search(), illustrations=illustrations).answer(paths, "WS1", "q1")
+    assert reply is not None
+    assert [m.reference.study_instance_uid for m in reply.found.matches] == [uid("of another")]
+    assert [m.reference.study_instance_uid for m in reply.found.same_patient] == [uid("earlier")]
+    sheet, report = reply.documents
+    rows, columns = np.nonzero((sheet.pixel_array == 255).all(axis=2))
+    low = rows > sheet.Rows - 600
+    assert np.count_nonzero(low) > 200 * 200
+    assert columns[low].max() < 500, "the first of its row"
+    tracked = [str(item.TextValue) for item in items(report) if "TextValue" in item]
+    assert "Case 1" in tracked
+    assert "Same patient 1" in tracked
+    assert uid("earlier") in str(report.PertinentOtherEvidenceSequence)
+
+
+def test_how_long_the_embedding_took_is_told_of_a_refusal_too(
+    empty_house: Furnished, paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    """The only other case is the example upside down, no nearer than chance."""
+    turned = np.arange(16, dtype="<u2")[::-1].tobytes()
+    empty_house.index_series(write(tmp_path / "archive", instance("turned", PatientID="p", PixelData=turned)))
+    evenly = np.linspace(0.99, 1, 101, dtype=np.float32)
+    empty_house.judge = Judge(background=lambda *_: Background("", "", 1000, evenly, evenly))
+    reply = Answering(empty_house.search()).answer(paths, "WS1", "q1")
+    assert reply is not None
+    assert reply.found.refused is not None
+    assert reply.split_ms["embed"] > 0
