@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from indexer.ae.identifiers import BadIdentifier, Query, answer_to, read_query
 from indexer.ae.matching import matches
-from indexer.ae.rows import Row, rows
+from indexer.ae.rows import Row, Values, known_of, rows
 from indexer.collecting import Case, Cases
 from indexer.errors import CbirError
 from indexer.ledger import KeptAnswer
@@ -58,13 +58,16 @@ class Finding:
         """
         try:
             query = read_query(identifier, transfer_syntax_uid, study_root=study_root)
-            cases, refusal = self._asked_for(caller, query)
+            cases, refusal = self._asked_for(caller, query, is_cancelled)
             pending = PENDING_WITHOUT_SOME_KEYS if query.unsupported else PENDING
             for row in selected(self.cases, cases, query):
                 if is_cancelled():
                     yield CANCELLED, None
                     return
                 yield pending, answer_to(query, row, ae_title=self.ae_title)
+            if is_cancelled():
+                yield CANCELLED, None
+                return
         except BadIdentifier as error:
             yield status(IDENTIFIER_DOES_NOT_MATCH, str(error)), None
         except CbirError as error:
@@ -75,22 +78,39 @@ class Finding:
                 comment = f"Refused ({refusal.refused}): {refusal.message}"
                 yield status(QUESTION_REFUSED, comment), None
 
-    def _asked_for(self, caller: str, query: Query) -> tuple[Sequence[Case], KeptAnswer | None]:
+    def _asked_for(
+        self, caller: str, query: Query, is_cancelled: Callable[[], bool]
+    ) -> tuple[Iterable[Case], KeptAnswer | None]:
         """Without keys the last question's; that one too where it was refused."""
         if query.constrains:
-            return self.cases.recent(caller, query.constraints.get("StudyInstanceUID", ())), None
+            found = self.cases.recent(
+                caller,
+                query.constraints.get("StudyInstanceUID", ()),
+                may_match=lambda kept: _are_met(query.constraints, known_of(kept)),
+                called_off=is_cancelled,
+            )
+            return found, None
         answer = self.cases.last_answer(caller)
         if answer is None:
             return (), None
         return self.cases.of_answer(answer), answer if answer.refused else None
 
 
-def selected(cases: Cases, found: Sequence[Case], query: Query) -> Iterator[Row]:
+def selected(cases: Cases, found: Iterable[Case], query: Query) -> Iterator[Row]:
     """The lines, at the query's level, that match every key."""
-    constraints = query.constraints
-    for row in rows(cases, found, query.level, constraints):
-        if all(matches(dictionary_VR(k), keys, row.values.get(k, ())) for k, keys in constraints.items()):
+    keys = query.constraints
+    for row in rows(cases, found, query.level, keys):
+        if _are_met(keys, {keyword: row.values.get(keyword, ()) for keyword in keys}):
             yield row
+
+
+def _are_met(keys: Mapping[str, Values], values: Mapping[str, Values]) -> bool:
+    """Whether every key that there are values for is met."""
+    return all(
+        matches(dictionary_VR(keyword), wanted, values[keyword])
+        for keyword, wanted in keys.items()
+        if keyword in values
+    )
 
 
 def status(code: int, comment: str) -> Dataset:

@@ -111,7 +111,7 @@ class Retrieving:
         query = read_query(request.identifier, request.transfer_syntax_uid, study_root=request.study_root)
         wanted = unique_keys(query)
         narrowed = Query(query.level, wanted, {}, unsupported=False)
-        found = self.cases.recent(request.caller, wanted.get("StudyInstanceUID", ()))
+        found = tuple(self.cases.recent(request.caller, wanted.get("StudyInstanceUID", ())))
         instances: dict[str, tuple[StoredInstance, Disguise | None]] = {}
         for row in selected(self.cases, found, narrowed):
             cases = (

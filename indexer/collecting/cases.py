@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from indexer.answers.identity import is_own_answer
 from indexer.collecting.policy import Policy
 from indexer.ledger import KeptAnswer, KeptCase
 from indexer.ports import ArchivedSeries, ArchivedStudy, Disguise, Library, StoredInstance
+
+DESCRIBED_AT_ONCE: Final = 16
+LATELY: Final = timedelta(seconds=30)
+"""What the archive said of a study is good for so long: of a click through a listing."""
+MOST_REMEMBERED: Final = 2000
 
 
 class KeptAnswers(Protocol):
@@ -76,6 +82,8 @@ class Cases:
         self._policy = policy
         self._kept_for = timedelta(seconds=kept_for_s)
         self._now = now
+        self._lock = threading.Lock()
+        self._lately: dict[str, tuple[datetime, ArchivedStudy | None]] = {}
 
     @property
     def shows_the_archives(self) -> bool:
@@ -88,21 +96,34 @@ class Cases:
 
     def of_answer(self, answer: KeptAnswer, limit: int | None = None) -> tuple[Case, ...]:
         """The cases of one answer that the archive still has, in rank order."""
-        return self._described(answer.cases[:limit])
+        return tuple(self._described(answer.cases[:limit]))
 
-    def recent(self, caller: str, studies: Collection[str] = ()) -> tuple[Case, ...]:
+    def recent(
+        self,
+        caller: str,
+        studies: Collection[str] = (),
+        *,
+        may_match: Callable[[KeptCase], bool] = lambda _: True,
+        called_off: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Case]:
         """The cases of every recent question of a caller, those of the last one first, each once.
+
+        The archive is asked about a few at a time, when the next one is wanted.
 
         Args:
             caller: its AE title.
             studies: Study Instance UIDs as they are listed; only these, or all when there is none.
+            may_match: whether a case can be wanted, as far as it is known without the archive.
+            called_off: whether the caller has had enough; no more come then.
         """
         kept: dict[tuple[str, str], KeptCase] = {}
         for answer in self._answers.answers_of(caller, self._since()):
             for case in answer.cases:
                 if not studies or self._is_listed(case.study_instance_uid, studies):
                     kept.setdefault((case.study_instance_uid, case.archive_id), case)
-        return self._described(tuple(kept.values()))
+        wanted = {case.study_instance_uid for case in kept.values() if may_match(case)}
+        asked_for = [case for case in kept.values() if case.study_instance_uid in wanted]
+        return self._described(asked_for, called_off)
 
     def instances(self, series: ArchivedSeries) -> tuple[StoredInstance, ...]:
         """The instances of a series of a case, by their number."""
@@ -123,16 +144,36 @@ class Cases:
         """Whether one of these UIDs is that of the study, as it is or as a copy has it."""
         return study_instance_uid in listed or self._policy.pseudonyms.uid(study_instance_uid) in listed
 
-    def _described(self, kept: Sequence[KeptCase]) -> tuple[Case, ...]:
+    def _described(
+        self, kept: Sequence[KeptCase], called_off: Callable[[], bool] = lambda: False
+    ) -> Iterator[Case]:
         """Without those that the archive no longer has, and without one study twice."""
-        studies = self._library.studies_holding([case.archive_id for case in kept])
-        cases: dict[tuple[str, str], Case] = {}
-        for case in kept:
-            study = studies.get(case.archive_id)
-            if study is not None:
+        described: set[tuple[str, str]] = set()
+        for start in range(0, len(kept), DESCRIBED_AT_ONCE):
+            some = kept[start : start + DESCRIBED_AT_ONCE]
+            studies = {} if called_off() else self._studies([case.archive_id for case in some])
+            for case in some:
+                if called_off():
+                    return
+                study = studies.get(case.archive_id)
+                if study is None:
+                    continue
                 whose = (study.study_instance_uid, study.attributes.get("PatientID", ""))
-                cases.setdefault(whose, self._case(case, without_our_answers(study)))
-        return tuple(cases.values())
+                if whose not in described:
+                    described.add(whose)
+                    yield self._case(case, without_our_answers(study))
+
+    def _studies(self, archive_ids: Sequence[str]) -> Mapping[str, ArchivedStudy]:
+        """The studies of these series; the archive is not asked again what it said a moment ago."""
+        now = self._now()
+        with self._lock:
+            lately = {i: said for i, said in self._lately.items() if now - said[0] < LATELY}
+        missing = [i for i in archive_ids if i not in lately]
+        found = self._library.studies_holding(missing) if missing else {}
+        lately |= {i: (now, found.get(i)) for i in missing}
+        with self._lock:
+            self._lately = dict(list(lately.items())[-MOST_REMEMBERED:])
+        return {i: study for i in archive_ids if (study := lately[i][1]) is not None}
 
     def _case(self, kept: KeptCase, study: ArchivedStudy) -> Case:
         disguise = self._policy.disguise(study)
