@@ -3,23 +3,22 @@
 import { el } from "./elements.js";
 import { known, locale, t } from "./language.js";
 
-/** Below this percentage a match is hardly alike. */
-const HARDLY = 80;
 const MOST = 99.9;
 // Modalities that are one to a radiologist.
 const PROJECTIONS = new Set(["CR", "DX", "RG"]);
 
-/** The likeness of a match: {score, percent, percent_of, likeness}. Without a percentage nothing that looks like one. */
+/** The likeness of a match: {score, percent, percent_of, likeness}. Without a percentage nothing that looks like one; of pairs of all kinds neither word nor bar. */
 export function likeness({ score, percent, percent_of: pairs, likeness: word }) {
   if (!isMeasured(percent)) return el("div.likeness", {}, el("span.raw", { title: t("match.raw") }, t("likeness.uncalibrated", { score: score.toFixed(2) })));
   const fill = el("span.bar-fill");
   fill.style.width = `${shareOfBar(percent) * 100}%`;
   const said = { percent: percentage(percent) };
+  const isSaid = known(`likeness.${word}`);
   return el(
     "div.likeness",
     { title: t(`likeness.why.${pairs}`, said) },
-    known(`likeness.${word}`) ? el("b", {}, t(`likeness.${word}`)) : null,
-    el("span.bar", { "aria-hidden": "true" }, fill),
+    isSaid ? el("b", {}, t(`likeness.${word}`)) : null,
+    isSaid ? el("span.bar", { "aria-hidden": "true" }, fill) : null,
     el("span.percent", {}, t(`likeness.of.${pairs}`, said)),
     el("span.raw", { title: t("match.raw") }, score.toFixed(3)),
   );
@@ -27,7 +26,7 @@ export function likeness({ score, percent, percent_of: pairs, likeness: word }) 
 
 /** Whether a match answers these series of an example hardly, or is another kind of image altogether. */
 export function isHardlyAlike(match, series) {
-  if (isMeasured(match.percent) && match.percent < HARDLY) return true;
+  if (match.likeness === "hardly_alike") return true;
   const own = series.find((one) => one.series_instance_uid === match.answers_series_instance_uid)?.modality;
   return Boolean(own && match.modality) && kindOf(own) !== kindOf(match.modality);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_how_long_before_is_told_as_on_the_sheet(visit: Visit, language: Languag
 @pytest.fixture
 def judged(house: Furnished, page: Page) -> Iterator[Visit]:
     """A house that knows enough pairs to tell percentages."""
-    house.judge = Judge(background=lambda *_: PAIRS)
+    house.judge = Judge(background=lambda _, modality, __: replace(PAIRS, modality=modality))
     with served(house.app()) as url:
         visit = visit_of(page, url)
         yield visit
@@ -141,7 +142,8 @@ def test_what_is_hardly_alike_or_of_another_kind_stands_below_a_line_and_is_not_
 
 def test_where_nothing_is_alike_the_heading_says_so(house: Furnished, page: Page, studies: Studies) -> None:
     nothing = np.linspace(0.9999, 1, 1001, dtype=np.float32)
-    house.judge = Judge(background=lambda *_: Background("", "", 5000, nothing, nothing[:51] - 1))
+    pairs = Background("", "", 5000, nothing, nothing[:51] - 1)
+    house.judge = Judge(background=lambda _, modality, __: replace(pairs, modality=modality))
     with served(house.app()) as url:
         visit = visit_of(page, url)
         visit.go(f"/?study={studies.old('abdomen-ct')[0].study_instance_uid}")
@@ -173,6 +175,20 @@ def test_a_score_that_is_not_calibrated_has_no_bar(visit: Visit, studies: Studie
     visit.matched()
     expect(visit.matches.first.locator(".likeness")).to_have_text("score 1.00 (not calibrated)")
     expect(visit.page.locator(".bar")).to_have_count(0)
+
+
+def test_a_percentage_of_all_pairs_has_neither_word_nor_bar(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    house.judge = Judge(background=lambda *_: PAIRS)
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+        visit.matched()
+        for row in visit.matches.all():
+            expect(row.locator(".percent")).to_contain_text("of all pairs")
+        expect(page.locator(".bar, .likeness b")).to_have_count(0)
+        assert not visit.complaints
 
 
 # Lines around what is alike
