@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from indexer.ports import VectorIndex
 from indexer.search.judging import Judge
 from indexer.search.polling import Vote
 from indexer.search.ranking import RankedStudy
-from indexer.search.same_person import may_be_same_person
+from indexer.search.same_person import hold_same_pictures, may_be_same_person
 
 Stored = Mapping[str, SeriesEmbedding]
 """The vectors of the series that carry matches, by archive id."""
@@ -56,6 +56,24 @@ class Matches:
         return tuple(
             self._match(rank, study, embedding, other_people=other_people)
             for rank, (study, embedding) in enumerate(present, start=1)
+        )
+
+    def of_region(
+        self, ranked: Sequence[RankedStudy], stored: Stored, whole: SeriesEmbedding
+    ) -> tuple[Match, ...]:
+        """The matches of a region, in the order given; who may be the same person is told by whole frames.
+
+        Args:
+            ranked: studies; one whose vectors are not there is left out.
+            stored: as `stored` gave it.
+            whole: the series that holds the region.
+        """
+        return tuple(
+            replace(
+                match,
+                possible_same_person=hold_same_pictures(whole, stored[match.reference.archive_id]),
+            )
+            for match in self.of(ranked, stored, other_people=False)
         )
 
     def _match(self, rank: int, study: RankedStudy, stored: SeriesEmbedding, *, other_people: bool) -> Match:

@@ -30,12 +30,14 @@ class AskedRegion:
     """A region as it is asked with.
 
     `example` is the series that holds it, standing for the region alone: one frame, whose vector is that of
-    the region. `sight` is what the encoder saw there, `size` how large it is in fractions of the frame.
+    the region; `whole` is the series as it is. `sight` is what the encoder saw there, `size` how large it
+    is in fractions of the frame.
     """
 
     example: SeriesEmbedding
     sight: Sight
     size: Region
+    whole: SeriesEmbedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Regions:
         sight = sight_of(seen, asked.region)
         if sight is None:
             raise Rejected("The encoder does not look at this part of the frame.", reason="region_not_seen")
-        return AskedRegion(_narrowed(whole, asked, sight.inside), sight, asked.region)
+        return AskedRegion(_narrowed(whole, asked, sight.inside), sight, asked.region, whole)
 
 
 def breadth(limit: int, *, alone: bool = True) -> int:

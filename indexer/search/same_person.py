@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from indexer.domain import SeriesEmbedding
+
 LEAST_FRAME: Final = 0.985
 """The cosine of two frames from which they are taken for the same picture.
 
@@ -29,3 +31,14 @@ def may_be_same_person(frame_cosine: float, pair_score: float) -> bool:
         pair_score: their late interaction; both in [-1, 1].
     """
     return frame_cosine >= LEAST_FRAME and pair_score >= LEAST_PAIR
+
+
+def hold_same_pictures(example: SeriesEmbedding, prior: SeriesEmbedding) -> bool:
+    """Whether two whole series may be of one person, where they were not what was compared.
+
+    Vectors of two encoders tell nothing.
+    """
+    if example.encoder != prior.encoder:
+        return False
+    nearest = (example.frame_vectors @ prior.frame_vectors.T).max(axis=1)
+    return may_be_same_person(float(nearest.max()), float(nearest.mean()))

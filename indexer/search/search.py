@@ -109,7 +109,7 @@ class Search:
         if refusal is not None:
             refused = _refused(example, refusal, started)
             return replace(refused, same_patient=own, embed_ms=embed_ms, compared=len(compared))
-        matches = self._matches_of(ranked, question)
+        matches = self._matches_of(ranked, question, region)
         if region is not None:
             matches = self._regions.placed(matches, region, question.limit, alone=_is_region_alone(question))
         return Answer(
@@ -124,10 +124,12 @@ class Search:
             compared=len(compared),
         )
 
-    def _matches_of(self, ranked: Sequence[RankedStudy], question: Question) -> tuple[Match, ...]:
+    def _matches_of(
+        self, ranked: Sequence[RankedStudy], question: Question, region: AskedRegion | None
+    ) -> tuple[Match, ...]:
         """As many of the ranked studies as are wanted; a region is looked for in all of them first."""
-        if question.region is not None:
-            return self._matches.of(ranked, self._matches.stored(ranked), other_people=False)
+        if region is not None:
+            return self._matches.of_region(ranked, self._matches.stored(ranked), region.whole)
         if question.diversity == 0:
             ranked = ranked[: question.limit]
         stored = self._matches.stored(ranked)

@@ -159,6 +159,16 @@ def test_the_example_of_the_answer_is_the_region(furnished: Clinic) -> None:
     np.testing.assert_allclose(np.linalg.norm(example.vector), 1, atol=1e-6)
 
 
+def test_who_may_be_the_same_person_is_told_by_whole_frames(clinic: Clinic) -> None:
+    """The region of both is the same white square; only one lies on the same ground."""
+    clinic.add("1.1", 0.1, 0.5)
+    clinic.add("1.2", 0.1, 0.5)
+    clinic.add("1.3", 0.1, 0.5, ground=PALE)
+    answer = clinic.ask("1.1")
+    flagged = {match.reference.study_instance_uid: match.possible_same_person for match in answer.matches}
+    assert flagged == {"1.2": True, "1.3": False}
+
+
 def test_more_candidates_are_looked_at_than_are_shown(furnished: Clinic) -> None:
     furnished.archive.fetched.clear()
     assert len(furnished.ask("1.1", limit=1).matches) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.domain import FrameReference, SeriesAttributes, SeriesEmbedding, SeriesReference
+from indexer.domain import EncoderVersion, FrameReference, SeriesAttributes, SeriesEmbedding, SeriesReference
 from indexer.line_up import LineUps
-from indexer.search.same_person import LEAST_FRAME, LEAST_PAIR, may_be_same_person
+from indexer.search.same_person import LEAST_FRAME, LEAST_PAIR, hold_same_pictures, may_be_same_person
 from inference.encoder import OnnxEncoder
 from inference.preprocess import preprocess
 from tests.indexer.search.world import TRUSTED, World, about
@@ -43,6 +44,26 @@ def test_both_likenesses_are_needed() -> None:
     assert may_be_same_person(LEAST_FRAME, LEAST_PAIR)
     assert not may_be_same_person(LEAST_FRAME - 0.001, 1.0)
     assert not may_be_same_person(1.0, LEAST_PAIR - 0.001)
+
+
+def test_two_series_are_compared_by_all_of_their_frames() -> None:
+    whole = embedding("1", (1, 0), (0, 1))
+    assert hold_same_pictures(whole, embedding("2", (0, 1), (1, 0), (-1, 0)))
+    assert not hold_same_pictures(whole, embedding("3", (1, 0)))
+    other = replace(embedding("4", (1, 0), (0, 1)), encoder=EncoderVersion("other", "b" * 64, 2))
+    assert not hold_same_pictures(whole, other)
+
+
+def embedding(study: str, *frames: tuple[float, float]) -> SeriesEmbedding:
+    rows = np.array(frames, dtype=np.float32)
+    return SeriesEmbedding(
+        SeriesReference(study, f"{study}.1", study),
+        SeriesAttributes("MR"),
+        EncoderVersion("plane", "a" * 64, 2),
+        tuple(FrameReference("1.2", f"{study}.{n}", 1) for n in range(len(frames))),
+        rows[0],
+        rows,
+    )
 
 
 BENCH = Path(os.environ.get("CBIR_TEST_DATA", "")) / "bench"
