@@ -30,6 +30,7 @@ _ROUTES = (
     ("GET", re.compile(r"/api/maps")),
     ("GET", re.compile(r"/api/destinations")),
     ("POST", re.compile(r"/api/send")),
+    ("GET", re.compile(r"/api/sendings/[0-9a-f]{32}")),
     ("POST", re.compile(r"/api/search")),
     ("POST", re.compile(r"/api/search/upload")),
 )
@@ -241,7 +242,7 @@ def _not_here() -> Reply:
 def _reply(found: IndexerAnswer) -> Reply:
     kept = {name: found.headers[key] for key, name in _ANSWERED.items() if key in found.headers}
     kind = found.headers.get("content-type", "application/octet-stream")
-    if found.status == 200:
+    if found.status in (200, 202):
         return Reply(200, kind, found.body, kept)
     if found.status == 401:
         logger.error(

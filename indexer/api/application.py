@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 
 from indexer import problems
 from indexer.answers.identity import software_version
@@ -10,12 +14,12 @@ from indexer.api import browsing, health, hints, maps, metrics, page, pictures, 
 from indexer.api.bookmarks import Bookmarks
 from indexer.api.door import Door, Walls
 from indexer.api.house import ApiSettings, Gate, Gates, House
+from indexer.api.underway import Underway
 from indexer.wire import Problem
 
 RENDERINGS_WAITING = 16
 RENDERING_WAIT_S = 15.0
 OCCLUSIONS = 1
-SENDINGS = 2
 DESCRIPTION = "Ask the archive with an image: similar prior cases as DICOM references. Not for diagnosis."
 
 
@@ -33,6 +37,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        lifespan=_lifespan,
         responses={"4XX": {"model": Problem}, "503": {"model": Problem}},
     )
     app.state.house = house
@@ -42,9 +47,9 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
         uploads=Gate(settings.max_questions),
         renderings=Gate(settings.max_renderings, waiting=RENDERINGS_WAITING, wait_s=RENDERING_WAIT_S),
         occlusions=Gate(OCCLUSIONS),
-        sendings=Gate(SENDINGS, waiting=SENDINGS, wait_s=RENDERING_WAIT_S),
     )
     app.state.bookmarks = Bookmarks()
+    app.state.underway = Underway()
     app.state.metrics = metrics.Metrics(house.ledger)
     app.state.pictures = pictures.Pictures()
     app.state.maps = maps.pair_maps(house)
@@ -54,3 +59,10 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Walls)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    underway: Underway = app.state.underway
+    await run_in_threadpool(underway.stop)

@@ -26,6 +26,7 @@ _ASKING: Final = (
     ("GET", re.compile(rf"/api/(?:status|maps|destinations|studies(?:/{_UID})?)")),
     ("GET", re.compile(rf"/api/instances/{_UID}/frames/\d{{1,9}}/rendered")),
     ("POST", re.compile(r"/api/(?:search(?:/upload)?|send)")),
+    ("GET", re.compile(r"/api/sendings/[0-9a-f]{32}")),
 )
 # Nothing about the archive is in these.
 _OPEN: Final = re.compile(r"/(?:web/[\w.-]+|docs|healthz|favicon\.ico)?")

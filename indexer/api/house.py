@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from indexer.answers.links import Links
 from indexer.api.bookmarks import Bookmarks
+from indexer.api.underway import Underway
 from indexer.collecting import Sending
 from indexer.domain import IndexedSeries
 from indexer.errors import Overloaded
@@ -33,6 +34,7 @@ class ApiSettings:
         max_upload_bytes: of one example.
         max_questions: answered at once, and uploads received at once.
         max_renderings: frames rendered at once.
+        sending_wait_s: a sending that takes longer is answered with how to follow it.
         links: where matches are opened.
     """
 
@@ -42,6 +44,7 @@ class ApiSettings:
     max_upload_bytes: int = 2**30
     max_questions: int = 8
     max_renderings: int = 4
+    sending_wait_s: float = 5.0
     links: Links = field(default_factory=Links)
 
 
@@ -116,7 +119,6 @@ class Gates:
     uploads: Gate
     renderings: Gate
     occlusions: Gate
-    sendings: Gate
 
 
 def house_of(request: Request) -> House:
@@ -139,6 +141,11 @@ def bookmarks_of(request: Request) -> Bookmarks:
     return cast("Bookmarks", request.app.state.bookmarks)
 
 
+def underway_of(request: Request) -> Underway:
+    """The sendings of this application."""
+    return cast("Underway", request.app.state.underway)
+
+
 def caller_of(request: Request) -> Caller:
     """Who asks, as the door found out."""
     return cast("Caller", request.state.caller)
@@ -148,4 +155,5 @@ TheHouse = Annotated[House, Depends(house_of)]
 TheSettings = Annotated[ApiSettings, Depends(settings_of)]
 TheGates = Annotated[Gates, Depends(gates_of)]
 TheBookmarks = Annotated[Bookmarks, Depends(bookmarks_of)]
+TheUnderway = Annotated[Underway, Depends(underway_of)]
 TheCaller = Annotated[Caller, Depends(caller_of)]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.api.asking import Strict, Uid
-from indexer.api.house import House, TheCaller, TheGates, TheHouse
+from indexer.api.house import House, TheCaller, TheHouse, TheSettings, TheUnderway
+from indexer.api.underway import Followed, State
 from indexer.collecting import Deidentify, Sending, SentStudy
 from indexer.collecting.sending import MAX_STUDIES
 from indexer.errors import NotConfigured
+from indexer.wire import Problem
 
 router = APIRouter(prefix="/api", tags=["send"])
 
@@ -43,15 +45,41 @@ class SentStudyBody(BaseModel):
         return cls(study_instance_uid=study.study_instance_uid, sent=study.sent, failed=study.failed)
 
 
-class SentBody(BaseModel):
-    """What became of a sending: sums, and study by study."""
+class SendingBody(BaseModel):
+    """How far a sending is: sums, and study by study.
+
+    `state` is "sending" while it goes on; "done", whatever arrived; or "failed" where it ended before:
+    `reason` and `message` say why, and what is missing must be sent again. `instances` are those to send.
+    """
 
     model_config = ConfigDict(frozen=True)
 
+    id: str
     destination: str
+    state: State
+    instances: int
     sent: int
     failed: int
     studies: list[SentStudyBody]
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def of(cls, followed: Followed) -> SendingBody:
+        """One sending."""
+        state, studies, error = followed.state, followed.studies, followed.error
+        problem = Problem.of(error) if error else None
+        return cls(
+            id=followed.sending_id,
+            destination=followed.shipment.destination.ae_title,
+            state=state,
+            instances=followed.shipment.instances,
+            sent=sum(study.sent for study in studies),
+            failed=sum(study.failed for study in studies),
+            studies=[SentStudyBody.of(study) for study in studies],
+            reason=problem.reason if problem else "",
+            message=problem.detail if problem else "",
+        )
 
 
 class DestinationsBody(BaseModel):
@@ -76,17 +104,35 @@ def destinations(house: TheHouse) -> DestinationsBody:
     return DestinationsBody(destinations=list(sending.destinations), deidentify=sending.deidentify)
 
 
-@router.post("/send")
-def send(body: SendBody, house: TheHouse, gates: TheGates, caller: TheCaller) -> SentBody:
-    """Send whole studies that the caller may see; the answer comes when the last instance was sent."""
-    with gates.sendings.entered():
-        sent = _sending(house).send(body.studies, body.destination, caller, example=body.example or "")
-    return SentBody(
-        destination=body.destination,
-        sent=sum(study.sent for study in sent),
-        failed=sum(study.failed for study in sent),
-        studies=[SentStudyBody.of(study) for study in sent],
-    )
+@router.post("/send", responses={202: {"model": SendingBody}})
+def send(
+    body: SendBody,
+    house: TheHouse,
+    settings: TheSettings,
+    caller: TheCaller,
+    underway: TheUnderway,
+    response: Response,
+) -> SendingBody:
+    """Send whole studies that the caller may see.
+
+    200 when all of it is over at once, 202 where it goes on: GET /api/sendings/{id} tells how far it is.
+    To ask for it again meanwhile is to send it twice.
+    """
+    sending = _sending(house)
+    shipment = sending.prepared(body.studies, body.destination, caller, example=body.example or "")
+    followed = underway.begin(sending, shipment)
+    followed.wait(settings.sending_wait_s)
+    if followed.error is not None:
+        raise followed.error
+    if followed.state == "sending":
+        response.status_code = 202
+    return SendingBody.of(followed)
+
+
+@router.get("/sendings/{sending_id}")
+def sending(sending_id: str, underway: TheUnderway, caller: TheCaller) -> SendingBody:
+    """How far a sending of this caller is; one of the last 200 since the service was started."""
+    return SendingBody.of(underway.find(sending_id, caller.name))
 
 
 def _sending(house: House) -> Sending:

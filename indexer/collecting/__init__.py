@@ -3,7 +3,7 @@
 from indexer.collecting.cases import Case, Cases
 from indexer.collecting.keeping import Keeping
 from indexer.collecting.policy import Deidentify, Identities, Policy
-from indexer.collecting.sending import Sending
+from indexer.collecting.sending import Sending, Shipment
 from indexer.collecting.shipping import Parcel, Shipping
 from indexer.collecting.watching import CalledOff, SentStudy, Watch
 
@@ -18,6 +18,7 @@ __all__ = [
     "Policy",
     "Sending",
     "SentStudy",
+    "Shipment",
     "Shipping",
     "Watch",
 ]

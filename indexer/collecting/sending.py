@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Final
 
 from indexer.collecting.cases import Cases, without_our_answers
@@ -21,6 +22,20 @@ logger = logging.getLogger(__name__)
 MAX_STUDIES: Final = 20
 PLACE_WAIT_S: Final = 10.0
 NOBODY: Final = Watch()
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What goes where, by Study Instance UID, and who wants it."""
+
+    parcels: Mapping[str, tuple[Parcel, ...]]
+    destination: Destination
+    caller: str
+
+    @property
+    def instances(self) -> int:
+        """How many instances there are to send."""
+        return sum(len(several) for several in self.parcels.values())
 
 
 class Sending:
@@ -56,10 +71,10 @@ class Sending:
         """Which studies go out without who they are."""
         return self._policy.deidentify
 
-    def send(
+    def prepared(
         self, study_instance_uids: Sequence[str], ae_title: str, caller: Caller, *, example: str = ""
-    ) -> tuple[SentStudy, ...]:
-        """Send whole studies.
+    ) -> Shipment:
+        """Whole studies that may be sent; nothing is sent yet.
 
         Args:
             study_instance_uids: as the archive has them, 20 at most.
@@ -72,7 +87,7 @@ class Sending:
         Raises:
             NotFound: no such destination, or a study that is not there or not shown to the caller.
             NotConfigured: the archive cannot de-identify what must be.
-            Unavailable: the destination or the archive does not answer; nothing or a part was sent.
+            Unavailable: the archive does not answer.
         """
         destination = self._destinations.get(ae_title)
         if destination is None:
@@ -89,7 +104,16 @@ class Sending:
             uid: self._parcels(found, frozenset() if uid == example else own)
             for uid, found in studies.items()
         }
-        return self._ship(parcels, destination, caller.name)
+        return Shipment(parcels, destination, caller.name)
+
+    def ship(self, shipment: Shipment, watch: Watch = NOBODY) -> tuple[SentStudy, ...]:
+        """Send what was prepared.
+
+        Raises:
+            Unavailable: the destination or the archive does not answer, or `watch` called it off; nothing
+                or a part was sent.
+        """
+        return self._ship(shipment, watch)
 
     def push(
         self,
@@ -105,7 +129,7 @@ class Sending:
 
         Raises:
             NotConfigured: the archive cannot de-identify what must be.
-            Unavailable: as `send`; those that `watch` was told are through need not be sent again.
+            Unavailable: as `ship`; those that `watch` was told are through need not be sent again.
         """
         parcels: dict[str, tuple[Parcel, ...]] = {}
         for case in cases.of_answer(answer, top):
@@ -114,7 +138,7 @@ class Sending:
                 instances = (i for series in case.series for i in cases.instances(series))
                 several = self._shipping.parcels((instance, case.disguise) for instance in instances)
                 parcels[uid] = (*parcels.get(uid, ()), *several)
-        self._ship(parcels, destination, answer.caller, watch)
+        self._ship(Shipment(parcels, destination, answer.caller), watch)
 
     def _studies(self, study_instance_uid: str, caller: Caller) -> tuple[ArchivedStudy, ...]:
         """Those of every patient who carries this UID, without our answers."""
@@ -145,14 +169,9 @@ class Sending:
             for instance in self._library.instances_of(series.archive_id)
         )
 
-    def _ship(
-        self,
-        parcels: Mapping[str, tuple[Parcel, ...]],
-        destination: Destination,
-        caller: str,
-        watch: Watch = NOBODY,
-    ) -> tuple[SentStudy, ...]:
+    def _ship(self, shipment: Shipment, watch: Watch) -> tuple[SentStudy, ...]:
         """A study that the archive cannot give now does not keep the others; then it is told of."""
+        parcels, destination = shipment.parcels, shipment.destination
         codings = {p.coding for several in parcels.values() for p in several if p.may_leave}
         if not codings:
             return tuple(SentStudy(uid, 0, len(several)) for uid, several in parcels.items())
@@ -172,7 +191,7 @@ class Sending:
                 watch.through(study)
                 logger.info(
                     "study_sent caller=%s destination=%s study=%s sent=%d failed=%d deidentified=%s",
-                    caller,
+                    shipment.caller,
                     destination.ae_title,
                     uid,
                     study.sent,

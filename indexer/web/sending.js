@@ -7,6 +7,8 @@ import { json, post } from "./requests.js";
 import { day, dotted, what } from "./wording.js";
 
 const THUMB = 96;
+const FOLLOW_MS = 700;
+const UNHEARD = 20;
 
 export class Sending {
   constructor(dialog) {
@@ -33,6 +35,7 @@ export class Sending {
     const boxes = matches.map((match, index) => this.#box(match, !chosen || chosen.includes(match.study_instance_uid), index));
     const to = el("select", { id: "send-to" }, ...this.destinations.map((one) => el("option", {}, one)));
     const go = el("button.primary", { type: "submit" });
+    const leave = el("button", { type: "button", onclick: () => this.dialog.close() }, t("send.cancel"));
     const problem = el("p.bad", { role: "alert" });
     const picked = () => boxes.filter(({ input }) => input.checked).map(({ match }) => match.study_instance_uid);
     const count = () => {
@@ -41,14 +44,14 @@ export class Sending {
     };
     const form = el(
       "form",
-      { method: "dialog", onchange: count, onsubmit: (event) => (event.preventDefault(), this.#send(picked(), to.value, go, problem)) },
+      { method: "dialog", onchange: count, onsubmit: (event) => (event.preventDefault(), this.#send(picked(), to.value, { form, go, leave, problem })) },
       el("h2", { id: "send-title" }, t("send.title")),
       el("label", { for: to.id }, t("send.to")),
       to,
       el("fieldset", {}, el("legend", {}, t("send.cases")), ...boxes.map(({ label }) => label)),
       this.#policy(),
       problem,
-      el("div.row.end", {}, el("button", { type: "button", onclick: () => this.dialog.close() }, t("send.cancel")), go),
+      el("div.row.end", {}, leave, go),
     );
     this.dialog.replaceChildren(form);
     count();
@@ -71,18 +74,44 @@ export class Sending {
     return { match, input, label };
   }
 
-  async #send(studies, destination, go, problem) {
+  async #send(studies, destination, { form, go, leave, problem }) {
+    const choosing = (may) => form.querySelectorAll("fieldset, select").forEach((node) => (node.disabled = !may));
+    choosing(false);
     go.disabled = true;
     go.textContent = t("send.sending");
     problem.textContent = "";
+    const shown = () => form.isConnected && this.dialog.open;
     try {
-      const { sent, failed } = await post("api/send", { studies, destination, ...(this.example ? { example: this.example } : {}) });
-      this.dialog.close();
+      const begun = await post("api/send", { studies, destination, ...(this.example ? { example: this.example } : {}) });
+      leave.textContent = t("send.leave");
+      const { sent, failed } = await followed(begun, ({ sent, instances }) => (go.textContent = t("send.progress", { sent, instances })));
+      if (shown()) this.dialog.close();
       toast(t(failed ? "send.partly" : "send.done", { n: sent, failed, destination }));
     } catch (error) {
+      if (!shown()) return toast(error.message);
       problem.textContent = error.message;
+      choosing(true);
       go.disabled = false;
       go.textContent = t("send.go", { n: studies.length });
+      leave.textContent = t("send.cancel");
     }
   }
+}
+
+/** A sending once it is over; `tell` hears how far it is. It goes on, whether somebody listens or not. */
+async function followed(begun, tell) {
+  let sending = begun;
+  for (let unheard = 0; sending.state === "sending"; ) {
+    tell(sending);
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+    try {
+      sending = await json(`api/sendings/${begun.id}`);
+      unheard = 0;
+    } catch (error) {
+      unheard += 1;
+      if (error.status === 404 || unheard >= UNHEARD) throw new Error(t("send.lost"));
+    }
+  }
+  if (sending.state === "failed") throw new Error(t("send.broken", { sent: sending.sent, instances: sending.instances, why: sending.message }));
+  return sending;
 }

@@ -53,6 +53,7 @@ def _reason(reply: Reply) -> str:
         ("GET", "/cbir/api/maps", "/api/maps"),
         ("GET", "/cbir/api/destinations", "/api/destinations"),
         ("POST", "/cbir/api/send", "/api/send"),
+        ("GET", f"/cbir/api/sendings/{'0af9' * 8}", f"/api/sendings/{'0af9' * 8}"),
         ("POST", "/cbir/api/search", "/api/search"),
         ("POST", "/cbir/api/search/upload", "/api/search/upload"),
     ],
@@ -337,6 +338,14 @@ def test_body_content_type_and_safe_headers_come_back_and_no_others(
         "X-CBIR-Outcome",
     }
     assert reply.headers["X-CBIR-Outcome"] == "refused; reason=blank_frame"
+
+
+def test_what_goes_on_is_said_as_200_because_orthanc_cannot_say_202(
+    proxy: Proxy, indexer: RecordingIndexer
+) -> None:
+    indexer.on_asking = lambda _: Canned(202, b'{"state": "sending"}', {"Content-Type": "application/json"})
+    reply = proxy.answer(Request("POST", "/cbir/api/send", headers=ASKING, body=b"{}"))
+    assert (reply.status, reply.body) == (200, b'{"state": "sending"}')
 
 
 def test_a_problem_of_the_indexer_comes_back_as_it_is(proxy: Proxy, indexer: RecordingIndexer) -> None:

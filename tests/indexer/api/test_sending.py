@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ from pydicom import dcmread
 
 from demo.families import WrittenStudy
 from indexer.api import ApiSettings
+from indexer.api.underway import UNFINISHED
 from indexer.collecting import Deidentify, Policy, Sending, Shipping
 from indexer.collecting.patients import IndexedLibrary
 from indexer.destinations import Destination
@@ -18,6 +22,7 @@ from tests.fakes.collected import PSEUDONYMS
 from tests.fakes.encoder import VERSION
 from tests.fakes.house import LINKS, Furnished, served
 from tests.fakes.library import FakeCarrier, FakeLibrary
+from tests.fakes.workstation import wait_until
 from tests.indexer.conftest import Studies
 
 SECRET = "the plugin's secret"
@@ -58,15 +63,16 @@ def client(house: Furnished, carrier: FakeCarrier) -> Iterator[httpx.Client]:
         yield client
 
 
-def opened(house: Furnished) -> Client:
-    return Client(house)
+def opened(house: Furnished, sending_wait_s: float = 5) -> Client:
+    return Client(house, sending_wait_s)
 
 
 class Client:
     """A client of the house's application on a real port."""
 
-    def __init__(self, house: Furnished) -> None:
-        self.served = served(house.app(ApiSettings(links=LINKS, plugin_secret=SECRET)))
+    def __init__(self, house: Furnished, sending_wait_s: float) -> None:
+        settings = ApiSettings(links=LINKS, plugin_secret=SECRET, sending_wait_s=sending_wait_s)
+        self.served = served(house.app(settings))
 
     def __enter__(self) -> httpx.Client:
         self.client = httpx.Client(base_url=self.served.__enter__(), timeout=20, trust_env=False)
@@ -101,10 +107,16 @@ def test_whole_studies_are_sent_and_counted(
 ) -> None:
     answer = client.post("/api/send", json=wish(*chosen))
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {
+    told = answer.json()
+    assert len(told.pop("id")) == 32
+    assert told == {
         "destination": "WS1",
+        "state": "done",
+        "instances": sum(len(s.paths) for s in chosen),
         "sent": sum(len(s.paths) for s in chosen),
         "failed": 0,
+        "reason": "",
+        "message": "",
         "studies": [
             {"study_instance_uid": s.study_instance_uid, "sent": len(s.paths), "failed": 0} for s in chosen
         ],
@@ -280,3 +292,79 @@ def test_who_sent_what_where_is_logged_without_a_name(
     client.post("/api/send", json=wish(chosen[0]))
     [line] = [m for m in caplog.messages if m.startswith("study_sent")]
     assert f"caller=direct destination=WS1 study={chosen[0].study_instance_uid}" in line
+
+
+def over(client: httpx.Client, begun: httpx.Response) -> dict[str, Any]:
+    """What became of a sending that goes on."""
+    assert begun.status_code == 202, begun.text
+    last: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        last.update(client.get(f"/api/sendings/{begun.json()['id']}").json())
+        return bool(last["state"] != "sending")
+
+    wait_until(is_over)
+    return last
+
+
+def test_a_long_sending_is_not_waited_for_and_can_be_followed(
+    house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    carrier.slow = threading.Event()
+    with opened(house, sending_wait_s=0.1) as client:
+        begun = client.post("/api/send", json=wish(*chosen))
+        told = begun.json()
+        assert (begun.status_code, told["state"], told["sent"]) == (202, "sending", 0)
+        assert told["instances"] == sum(len(s.paths) for s in chosen)
+        wait_until(lambda: client.get(f"/api/sendings/{told['id']}").json()["sent"] == 1)
+        carrier.slow.set()
+        ended = over(client, begun)
+    assert (ended["state"], ended["sent"], ended["failed"]) == ("done", told["instances"], 0)
+    assert len(carrier.sent["WS1"]) == told["instances"], "and nothing twice"
+
+
+def test_a_sending_that_breaks_off_says_how_far_it_came(
+    house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    carrier.slow, carrier.breaks_after = threading.Event(), 1
+    with opened(house, sending_wait_s=0.1) as client:
+        ended = over(client, client.post("/api/send", json=wish(*chosen)))
+    assert (ended["state"], ended["sent"], ended["reason"]) == ("failed", 1, "unavailable")
+    assert "broke off" in ended["message"]
+
+
+def test_another_callers_sending_is_not_told_of(
+    house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    with opened(house) as client:
+        name = client.post("/api/send", json=wish(chosen[0])).json()["id"]
+        assert client.get(f"/api/sendings/{name}").status_code == 200
+        assert (
+            client.get(f"/api/sendings/{name}", headers={**FORWARDED, "X-CBIR-User": "anna"}).status_code
+            == 404
+        )
+        unknown = client.get(f"/api/sendings/{'0' * 32}")
+    assert (unknown.status_code, unknown.json()["reason"]) == (404, "unknown_sending")
+
+
+def test_more_than_a_few_sendings_at_once_are_refused(
+    house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    carrier.slow = threading.Event()
+    with opened(house, sending_wait_s=0) as client:
+        begun = [client.post("/api/send", json=wish(chosen[0])) for _ in range(UNFINISHED + 1)]
+        assert [answer.status_code for answer in begun] == [202] * UNFINISHED + [429]
+        carrier.slow.set()
+        assert {over(client, answer)["state"] for answer in begun[:-1]} == {"done"}
+
+
+def test_a_server_that_stops_calls_its_sendings_off(
+    house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
+) -> None:
+    carrier.slow = threading.Event()
+    with opened(house, sending_wait_s=0) as client:
+        total = client.post("/api/send", json=wish(*chosen)).json()["instances"]
+    sent = len(carrier.sent.get("WS1", []))
+    assert sent < total
+    time.sleep(1.2)
+    assert len(carrier.sent.get("WS1", [])) == sent

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.families import WrittenStudy
 from indexer.answers.chronology import when
+from indexer.api import ApiSettings
 from indexer.domain import SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Background
@@ -432,6 +433,54 @@ def test_cases_are_sent_where_that_is_configured(house: Furnished, page: Page, s
         }
         assert len(carrier.sent["ROOM2"]) == 2
         assert not visit.complaints
+
+
+def test_a_sending_that_takes_long_is_followed_and_sent_once(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    carrier = with_sending(house)
+    carrier.slow = threading.Event()
+    with served(house.app(ApiSettings(sending_wait_s=0))) as url:
+        visit = visit_of(page, url)
+        asked_about(visit, studies.old("chest-cr")[0])
+        visit.matches.first.get_by_role("button", name="Send").click()
+        dialog = page.locator("#send")
+        dialog.get_by_role("checkbox").nth(1).check()
+        dialog.get_by_role("button", name="Send 2 cases").click()
+        expect(dialog).to_contain_text("of 2 sent")
+        expect(dialog.get_by_role("checkbox").first).to_be_disabled()
+        dialog.get_by_role("button", name="Close, it goes on").click()
+        carrier.slow.set()
+        expect(page.locator("#toast")).to_contain_text("2 instances sent to ROOM2")
+    assert len(carrier.sent["ROOM2"]) == 2
+    assert not visit.complaints
+
+
+def test_a_sending_that_breaks_off_is_told_and_can_be_asked_for_again(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    carrier = with_sending(house)
+    carrier.slow, carrier.breaks_after = threading.Event(), 1
+    with served(house.app(ApiSettings(sending_wait_s=0))) as url:
+        visit = visit_of(page, url)
+        asked_about(visit, studies.old("chest-cr")[0])
+        visit.matches.first.get_by_role("button", name="Send").click()
+        dialog = page.locator("#send")
+        dialog.get_by_role("checkbox").nth(1).check()
+        dialog.get_by_role("button", name="Send 2 cases").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("It broke off: 1 of 2 instances were sent")
+        expect(dialog.get_by_role("button", name="Send 2 cases")).to_be_enabled()
+
+
+def test_before_cases_are_sent_the_page_says_that_they_lose_their_names(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    with_sending(house, "others")
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        asked_about(visit, studies.old("chest-cr")[0])
+        visit.matches.first.get_by_role("button", name="Send").click()
+        expect(page.locator("#send")).to_contain_text("de-identified before they go out")
 
 
 def test_before_cases_are_sent_the_page_says_that_they_lose_their_names(
