@@ -29,6 +29,8 @@ from indexer.errors import Rejected, Unavailable
 logger = logging.getLogger(__name__)
 
 Deliver = Callable[[Destination, Sequence[Path]], None]
+Took = Callable[[str, float], object]
+"""Told each step of an answer and how long it took, in seconds."""
 
 ASKERS: Final = 2
 DELIVERERS: Final = 4
@@ -49,14 +51,20 @@ class Questions:
         callers: Sequence[Destination],
         patience: Patience | None = None,
         keeping: Keeping | None = None,
+        took: Took = lambda _step, _took_s: None,
     ) -> None:
-        """Take the spool, how to answer, how to deliver (raises Unavailable), and where answers are kept."""
+        """Take the spool, how to answer, how to deliver (raises Unavailable), and where answers are kept.
+
+        `took` is told how long each step of an answer took: those of the line `question_answered`, and
+        deliver.
+        """
         self._spool = spool
         self._answering = answering
         self._deliver = deliver
         self._callers = tuple(callers)
         self._patience = patience or Patience()
         self._keeping = keeping
+        self._took = took
         self._open: dict[str, OpenQuestion] = {}
         self._beginning: set[tuple[str, str]] = set()
         self._changed = threading.Condition()
@@ -291,12 +299,14 @@ class Questions:
         question, started = opened.question, time.monotonic()
         answers = self._spool.answers(question)
         self._deliver(destination, answers)
+        took_s = time.monotonic() - started
+        self._took("deliver", took_s)
         logger.info(
             "answer_delivered question=%s destination=%s documents=%d deliver_ms=%.0f",
             question.question_id,
             destination,
             len(answers),
-            (time.monotonic() - started) * 1000,
+            took_s * 1000,
         )
 
     def _again(self, opened: OpenQuestion, error: Unavailable) -> None:
@@ -341,6 +351,8 @@ class Questions:
             answered.answers,
             " ".join(f"{part}_ms={round(took_ms)}" for part, took_ms in split_ms.items()),
         )
+        for step, took_ms in split_ms.items():
+            self._took(step, took_ms / 1000)
         with self._changed:
             opened.question, opened.tries, opened.not_before = answered, 0, 0.0
             opened.holders.clear()

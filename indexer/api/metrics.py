@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, cast
@@ -19,17 +19,30 @@ from indexer.errors import CbirError, LedgerUnavailable, Rejected, Unavailable
 from indexer.ledger import Ledger
 
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STEP_BUCKETS_S = (*BUCKETS_S, 60.0, 300.0)
 
 router = APIRouter(tags=["health"])
+
+
+def answer_steps() -> Histogram:
+    """How long each step of an answer to what was sent takes: told by who answers, shown by `Metrics`."""
+    return Histogram(
+        "cbir_answer_step_seconds",
+        "Time of each step from a study that was sent to its delivered answer.",
+        ["step"],
+        buckets=STEP_BUCKETS_S,
+        registry=None,
+    )
 
 
 class Metrics:
     """Counts questions; reads everything else from the ledger when it is asked."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Begin to count."""
+    def __init__(self, ledger: Ledger, measured: Sequence[Collector] = ()) -> None:
+        """Begin to count; `measured` is what others count."""
         self._registry = CollectorRegistry()
-        self._registry.register(LedgerCollector(ledger))
+        for collector in (LedgerCollector(ledger), *measured):
+            self._registry.register(collector)
         self._questions = Counter(
             "cbir_questions",
             "Questions by way and outcome.",

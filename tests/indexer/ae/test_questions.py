@@ -73,6 +73,7 @@ class Room:
         self.searcher = FakeSearcher()
         self.mailbox = Mailbox()
         self.callers: tuple[Destination, ...] = (WS1, WS2)
+        self.steps: list[tuple[str, float]] = []
         self.questions = self._made()
 
     def _made(self) -> Questions:
@@ -82,6 +83,7 @@ class Room:
             deliver=self.mailbox,
             callers=self.callers,
             patience=self.patience,
+            took=lambda step, took_s: self.steps.append((step, took_s)),
         )
 
     def start(self) -> None:
@@ -118,6 +120,15 @@ def test_a_question_is_answered_once_and_leaves_nothing_behind(room: Room) -> No
     wait_until(room.is_empty)
     assert room.mailbox.outcomes() == ["found"]
     assert [len(names) for _, names in room.searcher.asked] == [2]
+
+
+def test_every_step_of_an_answer_tells_how_long_it_took(room: Room) -> None:
+    room.send(instance("asked"))
+    wait_until(room.is_empty)
+    steps = [step for step, _ in room.steps]
+    assert len(steps) == len(set(steps))
+    assert {"read", "embed", "search", "pictures", "sheet", "report", "store", "deliver"} < set(steps)
+    assert all(0 <= took_s < 60 for _, took_s in room.steps)
 
 
 def test_instances_that_arrive_while_it_is_asked_become_a_question_of_their_own(room: Room) -> None:
