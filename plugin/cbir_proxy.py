@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "/cbir"
 PROBLEM = "application/problem+json"
 MAX_QUERY = 8192
+MAX_TEXT = 10_668
 
 _UID = r"[0-9][0-9.]{0,63}"
 _ROUTES = (
@@ -34,6 +35,7 @@ _ROUTES = (
     ("POST", re.compile(r"/api/search")),
     ("POST", re.compile(r"/api/search/upload")),
 )
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9_.~/-]*")
 _CREDENTIALS = ("authorization", "cookie", "token", "auth-token", "api-token")
 _ASKED = ("content-type", "accept", "accept-language")
@@ -57,7 +59,8 @@ class Request:
 
     Orthanc has decoded and normalised the path and dropped its trailing slash. Of a query it keeps one
     value a key, encoded (1.10.1) or decoded before it was split (1.13); of a POST, nothing. So a header,
-    X-CBIR-Query, may carry the query string as it is meant; it is then the only one.
+    X-CBIR-Query, may carry the query string as it is meant; it is then the only one. X-CBIR-Text carries
+    the words that are asked with beside an upload, in base64: what may name a patient is in no query.
     """
 
     method: str
@@ -134,6 +137,7 @@ class Proxy:
             or self._unknown_caller(request)
             or self._wrong_post(request)
             or self._wrong_query(request)
+            or self._wrong_text(request)
         )
 
     def _foreign(self, request: Request, path: str) -> Reply | None:
@@ -183,6 +187,12 @@ class Proxy:
             return None
         return Reply.problem(400, "Query too long", f"The query has more than {MAX_QUERY} characters.")
 
+    def _wrong_text(self, request: Request) -> Reply | None:
+        text = request.headers.get("x-cbir-text", "")
+        if len(text) <= MAX_TEXT and _BASE64.fullmatch(text):
+            return None
+        return Reply.problem(400, "Bad text", "X-CBIR-Text is base64 of UTF-8: 2,000 characters at most.")
+
     def _user(self, request: Request) -> str | None:
         return self.users.name(request.headers.get("authorization", ""))
 
@@ -192,6 +202,8 @@ class Proxy:
         kept |= {"X-CBIR-Forwarded": "orthanc", "X-CBIR-User": user}
         if request.method == "POST":
             kept["X-CBIR-Request"] = "1"
+            if request.headers.get("x-cbir-text"):
+                kept["X-CBIR-Text"] = request.headers["x-cbir-text"]
         return kept
 
 

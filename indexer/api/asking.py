@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,8 +21,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from indexer.domain import Filters, Region
+from indexer.errors import Rejected
 from indexer.search import MAX_LIMIT, ExampleReference, Question, RegionOfInterest
 from indexer.search.question import MAX_CHOSEN, MAX_TEXT
+
+MAX_TEXT_HEADER: Final = (4 * MAX_TEXT + 2) // 3 * 4
+"""Of base64: 4 bytes of UTF-8 a character at most, which stays below what servers take as headers."""
 
 _DATE: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
@@ -151,7 +156,8 @@ class UploadOptions(FiltersBody):
 
     `more` and `less` are Series Instance UIDs; `region` is six values with commas between: the SOP Instance
     UID, the frame number, left, top, width and height. `picture` wants the example's frame in the answer
-    as well, `maps` where it and each match look alike.
+    as well, `maps` where it and each match look alike. A `text` may name a patient, and servers log queries:
+    better send it as X-CBIR-Text.
     """
 
     limit: Limit = 10
@@ -176,6 +182,22 @@ class UploadOptions(FiltersBody):
     def filters(self) -> FiltersBody:
         """The filters alone."""
         return FiltersBody.model_construct(**{name: getattr(self, name) for name in FiltersBody.model_fields})
+
+    def with_text(self, header: str) -> UploadOptions:
+        """These, with the text of the header X-CBIR-Text: base64 of UTF-8; empty for none.
+
+        Raises:
+            Rejected: it is no such thing, or the query has a text too.
+        """
+        if not header:
+            return self
+        if self.text:
+            raise Rejected("Send the text in X-CBIR-Text or in the query, not in both.", reason="malformed")
+        try:
+            text = b64decode(header, validate=True).decode().strip()
+        except ValueError as error:
+            raise Rejected("X-CBIR-Text must be base64 of UTF-8.", reason="malformed") from error
+        return self.model_copy(update={"text": text})
 
     def about(self, paths: tuple[Path, ...]) -> Question:
         """The question of the search, about these files."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -21,7 +21,7 @@ from indexer.answers.dicom_json import MEDIA_TYPE, NOTICE, OUTCOME, said_of, to_
 from indexer.answers.example import read_instance
 from indexer.answers.links import Links
 from indexer.api.answering import AnswerBody, QueryBody
-from indexer.api.asking import QuestionBody, UploadOptions
+from indexer.api.asking import MAX_TEXT_HEADER, QuestionBody, UploadOptions
 from indexer.api.house import House, TheCaller, TheGates, TheHouse, TheSettings
 from indexer.api.maps import ThePairMaps
 from indexer.api.metrics import Metrics, TheMetrics
@@ -78,6 +78,8 @@ def search(
 async def search_upload(
     request: Request,
     options: Annotated[UploadOptions, Query()],
+    text: Annotated[str, Header(alias="X-CBIR-Text", max_length=MAX_TEXT_HEADER)] = "",
+    *,
     house: TheHouse,
     settings: TheSettings,
     gates: TheGates,
@@ -87,8 +89,10 @@ async def search_upload(
 ) -> Response:
     """Find prior studies that look like DICOM that is sent along; nothing of it is kept.
 
-    Who accepts application/x-ndjson gets a line for every step, the answer in the last one.
+    Who accepts application/x-ndjson gets a line for every step, the answer in the last one. The text that
+    is asked with comes in X-CBIR-Text, base64 of its UTF-8, so that no server on the way logs it.
     """
+    options = options.with_text(text)
     with ExitStack() as held:
         held.enter_context(gates.uploads.entered())
         folder = Path(held.enter_context(TemporaryDirectory(prefix="cbir-upload-")))

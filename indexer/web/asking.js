@@ -43,7 +43,6 @@ export class Asking {
     const { upload: files, region } = this.example;
     const more = {
       ...this.filters.wishes,
-      text: this.words.text,
       text_weight: this.words.weight,
       more: this.chosen.more,
       less: this.chosen.less,
@@ -52,6 +51,7 @@ export class Asking {
       ...(region ? { region: [region.sop_instance_uid, region.frame_number, region.left, region.top, region.width, region.height].join(",") } : {}),
     };
     const answer = await upload(files.body, files.contentType, this.filters.query(more), {
+      text: this.words.text,
       signal,
       // Orthanc passes the steps on at the end only: from the last byte on nobody knows how far it is.
       sent: (share) => (share < 1 ? progress(share * SENT, t("asking.sending", { n: Math.round(share * 100) })) : progress(null, t("asking.comparing"))),

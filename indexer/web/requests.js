@@ -60,12 +60,13 @@ export const post = (path, body, signal) =>
     body: JSON.stringify(body),
   });
 
-/** POST an example; XMLHttpRequest, because fetch tells no progress. `sent` takes the share, `step` each line. */
-export async function upload(body, contentType, query, { signal, sent, step }) {
+/** POST an example; XMLHttpRequest, because fetch tells no progress. `sent` takes the share, `step` each line.
+ * `text` is asked with, in a header: it may name a patient, and servers log the queries of addresses. */
+export async function upload(body, contentType, query, { text, signal, sent, step }) {
   for (;;) {
     const used = sessionStorage.getItem(TOKEN);
     try {
-      return await uploadOnce(body, contentType, query, { signal, sent, step });
+      return await uploadOnce(body, contentType, query, { text, signal, sent, step });
     } catch (error) {
       if (error.reason !== "bad_token") throw error;
       await newToken(used);
@@ -73,13 +74,16 @@ export async function upload(body, contentType, query, { signal, sent, step }) {
   }
 }
 
-function uploadOnce(body, contentType, query, { signal, sent, step }) {
+const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+function uploadOnce(body, contentType, query, { text, signal, sent, step }) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     const path = `api/search/upload?${query}`;
     const lines = new Lines((line) => line.step && step(line));
     sending.open("POST", address(path));
-    for (const [name, value] of Object.entries(headers(path, { "X-CBIR-Request": "1", Accept: PROGRESS }))) {
+    const own = { "X-CBIR-Request": "1", Accept: PROGRESS, ...(text ? { "X-CBIR-Text": base64(text) } : {}) };
+    for (const [name, value] of Object.entries(headers(path, own))) {
       sending.setRequestHeader(name, value);
     }
     sending.setRequestHeader("Content-Type", contentType);

@@ -311,6 +311,15 @@ def test_the_query_as_it_is_meant_travels_in_a_header(proxy: Proxy, indexer: Rec
     assert proxy.answer(Request("POST", "/cbir/api/search/upload", headers=long, body=b"x")).status == 400
 
 
+def test_the_words_beside_an_upload_travel_in_a_header(proxy: Proxy, indexer: RecordingIndexer) -> None:
+    path = "/cbir/api/search/upload"
+    proxy.answer(Request("POST", path, headers={**ASKING, "x-cbir-text": "Z2F1Y2hl"}, body=b"x"))
+    assert indexer.asked()[-1].headers["x-cbir-text"] == "Z2F1Y2hl"
+    for text in ("gauche", "Z2F1Y2hl" * 2000, "Z2F1 Y2hl", "Z2F1\r\nX-CBIR-User: root"):
+        answer = proxy.answer(Request("POST", path, headers={**ASKING, "x-cbir-text": text}, body=b"x"))
+        assert (answer.status, len(indexer.asked())) == ((200, 2) if text == "gauche" else (400, 2))
+
+
 def test_body_content_type_and_safe_headers_come_back_and_no_others(
     proxy: Proxy, indexer: RecordingIndexer
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,17 @@ def test_an_upload_of_megabytes_arrives_as_it_was_sent(
         assert received.body == body
         assert received.headers["content-type"] == kind
         assert received.target == "/api/search/upload?limit=3"
+
+
+@pytest.mark.parametrize("letter", ["é", "漢", "😀"])
+def test_two_thousand_letters_of_any_script_arrive_beside_an_upload(
+    client: httpx.Client, indexer: RecordingIndexer, letter: str
+) -> None:
+    text = b64encode((letter * 2000).encode()).decode()
+    headers = {**POST, "Content-Type": "application/dicom", "X-CBIR-Text": text}
+    assert client.post("/cbir/api/search/upload", content=b"x", headers=headers).status_code == 200
+    received = indexer.asked()[-1]
+    assert (received.headers["x-cbir-text"], received.target) == (text, "/api/search/upload")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 415, 422, 503])

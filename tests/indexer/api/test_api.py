@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -205,6 +206,43 @@ def related(client: httpx.Client, study: WrittenStudy, **query: Option) -> httpx
 def in_a_form(client: httpx.Client, study: WrittenStudy, **query: Option) -> httpx.Response:
     files = [("files", (path.name, path.read_bytes())) for path in study.paths]
     return client.post("/api/search/upload", params=query, files=files)
+
+
+def in_base64(text: str) -> dict[str, str]:
+    return {"X-CBIR-Text": base64.b64encode(text.encode()).decode(), "Content-Type": "application/dicom"}
+
+
+def test_words_are_sent_beside_an_upload_in_a_header_or_in_the_query(
+    client: httpx.Client, studies: Studies
+) -> None:
+    url, content = "/api/search/upload", studies.new("chest-cr").paths[0].read_bytes()
+    kind = {"Content-Type": "application/dicom"}
+    in_query = client.post(url, params={"text": "left", "text_weight": 1}, content=content, headers=kind)
+    in_header = client.post(url, params={"text_weight": 1}, content=content, headers=in_base64(" left "))
+    assert studies_of(in_header) == studies_of(in_query)
+    assert in_header.json()["query"]["text"] == "left"
+    assert studies_of(client.post(url, content=content, headers=kind)) != studies_of(in_query)
+
+
+@pytest.mark.parametrize("letter", ["é", "漢", "😀"])
+def test_two_thousand_letters_of_any_script_may_be_sent_beside_an_upload(
+    client: httpx.Client, studies: Studies, letter: str
+) -> None:
+    content = studies.new("chest-cr").paths[0].read_bytes()
+    text = ("left " + letter * 2000)[:2000]
+    answer = client.post("/api/search/upload", content=content, headers=in_base64(text))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["query"]["text"] == text
+    problem(client.post("/api/search/upload", content=content, headers=in_base64(letter + text)), 422)
+
+
+def test_words_that_cannot_be_read_are_refused(client: httpx.Client) -> None:
+    url, kind = "/api/search/upload", {"Content-Type": "application/dicom"}
+    for bad in ("left!", "/w==", "a", "QUJD" * 3000):
+        refused = client.post(url, content=b"x", headers={**kind, "X-CBIR-Text": bad})
+        assert problem(refused, 422)["reason"] == "malformed"
+    both = client.post(url, params={"text": "left"}, content=b"x", headers=in_base64("left"))
+    assert problem(both, 422)["reason"] == "malformed"
 
 
 @pytest.mark.parametrize("send", [raw, archived, related, in_a_form])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -238,6 +239,21 @@ def test_words_are_asked_with_where_an_encoder_reads(house: Furnished, page: Pag
         weight.press("ArrowRight")
         expect(page.locator("#content")).to_have_attribute("aria-busy", "false")
         assert visit.questions()[-1]["text_weight"] == pytest.approx(0.6)
+        assert not visit.complaints
+
+
+def test_words_beside_files_stand_in_no_address(house: Furnished, page: Page, studies: Studies) -> None:
+    house.languages = ("en", "fr")
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        page.get_by_label("What a match shall show").fill("left Zoé")
+        visit.drop(*studies.new("chest-cr").paths)
+        assert visit.matched()
+        [sent] = [request for request in visit.requests if "api/search/upload" in request.url]
+        assert base64.b64decode(sent.headers["x-cbir-text"]).decode() == "left Zoé"
+        for request in visit.requests:
+            assert "left" not in request.url + request.headers.get("x-cbir-query", "")
         assert not visit.complaints
 
 
