@@ -197,11 +197,13 @@ class _Sheet:
 
     def _title(self) -> str:
         """How many cases are similar, those left to the report too; no number where nothing tells."""
-        shown = self.illustrated.matches
-        if all(likeness_of(one.match) is Likeness.UNKNOWN for one in shown):
-            return self.words.title
-        similar = sum(not _is_hardly_alike(one) for one in shown)
-        return counted(similar, self.words.titles) if similar else self.words.no_similar_title
+        likeness = [likeness_of(one.match) for one in self.illustrated.matches]
+        similar = sum(step not in (Likeness.UNKNOWN, Likeness.HARDLY_ALIKE) for step in likeness)
+        if similar:
+            return counted(similar, self.words.titles)
+        return (
+            self.words.title if Likeness.UNKNOWN in likeness or not likeness else self.words.no_similar_title
+        )
 
     def _asked_in_words(self) -> str:
         example = self.answer.example

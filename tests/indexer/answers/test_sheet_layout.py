@@ -99,6 +99,8 @@ def test_where_all_are_hardly_alike_nothing_is_called_most_alike(tmp_path: Path)
         ([99.5, 40.0], "en", "1 similar prior case"),
         ([99.5, 96.0, 40.0], "fr", "2 cas antérieurs semblables"),
         ([40.0], "fr", "Aucun cas antérieur semblable"),
+        ([99.5, None, 40.0], "en", "1 similar prior case"),
+        ([None, 40.0], "en", "Similar prior cases"),
         ([None, None], "en", "Similar prior cases"),
     ],
 )

@@ -383,6 +383,25 @@ def test_every_group_says_how_alike_whose_case_and_by_which_series(paths: tuple[
         assert [item.TextValue for item in named(group, "carried-by")] == ["MR FLAIR AXIAL"]
 
 
+@pytest.mark.parametrize(
+    ("percent", "likeness"),
+    [
+        (99.9, "nearly-the-same"),
+        (96, "alike"),
+        (80, "somewhat-alike"),
+        (79.9, "hardly-alike"),
+        (3, "hardly-alike"),
+    ],
+)
+def test_a_case_that_is_hardly_alike_says_so_as_every_other_does(
+    paths: tuple[Path, ...], percent: float, likeness: str
+) -> None:
+    answer = answer_about(paths, matches=1)
+    judged = replace(answer, matches=(replace(answer.matches[0], percent=percent),))
+    [group] = named(read_back(report(paths, judged)), "125007")
+    assert value_of(group, "likeness") == likeness
+
+
 def test_without_a_background_no_percentage_and_no_likeness_is_claimed(paths: tuple[Path, ...]) -> None:
     answered = read_back(report(paths))
     assert not named(answered, "percentage")
