@@ -10,6 +10,7 @@ from ssl import SSLContext
 from types import TracebackType
 
 from fastapi import FastAPI
+from prometheus_client import Histogram
 
 from cbir.collecting import Collection
 from cbir.engine_process import Endpoint, vector_endpoint
@@ -30,6 +31,7 @@ from indexer.answers.illustrations import Illustrations
 from indexer.answers.links import PRESETS, Links
 from indexer.answers.sheet_layout import SheetStyle
 from indexer.api import ApiSettings, House, create_app
+from indexer.api.metrics import answer_steps
 from indexer.domain import EncoderVersion, IndexedSeries
 from indexer.errors import Rejected
 from indexer.following import (
@@ -288,7 +290,13 @@ class Deployment:
                 max_questions=settings.max_questions,
                 links=self.links,
             ),
+            measured=[self.answer_steps],
         )
+
+    @cached_property
+    def answer_steps(self) -> Histogram:
+        """How long each step of an answer takes: the AE tells, /metrics shows."""
+        return answer_steps()
 
     def questions(self, search: Search, encoder: Encoder) -> Questions:
         """What is sent to the AE title, from its acknowledgement to the delivery of its answer."""
@@ -308,6 +316,7 @@ class Deployment:
             callers=settings.callers,
             patience=Patience(quiet_s=settings.question_quiet_s, give_up_s=settings.answer_retry_s),
             keeping=self.collection.keeping,
+            took=lambda step, took_s: self.answer_steps.labels(step).observe(took_s),
         )
 
     def application_entity(self, questions: Questions) -> ApplicationEntity:

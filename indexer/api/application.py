@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from prometheus_client.registry import Collector
 
 from indexer import problems
 from indexer.answers.identity import software_version
@@ -23,12 +24,15 @@ OCCLUSIONS = 1
 DESCRIPTION = "Ask the archive with an image: similar prior cases as DICOM references. Not for diagnosis."
 
 
-def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
+def create_app(
+    house: House, settings: ApiSettings | None = None, measured: Sequence[Collector] = ()
+) -> FastAPI:
     """The page and the API over one house.
 
     Args:
         house: the use cases and ports.
         settings: what the installation chose; None for the defaults.
+        measured: what else stands at /metrics.
     """
     settings = settings or ApiSettings()
     app = FastAPI(
@@ -50,7 +54,7 @@ def create_app(house: House, settings: ApiSettings | None = None) -> FastAPI:
     )
     app.state.bookmarks = Bookmarks()
     app.state.underway = Underway()
-    app.state.metrics = metrics.Metrics(house.ledger)
+    app.state.metrics = metrics.Metrics(house.ledger, measured)
     app.state.pictures = pictures.Pictures()
     app.state.maps = maps.pair_maps(house)
     for room in (searching, maps, browsing, pictures, sending, hints, health, metrics, page):
