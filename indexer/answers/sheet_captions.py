@@ -8,7 +8,7 @@ from datetime import date
 
 from indexer.answers.chronology import Dates, when
 from indexer.answers.illustrations import Asked, Illustrated, Shown
-from indexer.answers.sheet_words import acquisition, sequence, words_in
+from indexer.answers.sheet_words import acquisition, counted, sequence, words_in
 from indexer.answers.words import Language, more_alike_than
 from indexer.domain import Answer, SequenceMatch, SeriesAttributes, SeriesReference
 
@@ -34,6 +34,15 @@ class Captions:
         if not letter:
             return named if len(self.answer.example) > 1 else self._acquisition(asked.series)
         return f"{letter}  {named}"
+
+    def of_example(self, most: int) -> Iterator[str]:
+        """The series of the example and how many frames of each are compared; the rest counted."""
+        words, example = words_in(self.language), self.answer.example
+        listed = example if len(example) <= most else example[: most - 1]
+        for one in listed:
+            yield f"{self._named(one.reference)} · {counted(len(one.frames), words.frames)}"
+        if len(listed) < len(example):
+            yield words.more_series.format(len(example) - len(listed))
 
     def of_match(self, shown: Shown) -> Iterator[str]:
         """All but the rank and the likeness in words; the percentage first, where it is known."""

@@ -41,6 +41,7 @@ MARGIN: Final = 48
 GUTTER: Final = 28
 MOST_MATCHES: Final = 10
 MOST_OF_SAME_PATIENT: Final = 5
+MOST_OF_EXAMPLE: Final = 6
 _WITHIN: Final = WIDTH - 2 * MARGIN
 
 _HEADER: Final = 132
@@ -273,6 +274,10 @@ class _Sheet:
                 width=width - inset,
                 colour=QUIET if colour is None else INK,
             )
+        if len(self.illustrated.asked) == 1 and len(self.answer.example) > 1:
+            for text in (self.words.series_asked, *self.captions.of_example(MOST_OF_EXAMPLE)):
+                draw.text(left, baseline + size // 2, text, size, colour=QUIET, width=width)
+                baseline += round(size * 1.4)
 
     def _to_read(self) -> Iterator[tuple[Colour | None, str]]:
         """What the colours and the numbers mean, as far as they are there."""

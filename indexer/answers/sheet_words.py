@@ -39,6 +39,8 @@ class SheetWords:
     legend_score: str
     legend_rank: str
     numbered_series: str
+    series_asked: str
+    more_series: str
     series: tuple[str, str]
     frames: tuple[str, str]
     more_in_report: str
@@ -74,6 +76,8 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_rank="Ranks: by all series asked about together. Percentages and their words: by the one "
         "series that carried the case.",
         numbered_series="series {}",
+        series_asked="Asked about:",
+        more_series="and {} more series",
         series=("{} series", "{} series"),
         frames=("{} frame", "{} frames"),
         more_in_report="{} more in the report",
@@ -107,6 +111,8 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_rank="Rang : d'après toutes les séries soumises ensemble. Pourcentage et mots : d'après la "
         "seule série qui a porté le cas.",
         numbered_series="série {}",
+        series_asked="Séries soumises :",
+        more_series="et {} autres séries",
         series=("{} série", "{} séries"),
         frames=("{} image", "{} images"),
         more_in_report="{} de plus dans le rapport structuré",

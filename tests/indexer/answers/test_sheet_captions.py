@@ -74,6 +74,12 @@ def test_one_of_several_series_is_named_without_a_letter(tmp_path: Path) -> None
     assert of_asked(captions(tmp_path, [PLAIN, T1], answered=1)) == ["MR, series 1"]
 
 
+def test_the_series_of_the_example_are_listed_and_the_rest_counted(tmp_path: Path) -> None:
+    made = captions(tmp_path, [T1, PLAIN, CORONAL])
+    assert list(made.of_example(3)) == ["T1 axial · 1 frame", "MR, series 2 · 1 frame", "coronal · 1 frame"]
+    assert list(made.of_example(2)) == ["T1 axial · 1 frame", "and 2 more series"]
+
+
 def test_a_case_says_which_series_carried_it(tmp_path: Path) -> None:
     made = captions(tmp_path, [T1, PLAIN, CORONAL])
     lines = [list(made.of_match(shown)) for shown in made.illustrated.matches]

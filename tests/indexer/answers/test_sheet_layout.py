@@ -125,6 +125,13 @@ def test_the_legend_says_that_ranks_and_percentages_go_by_different_series(
     assert not is_drawn(unknown, said, 32, colour=QUIET, width=width)
 
 
+def test_beside_the_only_picture_the_series_of_the_example_are_listed(tmp_path: Path) -> None:
+    one, several = (drawn(tmp_path, [99.5], series=series) for series in (1, 9))
+    for text in ("Asked about:", "and 4 more series"):
+        assert is_drawn(several, text, 32, colour=QUIET)
+        assert not is_drawn(one, text, 32, colour=QUIET)
+
+
 def test_of_which_pairs_a_percentage_is_stands_in_full(tmp_path: Path) -> None:
     answer, pictures = answered(tmp_path, [99.5, 96.0, 96.0, 96.0, 96.0])
     wide = tuple(
