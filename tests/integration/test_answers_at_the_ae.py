@@ -18,8 +18,11 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from demo.families import WrittenStudy
 from demo.walk import Walk
+from indexer.search.judging import REFUSED
+from tests.fakes.drawn import says_why
 from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, looked_up, store
 from tests.integration.kept_sheet import keep
+from tests.integration.measured import measured_report
 
 pytestmark = pytest.mark.orthanc
 
@@ -88,11 +91,14 @@ def test_no_name_or_uid_of_another_patient_stands_in_the_sheet(
             assert str(name).encode() not in content
 
 
-def test_the_log_says_where_the_time_went(filled: Walk, answers: Sequence[Dataset]) -> None:
+def test_the_log_and_the_metrics_say_where_the_time_went(filled: Walk, answers: Sequence[Dataset]) -> None:
     assert answers
     [line, *_] = [x for x in filled.service.log_path.read_text().splitlines() if "question_answered" in x]
     for part in ("quiet", "read", "embed", "search", "pictures", "sheet", "report"):
         assert f"{part}_ms=" in line
+    metrics = httpx.get(f"{filled.service.url}/metrics", trust_env=False, timeout=30).text
+    for step in ("embed", "search", "sheet", "deliver"):
+        assert f'cbir_answer_step_seconds_count{{step="{step}"}}' in metrics
 
 
 def test_orthanc_as_the_caller_keeps_both_and_never_indexes_them(
@@ -126,15 +132,16 @@ def test_orthanc_as_the_caller_keeps_both_and_never_indexes_them(
     assert filled.service.counts()["indexed"] == before  # type: ignore[index]
 
 
-def test_a_presentation_state_that_is_sent_along_asks_about_a_region(
-    filled: Walk, unknown: Mapping[str, WrittenStudy], tmp_path: Path
+@pytest.mark.parametrize("kind", ["presentation state", "report"])
+def test_a_mark_that_is_sent_along_asks_about_a_region(
+    filled: Walk, unknown: Mapping[str, WrittenStudy], tmp_path: Path, kind: str
 ) -> None:
     """Sent by dcmtk's storescu; the sheet frames the region, and the report places it."""
     paths = unknown["spine-mr"].paths
     header = pydicom.dcmread(paths[len(paths) // 2])
-    state = presentation_state(header)
-    path = tmp_path / "state.dcm"
-    state.save_as(path, enforce_file_format=True)
+    marking = presentation_state(header) if kind == "presentation state" else measured_report(header)
+    path = tmp_path / "marking.dcm"
+    marking.save_as(path, enforce_file_format=True)
     sent = subprocess.run(
         [STORESCU, "-aet", "WORKSTATION", "-aec", "CBIR", "127.0.0.1", str(filled.service.dimse_port)]
         + [str(one) for one in (*paths, path)],
@@ -156,6 +163,32 @@ def test_a_presentation_state_that_is_sent_along_asks_about_a_region(
     assert points.max(axis=0) == pytest.approx([0.5 * columns, 0.5 * rows], abs=1)
     [on] = regions[0].ContentSequence
     assert on.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"ReferencedFrameNumber": 7}, "it lies on an image or a frame that is not compared"),
+        ({"ReferencedSOPInstanceUID": "1.2.3"}, "it lies on an image that was not sent"),
+    ],
+)
+def test_a_mark_that_cannot_be_used_costs_no_answer(
+    filled: Walk, unknown: Mapping[str, WrittenStudy], tmp_path: Path, changed: dict[str, object], why: str
+) -> None:
+    paths = unknown["spine-mr"].paths
+    marking = presentation_state(pydicom.dcmread(paths[0]))
+    [image] = marking.GraphicAnnotationSequence[0].ReferencedImageSequence
+    for keyword, value in changed.items():
+        setattr(image, keyword, value)
+    path = tmp_path / "marking.dcm"
+    marking.save_as(path, enforce_file_format=True)
+    command = [STORESCU, "-aet", "WORKSTATION", "-aec", "CBIR", "127.0.0.1", str(filled.service.dimse_port)]
+    subprocess.run([*command, *map(str, (*paths, path))], check=True, capture_output=True)
+    _, report = both(filled)
+    outcomes = [i.ConceptCodeSequence[0].CodeValue for i in items(report) if code_of(i) == "outcome"]
+    assert outcomes == ["found"]
+    assert any(why in str(item.get("TextValue", "")) for item in items(report))
+    assert not [item for item in items(report) if code_of(item) in ("region", "place")]
 
 
 def presentation_state(marked: Dataset) -> Dataset:
@@ -194,8 +227,21 @@ def test_a_blank_study_is_answered_with_a_sheet_and_a_report_that_say_why(
     sheet, report = both(filled)
     outcomes = [i.ConceptCodeSequence[0].CodeValue for i in items(report) if code_of(i) == "outcome"]
     assert outcomes == ["refused"]
-    assert sheet.Rows < 1200
+    assert says_why(sheet.pixel_array, REFUSED["blank_frame"])
+    assert not says_why(sheet.pixel_array, REFUSED["no_encoder"])
+    [said] = [text for text in dumped(report, tmp_path).splitlines() if "(blank_frame)" in text]
+    assert REFUSED["blank_frame"] in said
     assert sheet.StudyInstanceUID == report.StudyInstanceUID == blank.StudyInstanceUID
+
+
+def dumped(report: Dataset, folder: Path) -> str:
+    """What dcmtk's dsrdump reads; it finds nothing wrong."""
+    path = folder / "report.dcm"
+    report.save_as(path, enforce_file_format=True)
+    command = ["/usr/bin/dsrdump", "-Er", "-Ei", "+Pl", str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+    return said.stdout
 
 
 def items(container: Dataset) -> list[Dataset]:
