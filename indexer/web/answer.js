@@ -2,7 +2,7 @@
 
 import { el, sign } from "./elements.js";
 import { t } from "./language.js";
-import { isHardlyAlike } from "./likeness.js";
+import { isHardlyAlike, isOtherKind } from "./likeness.js";
 import { MatchRow } from "./match_row.js";
 import { Lane } from "./lane.js";
 import { exampleFrame } from "./maps.js";
@@ -11,8 +11,9 @@ import { dotted, milliseconds } from "./wording.js";
 
 /** An answer with the matches that are hardly alike behind the others, and how many are not: `alike`. The ranks stay. */
 export function ordered(answer) {
-  const hardly = answer.matches.filter((match) => isHardlyAlike(match, answer.query.series));
-  const alike = answer.matches.filter((match) => !hardly.includes(match));
+  const matches = answer.matches.map((match) => ({ ...match, isOtherKind: isOtherKind(match, answer.query.series) }));
+  const hardly = matches.filter(isHardlyAlike);
+  const alike = matches.filter((match) => !hardly.includes(match));
   return { ...answer, matches: [...alike, ...hardly], alike: alike.length };
 }
 

@@ -125,7 +125,7 @@ export class Example {
     const frame = (matches[0] && exampleFrame(matches[0])) ?? series?.key_frame ?? null;
     const kinds = [...new Set(query.series.map(what))].slice(0, 3);
     const facts = this.#files(query.uploaded, query.ignored);
-    this.viewer.upload(query.picture, frame, series?.modality ?? "", query.region);
+    this.viewer.upload(query.picture, frame, series?.modality ?? "", query.region, matches.length > 0);
     this.node.replaceChildren(
       this.#head(),
       this.viewer.node,

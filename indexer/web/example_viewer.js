@@ -49,13 +49,13 @@ export class ExampleViewer {
     else this.#showSeries(series, first ?? series.frames[0]);
   }
 
-  /** What came with the answer to an upload: a data URL of one frame; a region can be drawn on it. */
-  upload(url, frame, modality, region) {
+  /** What came with the answer to an upload: a data URL of one frame, `paired` with the best case; a region can be drawn on it. */
+  upload(url, frame, modality, region, paired) {
     this.uploaded = true;
     this.node.hidden = !url;
     if (!url) return;
     this.viewer.picture(url, frame, modality);
-    this.caption.textContent = t("example.paired.best");
+    this.caption.textContent = paired ? t("example.paired.best") : "";
     this.#segments([["example.region", () => this.#toggleRegion(), Boolean(region), Boolean(frame)]]);
     if (region && sameFrame(region, frame)) this.#resume(region);
   }

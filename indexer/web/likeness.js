@@ -8,25 +8,28 @@ const MOST = 99.9;
 const PROJECTIONS = new Set(["CR", "DX", "RG"]);
 
 /** The likeness of a match: {score, percent, percent_of, likeness}. Without a percentage nothing that looks like one; of pairs of all kinds neither word nor bar. */
-export function likeness({ score, percent, percent_of: pairs, likeness: word }) {
-  if (!isMeasured(percent)) return el("div.likeness", {}, el("span.raw", { title: t("match.raw") }, t("likeness.uncalibrated", { score: score.toFixed(2) })));
+export function likeness({ score, percent, percent_of: pairs, likeness: word, isOtherKind: isOther }) {
+  const key = `likeness.${isOther ? "other_kind" : word}`;
+  const named = known(key) ? el("b", {}, t(key)) : null;
+  if (!isMeasured(percent)) return el("div.likeness.uncalibrated", {}, named, el("span.raw", { title: t("match.raw") }, t("likeness.uncalibrated", { score: score.toFixed(2) })));
   const fill = el("span.bar-fill");
   fill.style.width = `${shareOfBar(percent) * 100}%`;
   const said = { percent: percentage(percent) };
-  const isSaid = known(`likeness.${word}`);
   return el(
     "div.likeness",
     { title: t(`likeness.why.${pairs}`, said) },
-    isSaid ? el("b", {}, t(`likeness.${word}`)) : null,
-    isSaid ? el("span.bar", { "aria-hidden": "true" }, fill) : null,
+    named,
+    known(`likeness.${word}`) ? el("span.bar", { "aria-hidden": "true" }, fill) : null,
     el("span.percent", {}, t(`likeness.of.${pairs}`, said)),
     el("span.raw", { title: t("match.raw") }, score.toFixed(3)),
   );
 }
 
-/** Whether a match answers these series of an example hardly, or is another kind of image altogether. */
-export function isHardlyAlike(match, series) {
-  if (match.likeness === "hardly_alike") return true;
+/** Whether a match is hardly alike, or another kind of image altogether. */
+export const isHardlyAlike = (match) => match.isOtherKind || match.likeness === "hardly_alike";
+
+/** Whether a match is of another modality than the one of these series that it answers. */
+export function isOtherKind(match, series) {
   const own = series.find((one) => one.series_instance_uid === match.answers_series_instance_uid)?.modality;
   return Boolean(own && match.modality) && kindOf(own) !== kindOf(match.modality);
 }

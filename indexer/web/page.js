@@ -182,7 +182,8 @@ async function refreshStatus() {
 
 async function learnDestinations() {
   if (!(await sending.learn())) return;
-  answers.on.send = (studies) => sending.open(answer.matches.slice(0, MOST_SENT), studies, answer.query.study_instance_uid);
+  const alike = () => answer.matches.slice(0, answer.alike).map((match) => match.study_instance_uid);
+  answers.on.send = (studies) => sending.open(answer.matches.slice(0, MOST_SENT), studies ?? alike(), answer.query.study_instance_uid);
   if (answer) drawn();
 }
 

@@ -29,10 +29,10 @@ export class Sending {
     return this.destinations.length > 0;
   }
 
-  /** Choose among these matches, some of them chosen already (null: all); `example` is the study asked about. */
+  /** Choose among these matches, some of them chosen already; `example` is the study asked about. */
   open(matches, chosen, example) {
     this.example = example;
-    const boxes = matches.map((match, index) => this.#box(match, !chosen || chosen.includes(match.study_instance_uid), index));
+    const boxes = matches.map((match, index) => this.#box(match, chosen.includes(match.study_instance_uid), index));
     const to = el("select", { id: "send-to" }, ...this.destinations.map((one) => el("option", {}, one)));
     const go = el("button.primary", { type: "submit" });
     const leave = el("button", { type: "button", onclick: () => this.dialog.close() }, t("send.cancel"));

@@ -34,11 +34,13 @@ const said = (text) => el("p", current() === "en" ? {} : { lang: "en" }, text);
 
 /** A card about a problem, with a button to try again where that can help. */
 export function problemCard(problem, again) {
-  const facts = [problem.state && t("problem.state", { state: problem.state }), problem.reason && t("problem.reason", { reason: problem.reason })];
+  const advice = `${keyOf(problem)}.advice`;
+  const own = !problem.own && problem.status && known(advice);
+  const facts = [own && problem.message, problem.state && t("problem.state", { state: problem.state }), problem.reason && t("problem.reason", { reason: problem.reason })];
   const card = state(
     titleOf(problem),
-    problem.own ? el("p", {}, problem.message) : said(problem.message),
-    problem.status === 409 ? forSupport(...facts) : null,
+    own ? el("p", {}, t(advice)) : problem.own ? el("p", {}, problem.message) : said(problem.message),
+    own || problem.status === 409 ? forSupport(...facts) : null,
     again && !FINAL.has(problem.status) ? el("button", { type: "button", onclick: again }, t("problem.again")) : null,
   );
   card.classList.add("error");
@@ -46,10 +48,14 @@ export function problemCard(problem, again) {
   return card;
 }
 
+function keyOf(problem) {
+  if (problem.reason === "not_configured") return "problem.409.configured";
+  if (problem.status === 409 && ["failed", "skipped"].includes(problem.state)) return "problem.409.never";
+  return `problem.${problem.status}`;
+}
+
 function titleOf(problem) {
-  if (problem.reason === "not_configured") return t("problem.409.configured");
-  if (problem.status === 409 && ["failed", "skipped"].includes(problem.state)) return t("problem.409.never");
-  const key = `problem.${problem.status}`;
+  const key = keyOf(problem);
   return known(key) ? t(key) : (problem.title ?? t("problem.other"));
 }
 

@@ -1,4 +1,4 @@
-"""What the pictures of the page show: synthetic studies, two of them as earlier ones of one patient."""
+"""What the pictures of the page show: synthetic studies, some as of another day or another patient."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
@@ -19,20 +20,26 @@ class Gallery:
     files: Mapping[str, Sequence[Path]]
     brain: str
     chest: str
+    spine: str
     new_chest: tuple[Path, ...]
 
 
-def gallery(folder: Path, brain: Sequence[Path], chests: Sequence[Sequence[Path]]) -> Gallery:
-    """The last chest is kept back, and two others are earlier studies of the first one's patient."""
+def gallery(
+    folder: Path, brain: Sequence[Path], spine: Sequence[Path], chests: Sequence[Sequence[Path]]
+) -> Gallery:
+    """The last chest is kept back, and two others are earlier studies of the first one's patient.
+
+    The spine is archived a second time, of another day and under another patient id.
+    """
     *archived, new = chests
-    earlier = [
-        _of_another_day(paths, archived[0], day, folder)
-        for paths, day in zip(archived[1:3], EARLIER, strict=True)
-    ]
+    patient = _header(archived[0][0]).PatientID
+    others = [_copied(paths, patient, day, folder) for paths, day in zip(archived[1:3], EARLIER, strict=True)]
+    others.append(_copied(spine, "SYN-ANOTHER-ID", EARLIER[0], folder))
     return Gallery(
-        files={_study(paths): paths for paths in earlier},
+        files={_study(paths): paths for paths in others},
         brain=_study(brain),
         chest=_study(archived[0]),
+        spine=_study(spine),
         new_chest=tuple(new),
     )
 
@@ -42,10 +49,33 @@ def series_of(files: Mapping[str, Sequence[Path]]) -> int:
     return len({_header(path).SeriesInstanceUID for paths in files.values() for path in paths})
 
 
-def _of_another_day(paths: Sequence[Path], like: Sequence[Path], day: str, folder: Path) -> tuple[Path, ...]:
-    """A study as if it were an earlier one of the patient of another."""
+def of_three_series(folder: Path, study: Sequence[Path], more: Sequence[Path]) -> tuple[Path, ...]:
+    """A study with one more series: another study's."""
+    first, written = _header(study[0]), []
+    for path in more:
+        dataset = dcmread(path)
+        dataset.StudyInstanceUID, dataset.PatientID = first.StudyInstanceUID, first.PatientID
+        dataset.save_as(folder / f"more-{path.name}")
+        written.append(folder / f"more-{path.name}")
+    return (*study, *written)
+
+
+def lower_by(rows: int, paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
+    """The same study taken with the patient lower by so many rows."""
     written = []
-    patient = _header(like[0]).PatientID
+    for path in paths:
+        dataset = dcmread(path)
+        moved = np.roll(dataset.pixel_array, rows, axis=0)
+        moved[:rows] = 0
+        dataset.PixelData = moved.tobytes()
+        dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm")
+        written.append(folder / f"{dataset.SOPInstanceUID}.dcm")
+    return tuple(written)
+
+
+def _copied(paths: Sequence[Path], patient: str, day: str, folder: Path) -> tuple[Path, ...]:
+    """A study as if it were another one, of this patient and day."""
+    written = []
     for path in paths:
         dataset = dcmread(path)
         dataset.PatientID, dataset.StudyDate = patient, day

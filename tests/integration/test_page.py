@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
@@ -20,9 +21,14 @@ from rich.console import Console
 
 from demo.families import WrittenStudy
 from demo.walk import Walk
+from evaluation.outsiders import noise
+from indexer.ledger import Background
+from indexer.search.judging import Judge
 from tests.browser import Visit, drag, picture_of, visit_of, wait_for_picture
-from tests.integration.conftest import looked_up, store, wait_until_indexed
-from tests.integration.gallery import Gallery, gallery, series_of
+from tests.fakes.house import Furnished, by_series, furnished, served
+from tests.indexer.api.test_web_asking import Held
+from tests.integration.conftest import PER_FAMILY, looked_up, store, wait_until_indexed
+from tests.integration.gallery import Gallery, gallery, lower_by, of_three_series, series_of
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
@@ -47,6 +53,24 @@ def in_orthanc(browser: Browser, walk: Walk) -> Iterator[Page]:
     )
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def reading(archived: Sequence[WrittenStudy], tmp_path: Path) -> Iterator[Furnished]:
+    """A house whose encoder reads text; it knows as many pairs as a percentage wants."""
+    pairs = Background(
+        "CR", "CHEST", 5000, np.linspace(-1, 1, 1001, dtype=np.float32), np.zeros(51, np.float32)
+    )
+    with furnished() as house:
+        house.languages = ("en", "fr")
+        house.judge = Judge(background=lambda *_: pairs)
+        for number, study in enumerate(archived):
+            for paths in by_series(study):
+                is_chest = study.family == "chest-cr"
+                house.index_series(
+                    lower_by(12 * (number % PER_FAMILY), paths, tmp_path) if is_chest else paths
+                )
+        yield house
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +131,7 @@ def test_while_an_example_is_embedded_the_page_says_so(
 def test_an_unknown_study_is_told_with_what_to_do(filled: Walk, dark: Page, pictures: Path) -> None:
     visit = visit_of(dark, filled.service.url)
     visit.go("/?study=1.2.3")
-    expect(dark.get_by_role("alert")).to_contain_text("check the UID")
+    expect(dark.get_by_role("alert")).to_contain_text("Check the link, or wait until it is indexed")
     keep(dark, pictures, "not-found")
 
 
@@ -183,9 +207,12 @@ def shown(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Gallery:
     """What the pictures are of; archived and indexed besides the synthetic studies."""
-    brain = next(study.paths for study in archived if study.family == "brain-mr")
+    brain, spine = (
+        next(study.paths for study in archived if study.family == family)
+        for family in ("brain-mr", "spine-mr")
+    )
     chests = [study.paths for study in archived if study.family == "chest-cr"]
-    shown = gallery(tmp_path_factory.mktemp("gallery"), brain, [*chests, unknown["chest-cr"].paths])
+    shown = gallery(tmp_path_factory.mktemp("gallery"), brain, spine, [*chests, unknown["chest-cr"].paths])
     before = walk.service.counts()["indexed"]  # type: ignore[index]
     for paths in shown.files.values():
         store(paths, walk.orthanc.dicom_port, walk.orthanc.ae_title)
@@ -260,6 +287,9 @@ def test_a_match_is_compared_with_a_map_over_both(
     visit = visit_of(dark, filled.service.url)
     asked_about(visit, shown.brain)
     dark.get_by_role("button", name="Where alike").click()
+    for row in (0, 1):
+        expect(visit.matches.nth(row).locator(".map")).to_be_visible()
+    keep(dark, pictures, "map-in-rows")
     visit.matches.first.locator(".match-picture").click()
     for figure in dark.locator("#compare figure").all():
         wait_for_picture(figure)
@@ -315,6 +345,78 @@ def test_a_question_that_cannot_be_answered_is_refused_with_the_reason(
     expect(visit.matches).to_have_count(0)
     keep(dark, pictures, "refused")
     assert_at_home(visit)
+
+
+def test_an_image_of_a_kind_that_the_encoder_does_not_know_is_refused(
+    filled: Walk, dark: Page, pictures: Path, tmp_path: Path, unknown: Mapping[str, WrittenStudy]
+) -> None:
+    dataset = dcmread(unknown["brain-mr"].paths[0])
+    ((_, picture),) = noise(("speckle",), 1, 3)
+    dataset.Rows, dataset.Columns = picture.shape
+    dataset.PixelData = np.rint(picture * 1000).astype("<u2").tobytes()
+    dataset.save_as(tmp_path / "noise.dcm")
+    visit = visit_of(dark, filled.service.url)
+    visit.go()
+    visit.drop(tmp_path / "noise.dcm")
+    expect(dark.locator(".state.refused")).to_contain_text("images that the search was made for")
+    expect(visit.example()).to_contain_text("1 file sent")
+    keep(dark, pictures, "refused-unknown")
+    assert_at_home(visit)
+
+
+def test_another_patient_id_with_the_same_images_is_marked(
+    filled: Walk, shown: Gallery, dark: Page, pictures: Path
+) -> None:
+    visit = visit_of(dark, filled.service.url)
+    asked_about(visit, shown.spine)
+    expect(visit.matches.first.locator(".flag.warning")).to_have_text("Perhaps the same person")
+    keep(dark, pictures, "same-person")
+    assert_at_home(visit)
+
+
+def test_help_and_keys(filled: Walk, dark: Page, pictures: Path) -> None:
+    visit = visit_of(dark, filled.service.url)
+    visit.go()
+    wait_for_picture(visit.tiles.first)
+    dark.get_by_role("button", name="Help").click()
+    expect(dark.locator("#help")).to_contain_text("Keys")
+    keep(dark, pictures, "help")
+    assert_at_home(visit)
+
+
+def test_words_stand_beside_an_example_where_an_encoder_reads(
+    reading: Furnished, archived: Sequence[WrittenStudy], dark: Page, pictures: Path
+) -> None:
+    with served(reading.app()) as url:
+        visit = visit_of(dark, url)
+        asked_about(visit, next(s.study_instance_uid for s in archived if s.family == "chest-cr"))
+        box = dark.get_by_label("What a match shall show")
+        box.fill("bright on the left")
+        box.press("Enter")
+        expect(dark.locator("#content")).to_have_attribute("aria-busy", "false")
+        assert visit.questions()[-1]["text"] == "bright on the left"
+        dark.locator("#words").scroll_into_view_if_needed()
+        wait_for_picture(visit.matches.first)
+        keep(dark, pictures, "words")
+        assert_at_home(visit)
+
+
+def test_which_series_is_looked_at_is_said(
+    reading: Furnished, unknown: Mapping[str, WrittenStudy], dark: Page, pictures: Path, tmp_path: Path
+) -> None:
+    held = Held()
+    reading.encoder = held
+    with served(reading.app()) as url:
+        visit = visit_of(dark, url)
+        visit.go()
+        expect(visit.tiles.first).to_be_visible()
+        visit.drop(*of_three_series(tmp_path, unknown["brain-mr"].paths, unknown["spine-mr"].paths))
+        held.let.release()
+        line = visit.example().get_by_role("status")
+        expect(line).to_have_text("Looking at series 2 of 3 …")
+        take(dark, pictures, "reading")
+        held.let.release(100)
+        assert visit.matched()
 
 
 def test_in_french_and_where_light_is_preferred(

@@ -190,7 +190,8 @@ def test_an_unknown_study_is_told_with_what_to_do(visit: Visit) -> None:
     visit.go("/?study=1.2.3")
     alert = visit.page.get_by_role("alert")
     expect(alert).to_contain_text("Not found")
-    expect(alert).to_contain_text("check the UID")
+    expect(alert.get_by_text("Nothing of this is indexed, or you may not see it.")).to_be_visible()
+    expect(alert.get_by_text("check the UID")).to_be_hidden()
     visit.page.get_by_role("button", name="← All studies").click()
     expect(visit.tiles.first).to_be_visible()
 

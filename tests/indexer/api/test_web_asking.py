@@ -499,15 +499,18 @@ def test_before_cases_are_sent_the_page_says_that_they_lose_their_names(
         expect(page.locator("#send")).to_contain_text("de-identified before they go out")
 
 
-def test_before_cases_are_sent_the_page_says_that_they_lose_their_names(
+def test_of_all_cases_those_that_are_alike_are_chosen_to_be_sent(
     house: Furnished, page: Page, studies: Studies
 ) -> None:
-    with_sending(house, "others")
+    with_sending(house)
     with served(house.app()) as url:
         visit = visit_of(page, url)
         asked_about(visit, studies.old("chest-cr")[0])
-        visit.matches.first.get_by_role("button", name="Send").click()
-        expect(page.locator("#send")).to_contain_text("de-identified before they go out")
+        alike = page.locator("ol.matches:not(.hardly) > li").count()
+        assert 0 < alike < 10
+        page.get_by_role("button", name="Send …").click()
+        expect(page.locator("#send").get_by_role("checkbox")).to_have_count(10)
+        expect(page.locator("#send").get_by_role("checkbox", checked=True)).to_have_count(alike)
 
 
 def test_where_nothing_can_be_sent_nothing_offers_it(visit: Visit, studies: Studies) -> None:
