@@ -114,12 +114,12 @@ def fundus(tmp_path: Path) -> Path:
     )
 
 
-def uploaded(walk: Walk, path: Path) -> dict[str, object]:
-    """The answer to an upload."""
+def uploaded(walk: Walk, *paths: Path) -> dict[str, object]:
+    """The answer to an upload of these files."""
     answer = httpx.post(
         f"{walk.service.url}/api/search/upload",
-        content=path.read_bytes(),
-        headers={"Content-Type": "application/dicom", **ASKING},
+        files=[("files", (path.name, path.read_bytes(), "application/dicom")) for path in paths],
+        headers=ASKING,
         timeout=60,
         trust_env=False,
     )
@@ -187,7 +187,7 @@ def test_the_service_measures_how_alike_unrelated_series_are_and_tells_percentag
     deadline = time.monotonic() + 60 + ANSWER_WAIT_S
     percents: list[object] = []
     while not any(percents) and time.monotonic() < deadline:
-        matches = uploaded(filled, unknown["brain-mr"].paths[0])["matches"]
+        matches = uploaded(filled, *unknown["brain-mr"].paths)["matches"]
         assert isinstance(matches, list)
         percents = [match["percent"] for match in matches]
         time.sleep(1)
@@ -195,3 +195,6 @@ def test_the_service_measures_how_alike_unrelated_series_are_and_tells_percentag
     assert len(told) == len(percents)
     assert all(0 <= percent < 100 for percent in told)
     assert told[0] > 80
+    one_slice = uploaded(filled, unknown["brain-mr"].paths[0])["matches"]
+    assert isinstance(one_slice, list)
+    assert any(match["percent"] is None for match in one_slice), "a slice beside a stack is not a series"
