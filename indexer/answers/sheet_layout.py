@@ -23,6 +23,7 @@ from indexer.answers.canvas import (
 )
 from indexer.answers.chronology import Dates
 from indexer.answers.illustrations import Asked, Illustrated, Pixels, Shown
+from indexer.answers.kinds import is_hardly_alike, is_other_kind
 from indexer.answers.refusals import refusal_in_words
 from indexer.answers.sheet_captions import Captions, body
 from indexer.answers.sheet_words import SheetWords, counted, words_in
@@ -161,8 +162,8 @@ class _Sheet:
 
     def _lanes(self) -> list[_Lane]:
         """The cases that are alike, larger where they are few; below them those that hardly are."""
-        alike = tuple(shown for shown in self.matches if not _is_hardly_alike(shown))
-        hardly = tuple(shown for shown in self.matches if _is_hardly_alike(shown))
+        alike = tuple(one for one in self.matches if not is_hardly_alike(one.match, self.answer))
+        hardly = tuple(one for one in self.matches if is_hardly_alike(one.match, self.answer))
         own = self.illustrated.same_patient[:MOST_OF_SAME_PATIENT]
         lanes = [
             _Lane(self.words.most_alike, alike, columns=4 if len(alike) <= 4 else _COLUMNS),
@@ -198,13 +199,12 @@ class _Sheet:
 
     def _title(self) -> str:
         """How many cases are similar, those left to the report too; no number where nothing tells."""
-        likeness = [likeness_of(one.match) for one in self.illustrated.matches]
-        similar = sum(step not in (Likeness.UNKNOWN, Likeness.HARDLY_ALIKE) for step in likeness)
+        matches = [shown.match for shown in self.illustrated.matches]
+        others = [match for match in matches if not is_hardly_alike(match, self.answer)]
+        similar = sum(likeness_of(match) is not Likeness.UNKNOWN for match in others)
         if similar:
             return counted(similar, self.words.titles)
-        return (
-            self.words.title if Likeness.UNKNOWN in likeness or not likeness else self.words.no_similar_title
-        )
+        return self.words.title if others or not matches else self.words.no_similar_title
 
     def _asked_in_words(self) -> str:
         example = self.answer.example
@@ -317,6 +317,8 @@ class _Sheet:
         left = draw.text(box.left, baseline, str(match.rank), 38, colour=accent, weight=STRONG)
         likeness = in_words(likeness_of(match), self.style.language)
         is_measured = match.percent is not None and bool(likeness)
+        if is_other_kind(match, self.answer):
+            likeness = self.words.other_kind
         likeness = likeness or self.words.score.format(f"{match.score:.2f}")
         draw.text(left + 16, baseline, likeness, 32, colour=ink, weight=STRONG, width=box.right - left - 16)
         bar = Box(box.left, baseline + 18, box.width, 8)
@@ -343,8 +345,3 @@ def _asked_side(pictures: int, has_matches: bool) -> int:
         return OUTCOME_SIDE
     columns = min(pictures + 1, _COLUMNS - 1)
     return (columns * (_COLUMN + GUTTER) - GUTTER - (pictures - 1) * GUTTER) // max(pictures, 1)
-
-
-def _is_hardly_alike(shown: Shown) -> bool:
-    """Whether the likeness is so common that the case is no similar one, whatever its rank."""
-    return likeness_of(shown.match) is Likeness.HARDLY_ALIKE

@@ -22,6 +22,7 @@ class SheetWords:
     asked_region: str
     most_alike: str
     hardly_alike: str
+    other_kind: str
     same_patient: str
     carried_by: str
     also: str
@@ -57,6 +58,7 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         asked_region="Asked about a region",
         most_alike="Most alike, of other patients",
         hardly_alike="Hardly alike",
+        other_kind="another kind of image",
         same_patient="The same patient at other times",
         carried_by="by series {}",
         also="also {}",
@@ -92,6 +94,7 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         asked_region="Région soumise",
         most_alike="Les plus ressemblants, chez d'autres patients",
         hardly_alike="Peu ressemblants",
+        other_kind="autre type d'image",
         same_patient="Le même patient à d'autres dates",
         carried_by="par la série {}",
         also="aussi {}",

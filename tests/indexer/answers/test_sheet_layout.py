@@ -17,7 +17,7 @@ from indexer.answers.illustrations import Illustrated, Picture, Pixels, without_
 from indexer.answers.sheet_layout import SheetStyle, draw_sheet
 from indexer.answers.sheet_words import words_in
 from indexer.answers.words import Language
-from indexer.domain import Answer
+from indexer.domain import Answer, SeriesAttributes
 from tests.fakes.answers import answer_about, instance, write
 from tests.fakes.drawn import is_drawn
 
@@ -77,6 +77,15 @@ def test_cases_that_are_hardly_alike_stand_dimmed_below_the_others(tmp_path: Pat
     assert not (shown == COLOURS[1]).all(axis=2).any()
     assert is_drawn(shown, "Hardly alike", 28, colour=QUIET, weight=STRONG)
     assert is_drawn(shown, "Most alike, of other patients", 28, colour=ACCENT, weight=STRONG)
+
+
+def test_another_kind_of_image_is_hardly_alike_even_where_no_percentage_is_known(tmp_path: Path) -> None:
+    answer, pictures = answered(tmp_path, [None, None])
+    chest = replace(pictures.matches[0].match, attributes=SeriesAttributes("CR", "CHEST"))
+    mixed = replace(pictures, matches=(replace(pictures.matches[0], match=chest), pictures.matches[1]))
+    shown = draw_sheet(answer, mixed, created=CREATED, style=SheetStyle())
+    assert row_of(shown, dimmed(COLOURS[0])) > row_of(shown, COLOURS[1]) + 300
+    assert is_drawn(shown, "another kind of image", 28, colour=QUIET, weight=STRONG)
 
 
 @pytest.mark.parametrize("percents", [[99.5, 80.0], [None, None]])
