@@ -57,16 +57,21 @@ def test_of_a_chosen_study_a_few_series_are_compared_and_of_many_one_each(world:
     assert [match.reference.study_instance_uid for match in answer.matches] == ["prior 005"]
 
 
-def test_a_caller_who_sees_little_asks_deeper_and_not_anew(world: World) -> None:
-    world.add_shown("1", (1, 0, 0), CREDENTIALS, series="t1", modality="MR", sequence="T1")
-    for number in range(200):
-        world.add(f"hidden {number:03}", (1, 0.001 * number, 0), series="t1", modality="MR", sequence="T1")
-    for number in range(5):
-        world.add_shown(f"shown {number}", (1, number, 1), CREDENTIALS, modality="MR", sequence="T1")
+def test_a_caller_who_sees_little_asks_deeper_and_only_what_she_may_see_is_compared_in_full(
+    world: World,
+) -> None:
+    t1, t2 = ({"modality": "MR", "sequence": sequence} for sequence in ("T1", "T2"))
+    for series, attributes in (("t1", t1), ("t2", t2)):
+        world.add_shown("1", (1, 0, 0), CREDENTIALS, series=series, **attributes)
+        for number in range(200):
+            turned = number if series == "t1" else 199 - number
+            world.add(f"hidden {number:03}", (1, 0.001 * turned, 0), series=series, **attributes)
+        for number in range(5):
+            world.add_shown(f"shown {number}", (1, number, 1), CREDENTIALS, series=series, **attributes)
     found = studies(world, about("1", limit=5), CALLER)
     assert found == [f"shown {number}" for number in range(5)]
-    assert len(world.index.scopes) <= 3 + 1, "three depths, and one completion of what she may see"
-    assert sent_uids(world) <= 5
+    assert len(world.index.scopes) <= 2 * (2 * 3 + 2), "three depths, and one completion, of two series"
+    assert sent_uids(world) <= 2 * 2 * 5
 
 
 def test_the_order_is_that_of_comparing_every_study_in_full(world: World) -> None:
