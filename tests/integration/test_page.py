@@ -192,6 +192,8 @@ def test_a_study_that_failed_says_why(
     while filled.service.counts()["failed"] <= before["failed"]:  # type: ignore[index]
         assert time.monotonic() < deadline, filled.service.counts()
         time.sleep(0.1)
+    # Orthanc tells of a series once more when it is stable: it is looked at again.
+    wait_until_indexed(filled, Console(quiet=True), series=before["indexed"])  # type: ignore[index]
     visit = visit_of(dark, filled.service.url)
     visit.go(f"/?study={study.study_instance_uid}")
     expect(dark.locator(".state.refused")).to_contain_text("damaged or cut short")
