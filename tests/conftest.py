@@ -19,6 +19,12 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TIMEOUT_MS = 15_000
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests that want the benchmark images run where CBIR_TEST_DATA names them."""
+    if item.get_closest_marker("shared_data") and not os.environ.get("CBIR_TEST_DATA"):
+        pytest.skip("CBIR_TEST_DATA names no benchmark images")
+
+
 @pytest.fixture(scope="session")
 def orthanc_binary() -> Path:
     """The Orthanc of this machine: promised by CBIR_REQUIRE_ORTHANC=1, else the test is skipped."""
