@@ -54,6 +54,25 @@ def test_the_series_of_a_study_stand_in_strips_that_say_what_they_are(visit: Vis
     expect(visit.page.locator("#example .position")).to_have_text("4/6")
 
 
+def test_a_strip_shows_at_which_end_it_goes_on(visit: Visit, studies: Studies) -> None:
+    shown(visit, studies.old("abdomen-ct")[0])
+    strip = visit.page.locator("#example .frames")
+    strip.evaluate("strip => (strip.scrollLeft = 0)")
+    expect(strip).to_have_class("frames row-of-pictures after")
+    strip.evaluate("strip => (strip.scrollLeft = strip.scrollWidth)")
+    expect(strip).to_have_class("frames row-of-pictures before")
+
+
+def test_no_gap_is_left_where_the_caption_goes_when_another_frame_is_chosen(
+    visit: Visit, studies: Studies
+) -> None:
+    shown(visit, studies.old("brain-mr")[0])
+    caption = visit.page.locator("#example .caption")
+    expect(caption).to_be_visible()
+    visit.page.locator("#example").get_by_role("button", name="Frame 2").first.click()
+    expect(caption).to_have_css("display", "none")
+
+
 def test_frames_are_scrolled_by_wheel_slider_and_keys(visit: Visit, studies: Studies) -> None:
     stage = shown(visit, studies.old("spine-mr")[0])
     position = visit.page.locator("#example .position")
