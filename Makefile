@@ -68,7 +68,7 @@ lint: test-setup
 	@$(BIN)/lint-imports
 
 screenshots: test-setup
-	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_BROWSER=1 CBIR_TEST_SCREENSHOTS=docs/screenshots \
+	@CBIR_TEST_DATA= CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_BROWSER=1 CBIR_TEST_SCREENSHOTS=docs/screenshots \
 		$(BIN)/pytest --quiet tests/integration/test_page.py tests/integration/test_answers_at_the_ae.py
 
 pin: setup
