@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -147,6 +148,13 @@ def answer_to(walk: Walk, paths: Sequence[Path]) -> Dataset:
     report = walk.workstation.next_report(ANSWER_WAIT_S)
     assert report is not None, walk.service.log_path.read_text()[-3000:]
     return report
+
+
+def calibrate(walk: Walk) -> None:
+    """`cbir calibrate`: the service itself looks once a minute."""
+    service = walk.service
+    environment = {**os.environ, **service.environment, "CBIR_DATA_DIR": str(service.folder / "data")}
+    subprocess.run([sys.executable, "-m", "cbir", "calibrate"], env=environment, check=True)
 
 
 def looked_up(walk: Walk, uid: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 from pydicom import dcmread
 from rich.console import Console
 
-from demo.families import WrittenStudy
+from demo.families import FAMILIES, WrittenStudy, write_studies
 from demo.walk import Walk
 from evaluation.outsiders import noise
 from indexer.ledger import Background
@@ -27,11 +28,12 @@ from indexer.search.judging import Judge
 from tests.browser import Visit, drag, picture_of, visit_of, wait_for_picture
 from tests.fakes.house import Furnished, by_series, furnished, served
 from tests.indexer.api.test_web_asking import Held
-from tests.integration.conftest import PER_FAMILY, looked_up, store, wait_until_indexed
+from tests.integration.conftest import PER_FAMILY, calibrate, looked_up, store, wait_until_indexed
 from tests.integration.gallery import Gallery, gallery, lower_by, of_three_series, series_of
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
+MORE_CHESTS = 18
 SIZE: ViewportSize = {"width": 1360, "height": 900}
 REGION_MS = 60_000
 
@@ -208,17 +210,21 @@ def shown(
     unknown: Mapping[str, WrittenStudy],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Gallery:
-    """What the pictures are of; archived and indexed besides the synthetic studies."""
+    """What the pictures are of; archived and indexed besides, with enough chests to be compared with."""
     brain, spine = (
         next(study.paths for study in archived if study.family == family)
         for family in ("brain-mr", "spine-mr")
     )
     chests = [study.paths for study in archived if study.family == "chest-cr"]
     shown = gallery(tmp_path_factory.mktemp("gallery"), brain, spine, [*chests, unknown["chest-cr"].paths])
+    chest = next(replace(family, name="more-chests") for family in FAMILIES if family.name == "chest-cr")
+    more = write_studies(tmp_path_factory.mktemp("chests"), per_family=MORE_CHESTS, families=(chest,))
+    files = {**shown.files, **{study.study_instance_uid: study.paths for study in more}}
     before = walk.service.counts()["indexed"]  # type: ignore[index]
-    for paths in shown.files.values():
+    for paths in files.values():
         store(paths, walk.orthanc.dicom_port, walk.orthanc.ae_title)
-    wait_until_indexed(walk, Console(quiet=True), series=before + series_of(shown.files))
+    wait_until_indexed(walk, Console(quiet=True), series=before + series_of(files))
+    calibrate(walk)
     return shown
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from demo.report import reported_cases
 from demo.walk import Walk
-from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, store, wait_until_indexed
+from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, calibrate, store, wait_until_indexed
 from tests.integration.kept_sheet import keep
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(600)]
@@ -67,9 +67,7 @@ def filled(walk: Walk, wrapped: Path) -> Walk:
     with (wrapped / "truth.csv").open(newline="") as file:
         series = {row["series_instance_uid"] for row in csv.DictReader(file)}
     wait_until_indexed(walk, Console(quiet=True), series=len(series))
-    service = walk.service
-    environment = {**os.environ, **service.environment, "CBIR_DATA_DIR": str(service.folder / "data")}
-    subprocess.run([sys.executable, "-m", "cbir", "calibrate"], env=environment, check=True)
+    calibrate(walk)
     return walk
 
 
