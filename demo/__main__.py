@@ -10,6 +10,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from PIL import Image
+from pydicom.dataset import Dataset
 from rich.console import Console
 
 from cbir.logs import configure_logging
@@ -45,6 +47,7 @@ def _walk(asked: argparse.Namespace, folder: Path, console: Console) -> None:
         with hospital(folder) as walk:
             console.print("A private Orthanc with our plugin, and cbir serve, run on free loopback ports.")
             run_walk(walk, material, console)
+            _show_sheet(walk.workstation.sheet, folder / "contact-sheet.png", console)
             console.print(f"The page:           {walk.service.url}/")
             console.print(f"The same in Orthanc: {walk.orthanc.http_url}/cbir/")
             console.print(f"  user {walk.orthanc.user}, password {walk.orthanc.password}")
@@ -55,6 +58,13 @@ def _walk(asked: argparse.Namespace, folder: Path, console: Console) -> None:
         with run_folder_walk(folder, material, console) as url:
             console.print(f"The page: {url}/")
             _stay(asked.once, console)
+
+
+def _show_sheet(sheet: Dataset | None, path: Path, console: Console) -> None:
+    """Keep the contact sheet as a picture, for as long as the walk lasts."""
+    if sheet is not None:
+        Image.fromarray(sheet.pixel_array).save(path)
+        console.print(f"The contact sheet:  {path}", soft_wrap=True)
 
 
 def _stay(once: bool, console: Console) -> None:

@@ -35,11 +35,15 @@ class Sent:
 
 @dataclass
 class Workstation:
-    """An application entity that sends by C-STORE and listens on a loopback port for answers."""
+    """An application entity that sends by C-STORE and listens on a loopback port for answers.
+
+    `sheet` is the last image that came in before a report.
+    """
 
     ae_title: str
     port: int
     received: queue.Queue[Dataset] = field(default_factory=queue.Queue)
+    sheet: Dataset | None = None
     _server: ThreadedAssociationServer | None = None
 
     def __enter__(self) -> Workstation:
@@ -96,6 +100,7 @@ class Workstation:
         while (received := self.next_received(max(0.0, deadline - time.monotonic()))) is not None:
             if received.Modality == "SR":
                 return received
+            self.sheet = received
         return None
 
     def _associate(self, batch: _Batch, port: int, called_ae_title: str) -> Association:

@@ -34,6 +34,7 @@ def test_the_walk_ends_with_the_same_family_first() -> None:
     first = next(line for line in done.stdout.splitlines() if line.startswith("   1  "))
     assert first.endswith("brain-mr")
     assert "The page:" in done.stdout
+    assert "contact-sheet.png" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
