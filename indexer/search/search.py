@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from indexer.domain import Answer, EncoderVersion, Filters, Match, Refusal, Scope, SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
-from indexer.search.clues import MOST_SERIES, clue_of_text, clues_of, most_telling, of_a_case
+from indexer.search.clues import MOST_SERIES, Clue, clue_of_text, clues_of, most_telling, of_a_case
 from indexer.search.diversity import MOST_BESIDES, diversified
 from indexer.search.examples import Examples
 from indexer.search.judging import Judge
@@ -22,6 +22,22 @@ from indexer.search.ranking import RankedStudy, Ranking
 from indexer.search.regions import AskedRegion, Regions, breadth
 from indexer.search.seen_frames import SeenFrames
 from indexer.search.visible_studies import VisibleStudies
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question as it was understood.
+
+    `compared` are those series of the example that its clues are made of, `region` what is asked about in
+    the place of the whole.
+    """
+
+    example: tuple[SeriesEmbedding, ...]
+    compared: tuple[SeriesEmbedding, ...]
+    more: tuple[SeriesEmbedding, ...]
+    less: tuple[SeriesEmbedding, ...]
+    region: AskedRegion | None
+    clues: tuple[Clue, ...]
 
 
 class Search:
@@ -89,8 +105,16 @@ class Search:
             refusal = self._judge.refusal_of(error)
             if refusal is None:
                 raise
-            return _refused((), refusal, started)
+            return Answer((), None, (), took_ms=_since_ms(started), refused=refusal)
         embed_ms = _since_ms(started)
+        asked = self._asked(question, example, caller, line_ups)
+        answer = self._answer(question, asked, caller, line_ups)
+        return replace(answer, took_ms=_since_ms(started), embed_ms=embed_ms)
+
+    def _asked(
+        self, question: Question, example: tuple[SeriesEmbedding, ...], caller: Caller, line_ups: LineUps
+    ) -> _Asked:
+        """Whose vectors are compared: those of the region or the example, of chosen cases, of the text."""
         region = self._region(question, example, caller)
         if region is not None:
             example = (region.example,)
@@ -101,27 +125,25 @@ class Search:
         clues = [*clues_of(compared, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
         if question.text.strip():
             clues.append(clue_of_text(self._encoder.embed_text(question.text)))
+        return _Asked(example, tuple(compared), tuple(more), tuple(less), region, tuple(clues))
+
+    def _answer(self, question: Question, asked: _Asked, caller: Caller, line_ups: LineUps) -> Answer:
+        """Rank, judge and show; the times are for `similar` to tell."""
         ranking = Ranking(self._index, question.text_weight, line_ups.serving.versions)
         studies = VisibleStudies(ranking, self._access, caller)
-        ranked = studies.nearest(clues, _scope(question, example, more, less), _breadth(question))
-        refusal = self._refusal(question, compared, ranked)
-        own = self._same_patient(question, compared, studies)
-        if refusal is not None:
-            refused = _refused(example, refusal, started)
-            return replace(refused, same_patient=own, embed_ms=embed_ms, compared=len(compared))
-        matches = self._matches_of(ranked, question, region)
-        if region is not None:
-            matches = self._regions.placed(matches, region, question.limit, alone=_is_region_alone(question))
+        ranked = studies.nearest(asked.clues, _scope(question, asked), _breadth(question))
+        refusal = self._refusal(question, asked.compared, ranked)
+        matches = () if refusal is not None else self._matches_of(ranked, question, asked.region)
         return Answer(
-            example=example,
-            encoder=matches[0].encoder if matches else _first_encoder(example),
+            example=asked.example,
+            encoder=_encoder_of(matches, asked.example),
             matches=matches,
-            took_ms=_since_ms(started),
-            same_patient=own,
-            more=tuple(embedding.reference for embedding in more),
-            less=tuple(embedding.reference for embedding in less),
-            embed_ms=embed_ms,
-            compared=len(compared),
+            took_ms=0.0,
+            same_patient=self._same_patient(question, asked.compared, studies),
+            refused=refusal,
+            more=tuple(embedding.reference for embedding in asked.more),
+            less=tuple(embedding.reference for embedding in asked.less),
+            compared=len(asked.compared),
         )
 
     def _matches_of(
@@ -129,7 +151,8 @@ class Search:
     ) -> tuple[Match, ...]:
         """As many of the ranked studies as are wanted; a region is looked for in all of them first."""
         if region is not None:
-            return self._matches.of_region(ranked, self._matches.stored(ranked), region.whole)
+            found = self._matches.of_region(ranked, self._matches.stored(ranked), region.whole)
+            return self._regions.placed(found, region, question.limit, alone=_is_region_alone(question))
         if question.diversity == 0:
             ranked = ranked[: question.limit]
         stored = self._matches.stored(ranked)
@@ -190,22 +213,18 @@ class Search:
         ]
 
 
-def _scope(
-    question: Question,
-    example: Sequence[SeriesEmbedding],
-    more: Sequence[SeriesEmbedding],
-    less: Sequence[SeriesEmbedding],
-) -> Scope:
+def _scope(question: Question, asked: _Asked) -> Scope:
     """Where matches may come from: not from the example's study and patient, nor from chosen studies.
 
     Where there is no example, the patients of the cases that a match shall be like take its patient's place.
     """
-    chosen = {embedding.reference.study_instance_uid for embedding in (*more, *less)}
-    patients = {embedding.attributes.patient for embedding in more} - {None} if not example else set()
+    first = asked.example[0] if asked.example else None
+    chosen = {embedding.reference.study_instance_uid for embedding in (*asked.more, *asked.less)}
+    patients = {embedding.attributes.patient for embedding in asked.more} if first is None else set()
     return Scope(
         filters=question.filters,
-        not_study=example[0].reference.study_instance_uid if example else None,
-        not_patient=example[0].attributes.patient if example else None,
+        not_study=first.reference.study_instance_uid if first else None,
+        not_patient=first.attributes.patient if first else None,
         not_studies=tuple(sorted(chosen)),
         not_patients=tuple(sorted(patient for patient in patients if patient)),
     )
@@ -222,17 +241,10 @@ def _breadth(question: Question) -> int:
     return question.limit + (min(3 * question.limit, MOST_BESIDES) if question.diversity else 0)
 
 
-def _refused(example: tuple[SeriesEmbedding, ...], refusal: Refusal, started: float) -> Answer:
-    return Answer(
-        example=example,
-        encoder=_first_encoder(example),
-        matches=(),
-        took_ms=_since_ms(started),
-        refused=refusal,
-    )
-
-
-def _first_encoder(example: Sequence[SeriesEmbedding]) -> EncoderVersion | None:
+def _encoder_of(matches: Sequence[Match], example: Sequence[SeriesEmbedding]) -> EncoderVersion | None:
+    """What compared the best match, or would have."""
+    if matches:
+        return matches[0].encoder
     return example[0].encoder if example else None
 
 
