@@ -7,17 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Final
 
 from indexer.following.changes import ChangeFollower
 from indexer.following.comparison import Comparison, Reconciler
-from indexer.following.rounds import Round
+from indexer.following.rounds import Round, Rounds
 from indexer.following.switching import Switching
 
 logger = logging.getLogger(__name__)
 
-STOP_LIMIT_S: Final = 5.0
 SWITCHING_S: Final = 5.0
 
 
@@ -26,7 +24,7 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-class Follower:
+class Follower(Rounds):
     """Polls and compares until it is stopped; a neighbour that is down is waited for."""
 
     def __init__(
@@ -54,40 +52,14 @@ class Follower:
         self._reconciler = reconciler
         self._changes = changes
         self._clock = clock
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._comparing = Round("comparison", reconcile_s, self._compare)
         # The log first: what happens during the first comparison is then read from it afterwards.
         self._polling = Round("changes", poll_s, self._poll) if changes else None
         self._switching = switching
         often_s = min(poll_s, SWITCHING_S)
-        self._watching = Round("line_ups", often_s, self._watch_line_ups) if switching else None
-
-    def __enter__(self) -> Follower:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Begin to follow."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it and wait for it; a neighbour that does not answer is not waited for."""
-        self._stop.set()
-        self._thread.join(STOP_LIMIT_S)
-
-    def _run(self) -> None:
-        rounds = [r for r in (self._polling, self._watching, self._comparing) if r is not None]
-        while not self._stop.is_set():
-            for this in rounds:
-                if this.due_s <= time.monotonic() and not self._stop.is_set():
-                    this.go(time.monotonic)
-            self._stop.wait(max(0.0, min(r.due_s for r in rounds) - time.monotonic()))
+        watching = Round("line_ups", often_s, self._watch_line_ups) if switching else None
+        rounds = (self._polling, watching, self._comparing)
+        super().__init__("follower", threading.Event(), *(one for one in rounds if one is not None))
 
     def _poll(self) -> None:
         if self._changes is None:
