@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import multiprocessing.util
 import os
 import tempfile
@@ -13,6 +12,8 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import RLock
 from types import TracebackType
 from typing import Any, Final, Generic, ParamSpec, Self, TypeVar
 
@@ -50,6 +51,24 @@ class Call(Generic[T]):
     generation: int
 
 
+class _DecoderContext(ForkServerContext):
+    """How the processes of one pool are started.
+
+    It keeps the pool's locks as long as the pool is kept. Pebble drops them before it stops the processes,
+    their names go with them, and a process that is only starting then would say so with a traceback on
+    standard error.
+    """
+
+    def __init__(self) -> None:
+        self._locks: list[RLock] = []
+        self.set_forkserver_preload(_PRELOADED)
+
+    def RLock(self) -> RLock:  # noqa: N802 - the library's name
+        lock = super().RLock()
+        self._locks.append(lock)
+        return lock
+
+
 class Decoders:
     """A pool of decoder processes that outlives what hostile files do to them.
 
@@ -71,8 +90,6 @@ class Decoders:
         self._generation = 0
         self._closed = False
         _keep_socket_paths_short()
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOADED)
         self._pool = self._new_pool()
 
     def __enter__(self) -> Self:
@@ -197,7 +214,7 @@ class Decoders:
             max_workers=self.processes,
             initializer=start_decoder,
             initargs=(self.limits,),
-            context=self._context,
+            context=_DecoderContext(),
         )
 
 

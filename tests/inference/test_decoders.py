@@ -203,6 +203,44 @@ def test_no_decoder_is_left_when_the_pool_is_closed() -> None:
     assert wait_until_dead(process_id)
 
 
+STOPPED_WHILE_STARTING = """
+import sys
+import time
+from pathlib import Path
+from inference.decoders import Decoders
+from inference.limits import Limits
+from tests.fakes import decoder_calls as calls
+
+hanging = Path(sys.argv[1])
+
+if __name__ == "__mp_main__" and list(hanging.parent.glob("started-*")):
+    time.sleep(2)  # every decoder but the first is slow to start
+if __name__ == "__mp_main__":
+    (hanging.parent / f"started-{time.monotonic_ns()}").touch()
+
+if __name__ == "__main__":
+    pool = Decoders(Limits(), processes=4)
+    pool.submit(calls.note_and_never_return, hanging)
+    while not hanging.exists():
+        time.sleep(0.01)
+    pool.close()
+"""
+
+
+def test_decoders_that_are_stopped_while_they_start_print_nothing(tmp_path: Path) -> None:
+    """The one that hangs is stopped first, in seconds; the others go on starting in that time."""
+    script = tmp_path / "script.py"
+    script.write_text(STOPPED_WHILE_STARTING)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "hanging")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
 def test_a_deep_temporary_folder_keeps_no_decoder_from_starting(tmp_path: Path) -> None:
     """A Unix socket's path is short; TMPDIR need not be."""
     deep = tmp_path / ("deep" * 20)

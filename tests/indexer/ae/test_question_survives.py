@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.answers import instance, uid, write
+from tests.fakes.listing import listed
 from tests.fakes.workstation import Workstation, free_port, listens, send, wait_until
 
 
@@ -28,7 +29,7 @@ def service(spool: Path, port: int, caller: str, gate: Path) -> Iterator[subproc
 
 
 def records(spool: Path) -> list[Path]:
-    return list(spool.glob("*/question.json"))
+    return listed(spool, "*/question.json")
 
 
 def test_an_acknowledged_question_survives_a_kill_and_is_answered_after_the_restart(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_every_instance_that_was_acknowledged_survives_a_kill_in_the_middle_of_s
             stderr=subprocess.STDOUT,
             text=True,
         )
-        wait_until(lambda: len(list(spool.glob("*/instances/*.dcm"))) > 20)
+        wait_until(lambda: len(listed(spool, "*/instances/*.dcm")) > 20)
         process.kill()
         output, _ = sender.communicate(timeout=60)
     acknowledged = output.count("Received Store Response (Success)")
@@ -90,8 +91,8 @@ def test_an_answer_waits_for_a_workstation_that_is_down_across_a_restart(tmp_pat
     caller = f"WS1=localhost:{away}"
     with service(spool, port, caller, gate):
         assert send(port, write(tmp_path / "q", instance("asked"))).returncode == 0
-        wait_until(lambda: len(list(spool.glob("*/answer-*.dcm"))) == 2)
-        wait_until(lambda: not list(spool.glob("*/instances")))
+        wait_until(lambda: len(listed(spool, "*/answer-*.dcm")) == 2)
+        wait_until(lambda: not listed(spool, "*/instances"))
     with service(spool, port, caller, gate), Workstation(tmp_path / "ws", port=away) as workstation:
         [answer] = workstation.waits_for(1)
         assert answer.StudyInstanceUID == uid("asked")

@@ -44,6 +44,7 @@ from indexer.collecting.shipping import SHIPMENTS
 from indexer.destinations import Destination
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, uid
 from tests.fakes.collected import EXAMPLE, PSEUDONYMS, Collected, collected
+from tests.fakes.listing import listed
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import Workstation, free_port, listens, wait_until
 
@@ -506,7 +507,7 @@ def test_only_a_few_instances_are_on_the_disk_at_once(
     def watch() -> None:
         nonlocal most
         while not done.wait(0.002):
-            most = max(most, len(list(temporary.rglob("*.dcm"))))
+            most = max(most, len(listed(temporary, "**/*.dcm")))
 
     watcher = threading.Thread(target=watch)
     with (
