@@ -14,16 +14,19 @@ from typing import Final, Literal, Protocol
 
 from pydicom.dataset import Dataset
 
+from indexer.ae.preset import Chosen, Preset
 from indexer.answers.echo import is_echo
 from indexer.answers.example import Example, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
+from indexer.answers.key_objects import flagged_in
 from indexer.answers.marks import Marks, marks_of
 from indexer.answers.sheet import contact_sheet
 from indexer.answers.sheet_layout import SheetStyle
 from indexer.answers.sr import References, similar_cases_report
 from indexer.answers.unused_marks import UnusedMark
+from indexer.collecting.choosing import Choosing
 from indexer.domain import Answer, Refusal
-from indexer.errors import Rejected, Unsupported
+from indexer.errors import NotFound, Rejected, Unsupported
 from indexer.ports import Caller
 from indexer.search import Question
 from indexer.search.question import RegionOfInterest
@@ -32,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 Form = Literal["sheet", "report"]
 FORMS: Final[tuple[Form, ...]] = ("sheet", "report")
+NoReply = Literal["echo", "noted"]
+"""Why nothing is sent: our own answer came back; flags were noted for the next question about their example."""
+
 MOST_TRIED: Final = 3
 """Marks that are asked about in turn, as long as they cannot be used: each costs a whole question."""
 _OF_A_MARK: Final[Mapping[str, UnusedMark]] = {"not_found": "not_found", "region_not_seen": "region_not_seen"}
@@ -50,11 +56,13 @@ class Searcher(Protocol):
 class Reply:
     """The documents that answer one question, in the order in which they are sent.
 
-    `found` is what they say, `split_ms` how long each part of the answering took.
+    `found` is what they say, `study_instance_uid` names the example's study, and `split_ms` tells how long
+    each part of the answering took.
     """
 
     documents: tuple[Dataset, ...]
     found: Answer
+    study_instance_uid: str
     split_ms: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -70,6 +78,7 @@ class Answering:
         forms: which documents, in which order; at least one.
         illustrations: where pictures come from; None draws sheets without.
         style: of the sheet.
+        choosing: heeds the cases that a caller flagged; None does not.
         now: local time, for the documents' dates.
     """
 
@@ -80,19 +89,20 @@ class Answering:
     forms: tuple[Form, ...] = FORMS
     illustrations: Illustrations | None = None
     style: SheetStyle = field(default_factory=SheetStyle)
+    choosing: Choosing | None = None
     now: Callable[[], datetime] = datetime.now
 
-    def answer(self, paths: Sequence[Path], caller: str, question_id: str) -> Reply | None:
+    def answer(self, paths: Sequence[Path], caller: str, question_id: str, preset: Preset) -> Reply | NoReply:
         """Ask, and write down the matches or the refusal.
 
         Args:
             paths: DICOM files of one study.
             caller: the calling AE title.
             question_id: the UIDs of the documents are derived from it.
+            preset: of the AE title that was called.
 
         Returns:
-            A contact sheet, a Comprehensive SR, or both; None when our own answer came back, alone or with
-            what it answers.
+            A contact sheet, a Comprehensive SR, or both; or why nothing is sent.
 
         Raises:
             Unavailable: a neighbour did not answer: ask again later.
@@ -100,27 +110,51 @@ class Answering:
         """
         split = _Split()
         with split.part("read"):
-            example = read_example(paths)
-            if is_echo(example, paths, self.now()):
-                return None
-            marks = marks_of(example, paths)
-        found, region, unused_mark = self._found(example, paths, marks, caller, split)
-        if unused_mark is not None:
-            logger.info("mark_not_used question=%s reason=%s", question_id, unused_mark)
-        with split.part("pictures"):
-            illustrated = self._illustrated(example, paths, found)
-        said = _Said(example, found, illustrated, question_id, self.now(), region, unused_mark)
-        return Reply(self._documents(said, split), found, split.took_ms)
+            sent = _Sent(read_example(paths), tuple(paths), preset)
+            if is_echo(sent.example, paths, self.now()):
+                return "echo"
+            about = self._flagged(sent, caller)
+        if self.choosing is None or about is None or sent.images:
+            return self._answered(sent, caller, question_id, split)
+        try:
+            with self.choosing.recalled(Caller(name=caller), about) as recalled:
+                again = _Sent(read_example(recalled), recalled, preset)
+                return self._answered(again, caller, question_id, split)
+        except NotFound:
+            return "noted"
 
     def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Reply:
         """Write down why there is no answer, without looking at any frame: that may be what went wrong."""
         example, found = read_example(paths), _refused(refusal)
         said = _Said(example, found, without_pictures(example, found), question_id, self.now())
-        return Reply(self._documents(said, _Split()), found)
+        return Reply(self._documents(said, _Split()), found, example.instances[0].study_instance_uid)
 
-    def _found(
-        self, example: Example, paths: Sequence[Path], marks: Marks, caller: str, split: _Split
-    ) -> tuple[Answer, RegionOfInterest | None, UnusedMark | None]:
+    def _flagged(self, sent: _Sent, caller: str) -> str | None:
+        """Note the flags that were sent; the study of the example that they are about, or None."""
+        flagged = flagged_in(sent.example, sent.paths) if self.choosing is not None else ()
+        return self.choosing.note(caller, flagged) if self.choosing is not None and flagged else None
+
+    def _answered(self, sent: _Sent, caller: str, question_id: str, split: _Split) -> Reply:
+        with split.part("read"):
+            marks = marks_of(sent.example, sent.paths)
+            chosen = self._chosen(sent, caller)
+        asked = self._found(sent, marks, chosen, caller, split)
+        if asked.unused_mark is not None:
+            logger.info("mark_not_used question=%s reason=%s", question_id, asked.unused_mark)
+        with split.part("pictures"):
+            illustrated = self._illustrated(sent.example, sent.paths, asked.found)
+        said = _Said(
+            sent.example, asked.found, illustrated, question_id, self.now(), asked.question, asked.unused_mark
+        )
+        documents = self._documents(said, split)
+        return Reply(documents, asked.found, sent.study_instance_uid, split.took_ms)
+
+    def _chosen(self, sent: _Sent, caller: str) -> Chosen:
+        if self.choosing is None:
+            return Chosen()
+        return Chosen(*self.choosing.chosen(caller, sent.study_instance_uid))
+
+    def _found(self, sent: _Sent, marks: Marks, chosen: Chosen, caller: str, split: _Split) -> _Asked:
         """By the first mark that can be used, else by all that was sent; and why a mark was not used."""
         unused, gone = marks.unused, set[tuple[str, int]]()
         for region in marks.regions[:MOST_TRIED]:
@@ -128,7 +162,8 @@ class Answering:
             if frame in gone:
                 continue
             try:
-                return self._search(example, paths, region, caller, split), region, unused
+                question = self._question(sent, region, chosen)
+                return _Asked(self._search(question, caller, split), question, unused)
             except Rejected as refusal:
                 unused = _OF_A_MARK.get(refusal.reason, "rejected")
             if unused == "rejected":
@@ -136,24 +171,19 @@ class Answering:
             if unused == "not_found":
                 gone.add(frame)
         try:
-            return self._search(example, paths, None, caller, split), None, unused
+            question = self._question(sent, None, chosen)
+            return _Asked(self._search(question, caller, split), question, unused)
         except Rejected as refusal:
-            return _refused(refusal), None, unused
+            return _Asked(_refused(refusal), None, unused)
 
-    def _search(
-        self,
-        example: Example,
-        paths: Sequence[Path],
-        region: RegionOfInterest | None,
-        caller: str,
-        split: _Split,
-    ) -> Answer:
-        images = tuple(
-            path for path, instance in zip(paths, example.instances, strict=True) if instance.is_image
-        )
-        if not images:
+    def _question(self, sent: _Sent, region: RegionOfInterest | None, chosen: Chosen) -> Question:
+        if not sent.images and not (sent.preset.reads_reports and sent.reports):
             raise Unsupported("Only reports, key objects or presentation states were sent: send images.")
-        question = Question(example=images, limit=self.limit, same_patient=True, region=region)
+        return sent.preset.question(
+            images=sent.images, reports=sent.reports, limit=self.limit, region=region, chosen=chosen
+        )
+
+    def _search(self, question: Question, caller: str, split: _Split) -> Answer:
         with split.part("search"):
             found = self.searcher.similar(question, Caller(name=caller))
         split.part_of("search", "embed", found.embed_ms)
@@ -193,7 +223,7 @@ class Answering:
             question_id=said.question_id,
             created=said.created,
             style=self.style,
-            region=said.region,
+            region=said.question.region if said.question is not None else None,
             unused_mark=said.unused_mark,
         )
 
@@ -206,21 +236,58 @@ class Answering:
             references=self.references,
             retrieve_ae_title=self.retrieve_ae_title,
             sizes=said.illustrated.sizes(),
-            region=said.region,
+            region=said.question.region if said.question is not None else None,
             unused_mark=said.unused_mark,
         )
 
 
 @dataclass(frozen=True, slots=True)
+class _Sent:
+    """What came: the example, its files in the same order, and how the AE title that was called asks."""
+
+    example: Example
+    paths: tuple[Path, ...]
+    preset: Preset
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self.example.instances[0].study_instance_uid
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        return tuple(
+            path for path, one in zip(self.paths, self.example.instances, strict=True) if one.is_image
+        )
+
+    @property
+    def reports(self) -> tuple[Path, ...]:
+        """Documents of others; key objects and presentation states have no words."""
+        return tuple(
+            path
+            for path, one in zip(self.paths, self.example.instances, strict=True)
+            if one.modality == "SR" and not one.is_own_answer
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked in the end, None where nothing could be, what was found, and a mark that was not used."""
+
+    found: Answer
+    question: Question | None
+    unused_mark: UnusedMark | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Said:
-    """Everything that the documents of one question are made of."""
+    """Everything that the documents of one question are made of; `question` is None where none was asked."""
 
     example: Example
     found: Answer
     illustrated: Illustrated
     question_id: str
     created: datetime
-    region: RegionOfInterest | None = None
+    question: Question | None = None
     unused_mark: UnusedMark | None = None
 
 

@@ -51,9 +51,9 @@ class OpenQuestion:
     ended: str = ""
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Whose question it is, about which study."""
-        return self.question.caller, self.question.study_instance_uid
+    def key(self) -> tuple[str, str, str]:
+        """Whose question it is, about which study, to which of our AE titles."""
+        return self.question.caller, self.question.study_instance_uid, self.question.called
 
     @property
     def waits(self) -> bool:
@@ -65,7 +65,7 @@ class OpenQuestion:
         """Whether its answer is with its caller, and cases are still to follow."""
         return self.question.state == "pushing" and not self.ended
 
-    def takes(self, key: tuple[str, str]) -> bool:
+    def takes(self, key: tuple[str, str, str]) -> bool:
         """Whether one more instance belongs to it: not once it is being asked."""
         return self.key == key and self.waits and not self.busy
 

@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from indexer.ae.answering import Answering, Reply
 from indexer.ae.patience import OpenQuestion, Patience
+from indexer.ae.preset import Preset
 from indexer.ae.pushing import CasesOnTheirWay
 from indexer.ae.spool import Spool, SpooledQuestion
 from indexer.answers.example import ExampleInstance
@@ -49,12 +50,14 @@ class Questions:
         answering: Answering,
         deliver: Deliver,
         callers: Sequence[Destination],
+        presets: Sequence[Preset] = (),
         patience: Patience | None = None,
         keeping: Keeping | None = None,
         took: Took = lambda _step, _took_s: None,
     ) -> None:
         """Take the spool, how to answer, how to deliver (raises Unavailable), and where answers are kept.
 
+        `presets` are of the AE titles that ask in a way of their own; any other asks as `Preset` does.
         `took` is told how long each step of an answer took: those of the line `question_answered`, and
         deliver.
         """
@@ -62,11 +65,12 @@ class Questions:
         self._answering = answering
         self._deliver = deliver
         self._callers = tuple(callers)
+        self._presets = {preset.ae_title: preset for preset in presets}
         self._patience = patience or Patience()
         self._keeping = keeping
         self._took = took
         self._open: dict[str, OpenQuestion] = {}
-        self._beginning: set[tuple[str, str]] = set()
+        self._beginning: set[tuple[str, str, str]] = set()
         self._changed = threading.Condition()
         self._stopping = False
         self._threads: list[threading.Thread] = []
@@ -109,7 +113,12 @@ class Questions:
             return len(self._open)
 
     def receive(
-        self, association: Hashable, caller: Destination, instance: ExampleInstance, content: bytes
+        self,
+        association: Hashable,
+        caller: Destination,
+        instance: ExampleInstance,
+        content: bytes,
+        called: str = "",
     ) -> None:
         """Keep one instance; on return it survives a crash until its question is answered or refused.
 
@@ -118,11 +127,12 @@ class Questions:
             caller: who asks.
             instance: what the DICOM file says of itself.
             content: the DICOM file as it came.
+            called: our AE title that the caller called; empty for the first.
 
         Raises:
             SpoolFull: there is no room; nothing was kept.
         """
-        opened = self._gathering(association, caller, instance.study_instance_uid)
+        opened = self._gathering(association, caller, instance.study_instance_uid, called)
         try:
             self._spool.add_instance(opened.question, instance.sop_instance_uid, content)
         finally:
@@ -138,13 +148,15 @@ class Questions:
                 opened.holders.discard(association)
             self._changed.notify_all()
 
-    def _gathering(self, association: Hashable, caller: Destination, study_instance_uid: str) -> OpenQuestion:
+    def _gathering(
+        self, association: Hashable, caller: Destination, study_instance_uid: str, called: str
+    ) -> OpenQuestion:
         """The question that takes another instance, which the caller of this now writes.
 
         It is neither being asked nor answered. A new one is made without the lock: a slow disk holds up
         only those who wait for the same question.
         """
-        key = caller.ae_title, study_instance_uid
+        key = caller.ae_title, study_instance_uid, called
         with self._changed:
             while True:
                 opened = next((opened for opened in self._open.values() if opened.takes(key)), None)
@@ -157,14 +169,16 @@ class Questions:
                 self._changed.wait()
             self._beginning.add(key)
         try:
-            return self._begin(association, caller, study_instance_uid)
+            return self._begin(association, caller, study_instance_uid, called)
         finally:
             with self._changed:
                 self._beginning.discard(key)
                 self._changed.notify_all()
 
-    def _begin(self, association: Hashable, caller: Destination, study_instance_uid: str) -> OpenQuestion:
-        question = self._spool.create(caller.ae_title, str(caller), study_instance_uid, time.time())
+    def _begin(
+        self, association: Hashable, caller: Destination, study_instance_uid: str, called: str
+    ) -> OpenQuestion:
+        question = self._spool.create(caller.ae_title, str(caller), study_instance_uid, time.time(), called)
         logger.info(
             "question_received question=%s caller=%s study=%s",
             question.question_id,
@@ -254,15 +268,16 @@ class Questions:
         waited_ms = opened.waited_ms(time.monotonic())
         self._save(opened, begun=question.begun + 1)
         try:
-            reply = self._answering.answer(paths, question.caller, question.question_id)
+            preset = self._presets.get(question.called, Preset(question.called))
+            reply = self._answering.answer(paths, question.caller, question.question_id, preset)
         except Unavailable:
             self._save(opened, begun=0)
             raise
         except Rejected as refusal:
             self._forget(opened, refusal.reason)
             return
-        if reply is None:
-            self._forget(opened, "echo")
+        if isinstance(reply, str):
+            self._forget(opened, reply)
         else:
             self._answered(opened, reply, waited_ms)
 
@@ -364,7 +379,7 @@ class Questions:
                 question_id=question.question_id,
                 caller=question.caller,
                 asked_at=datetime.fromtimestamp(question.received_at, UTC),
-                study_instance_uid=question.study_instance_uid,
+                study_instance_uid=reply.study_instance_uid,
             )
 
     def _destination(self, question: SpooledQuestion) -> Destination:

@@ -44,7 +44,7 @@ class SpooledQuestion:
     `received_at` and `answered_at` are seconds since 1970. `begun` counts the attempts that began and
     never ended: a question that ends the process must not end it for ever. `answers` is how many documents
     answer it. In the state "pushing" they were delivered, and the best cases follow; those of the studies
-    `pushed` did.
+    `pushed` did. `called` is the AE title of ours that it came to; empty for the first.
     """
 
     question_id: str
@@ -57,6 +57,7 @@ class SpooledQuestion:
     answered_at: float = 0.0
     answers: int = 0
     pushed: tuple[str, ...] = ()
+    called: str = ""
 
 
 class Spool:
@@ -86,9 +87,13 @@ class Spool:
             self._bytes = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
         return found
 
-    def create(self, caller: str, destination: str, study_instance_uid: str, now: float) -> SpooledQuestion:
+    def create(
+        self, caller: str, destination: str, study_instance_uid: str, now: float, called: str = ""
+    ) -> SpooledQuestion:
         """Begin a question; durable on return."""
-        question = SpooledQuestion(uuid.uuid4().hex, caller, destination, study_instance_uid, received_at=now)
+        question = SpooledQuestion(
+            uuid.uuid4().hex, caller, destination, study_instance_uid, received_at=now, called=called
+        )
         with _disk_errors():
             (self._of(question) / _INSTANCES).mkdir(mode=0o700, parents=True)
             self._of(question).chmod(0o700)

@@ -100,6 +100,15 @@ class Encoder(Protocol):
         """
         ...
 
+    def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
+        """Embed what DICOM reports tell of what is seen, all together, by the encoder of `embed_text`.
+
+        Raises:
+            Rejected: none of them can be read, or says what is seen; the reason is the most frequent one.
+            NotConfigured, EncoderUnavailable: as `embed_text`.
+        """
+        ...
+
     def embed_text(self, text: str) -> TextEmbedding:
         """Embed a text by the image-text encoder that is searched.
 

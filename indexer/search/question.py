@@ -73,6 +73,7 @@ class Question:
         region: a part of one frame of the example, which is then asked about alone.
         text: words that a match shall answer to; empty for none.
         text_weight: the part of the text in the score where there is an example too, in [0, 1].
+        reports: DICOM reports whose words are asked with as the text is; they are neither kept nor logged.
         more: chosen cases that a match shall be like as well.
         less: chosen cases that a match shall be unlike.
         diversity: in [0, 1]; 0 ranks by likeness alone, more prefers matches unlike one another.
@@ -85,6 +86,7 @@ class Question:
     region: RegionOfInterest | None = None
     text: str = ""
     text_weight: float = 0.5
+    reports: tuple[Path, ...] = ()
     more: tuple[ExampleReference, ...] = ()
     less: tuple[ExampleReference, ...] = ()
     diversity: float = 0.0
@@ -96,7 +98,7 @@ class Question:
         for name, value in (("text_weight", self.text_weight), ("diversity", self.diversity)):
             if not 0 <= value <= 1:
                 raise Rejected(f"{name} is {value}; it must be between 0 and 1.")
-        if self.example is None and not self.text.strip() and not self.more:
+        if self.example is None and not self.has_words and not self.more:
             raise Rejected("Ask with an example, with a text, or with chosen cases.")
         if self.region is not None and self.example is None:
             raise Rejected("A region is a part of an example: name the example too.")
@@ -104,3 +106,8 @@ class Question:
             raise Rejected(f"The text has {len(self.text)} characters; at most {MAX_TEXT} are read.")
         if len(self.more) + len(self.less) > MAX_CHOSEN:
             raise Rejected(f"At most {MAX_CHOSEN} cases can be chosen for one question.")
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words are asked with: a text, or those of reports."""
+        return bool(self.text.strip() or self.reports)

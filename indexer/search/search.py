@@ -125,6 +125,8 @@ class Search:
         clues = [*clues_of(compared, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
         if question.text.strip():
             clues.append(clue_of_text(self._encoder.embed_text(question.text)))
+        if question.reports:
+            clues.append(clue_of_text(self._encoder.embed_reports(question.reports)))
         return _Asked(example, tuple(compared), tuple(more), tuple(less), region, tuple(clues))
 
     def _answer(self, question: Question, asked: _Asked, caller: Caller, line_ups: LineUps) -> Answer:
@@ -182,7 +184,7 @@ class Search:
         Judged is an example that is whole and asked with alone: a part of a frame is like no whole frame,
         and with a text or chosen cases the person says herself what is meant.
         """
-        if question.region is not None or question.text.strip() or question.more or question.less:
+        if question.region is not None or question.has_words or question.more or question.less:
             return None
         return self._judge.of_ranked(
             example,
@@ -231,7 +233,7 @@ def _scope(question: Question, asked: _Asked) -> Scope:
 
 
 def _is_region_alone(question: Question) -> bool:
-    return not (question.text.strip() or question.more or question.less)
+    return not (question.has_words or question.more or question.less)
 
 
 def _breadth(question: Question) -> int:
