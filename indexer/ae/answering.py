@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from indexer.ae.preset import Chosen, Preset
 from indexer.answers.echo import is_echo
-from indexer.answers.example import Example, read_example
+from indexer.answers.example import Example, ExampleInstance, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
 from indexer.answers.key_objects import flagged_in
 from indexer.answers.marks import Marks, marks_of
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 Form = Literal["sheet", "report"]
 FORMS: Final[tuple[Form, ...]] = ("sheet", "report")
 NoReply = Literal["echo", "noted"]
-"""Why nothing is sent: our own answer came back; flags were noted for the next question about their example."""
+"""Why nothing is sent: our own answer came back; flags were noted for the next question about the example."""
 
 MOST_TRIED: Final = 3
 """Marks that are asked about in turn, as long as they cannot be used: each costs a whole question."""
@@ -170,11 +170,12 @@ class Answering:
                 break
             if unused == "not_found":
                 gone.add(frame)
+        whole: Question | None = None
         try:
-            question = self._question(sent, None, chosen)
-            return _Asked(self._search(question, caller, split), question, unused)
+            whole = self._question(sent, None, chosen)
+            return _Asked(self._search(whole, caller, split), whole, unused)
         except Rejected as refusal:
-            return _Asked(_refused(refusal), None, unused)
+            return _Asked(_refused(refusal), whole, unused)
 
     def _question(self, sent: _Sent, region: RegionOfInterest | None, chosen: Chosen) -> Question:
         if not sent.images and not (sent.preset.reads_reports and sent.reports):
@@ -255,23 +256,20 @@ class _Sent:
 
     @property
     def images(self) -> tuple[Path, ...]:
-        return tuple(
-            path for path, one in zip(self.paths, self.example.instances, strict=True) if one.is_image
-        )
+        return tuple(path for path, one in self._together() if one.is_image)
 
     @property
     def reports(self) -> tuple[Path, ...]:
         """Documents of others; key objects and presentation states have no words."""
-        return tuple(
-            path
-            for path, one in zip(self.paths, self.example.instances, strict=True)
-            if one.modality == "SR" and not one.is_own_answer
-        )
+        return tuple(path for path, one in self._together() if one.modality == "SR" and not one.is_own_answer)
+
+    def _together(self) -> Iterator[tuple[Path, ExampleInstance]]:
+        return zip(self.paths, self.example.instances, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was asked in the end, None where nothing could be, what was found, and a mark that was not used."""
+    """What was asked in the end, or None, what was found, and why a mark was not used."""
 
     found: Answer
     question: Question | None

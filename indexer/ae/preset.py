@@ -1,4 +1,4 @@
-"""How a question is asked that comes to one of our AE titles: a workstation chooses by choosing where to send."""
+"""How a question to one of our AE titles is asked: who sends chooses by choosing where to send."""
 
 from __future__ import annotations
 

@@ -67,6 +67,10 @@ class SeriesBySeries:
         """As the encoder does."""
         return self.encoder.occlusion_maps(instances, frame_numbers)
 
+    def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
+        """As the encoder does."""
+        return self.encoder.embed_reports(reports)
+
     def embed_text(self, text: str) -> TextEmbedding:
         """As the encoder does."""
         return self.encoder.embed_text(text)
