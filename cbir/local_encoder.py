@@ -42,3 +42,7 @@ class LocalEncoder:
     def embed_text(self, text: str) -> TextEmbedding:
         """The unit vector of a text."""
         return self.embedder().embed_text(text)
+
+    def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
+        """The unit vector of what reports tell, all together."""
+        return self.embedder().embed_reports(reports)

@@ -66,6 +66,10 @@ class Embedder(Protocol):
         """Embed words."""
         ...
 
+    def embed_reports(self, paths: Sequence[Path]) -> TextEmbedding:
+        """Embed what reports tell of what is seen, all together."""
+        ...
+
 
 class Intake:
     """Takes request bodies in, onto the disk, a few at once and none larger than allowed."""
@@ -173,7 +177,7 @@ def create_app(
     problems.install(app)
     app.add_exception_handler(Exception, _unexpected)
     _add_routes(app, embedder, intake, Bearer(token))
-    _add_text_route(app, embedder, intake, Bearer(token))
+    _add_text_routes(app, embedder, intake, Bearer(token))
     return app
 
 
@@ -251,13 +255,20 @@ def _add_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer
             return MatchMapsAnswer(first=WireMatchMap.of(first), second=WireMatchMap.of(second))
 
 
-def _add_text_route(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer) -> None:
+def _add_text_routes(app: FastAPI, embedder: Embedder, intake: Intake, bearer: Bearer) -> None:
     @app.post("/texts", dependencies=[Depends(bearer)])
     async def texts(request: Request) -> TextAnswer:
         """Embed the words of the body by the encoder that reads."""
         async with intake.place(request):
             text = await intake.text(request)
             return TextAnswer.of(await run_in_threadpool(embedder.embed_text, text))
+
+    @app.post("/reports", dependencies=[Depends(bearer)])
+    async def reports(request: Request) -> TextAnswer:
+        """Embed what the reports of a multipart/related body tell, all together, by the same encoder."""
+        async with intake.folder(request) as folder:
+            paths = await intake.instances(request, folder)
+            return TextAnswer.of(await run_in_threadpool(embedder.embed_reports, paths))
 
 
 def _answer(found: EmbeddedFiles) -> EmbeddingsAnswer:

@@ -157,17 +157,31 @@ class LoadedEmbedders:
             Rejected: it knows none of the words (unknown_words).
             EncoderUnavailable: it cannot be loaded.
         """
-        reading = self._recently().serving.text_encoder or self.line_ups().serving.text_encoder
-        if reading is None:
-            raise NotConfigured(NO_TEXT_ENCODER)
-        encoder = self._texts.of(reading.version)
+        encoder = self._texts.of(self._reading())
         vector = encoder.encode([text])[0]
         if not vector.any() or not encoder.knows(text):
             raise Rejected(
-                f"{reading.version.name} knows none of these words: it reads {', '.join(encoder.languages)}.",
+                f"{encoder.version.name} knows none of these words: it reads {', '.join(encoder.languages)}.",
                 reason="unknown_words",
             )
-        return TextEmbedding(reading.version, vector)
+        return TextEmbedding(encoder.version, vector)
+
+    def embed_reports(self, paths: Sequence[Path]) -> TextEmbedding:
+        """Embed what DICOM reports tell of what is seen, all together, by the encoder of `embed_text`.
+
+        Raises:
+            NotConfigured: none reads.
+            Rejected: none of the reports can be read, or says what is seen in words that it knows.
+            EncoderUnavailable: it cannot be loaded.
+        """
+        return self.of_reports(self._reading()).embed_files(paths)
+
+    def _reading(self) -> EncoderVersion:
+        """The first encoder that is searched and reads. Raises NotConfigured."""
+        reading = self._recently().serving.text_encoder or self.line_ups().serving.text_encoder
+        if reading is None:
+            raise NotConfigured(NO_TEXT_ENCODER)
+        return reading.version
 
     def render_file(
         self, path: Path, frame_number: int, longest_side: int, window: Window | None = None

@@ -216,6 +216,10 @@ class SeriesEmbedder:
         """An encoder of images alone reads nothing: raises NotConfigured."""
         raise NotConfigured(NO_TEXT_ENCODER)
 
+    def embed_reports(self, paths: Sequence[Path]) -> TextEmbedding:
+        """As `embed_text`: raises NotConfigured."""
+        raise NotConfigured(NO_TEXT_ENCODER)
+
     def embed_group(
         self, reference: SeriesReference, instances: Sequence[FetchedInstance], frame_number: int | None
     ) -> Embedded:

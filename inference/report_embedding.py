@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from indexer.domain import (
     pooled,
 )
 from indexer.errors import Rejected, Unsupported
-from indexer.ports import FetchedInstance
+from indexer.ports import FetchedInstance, TextEmbedding
 from inference.decoders import Decoders
 from inference.embedding import Embedded, Pseudonym, refuse_other_series
 from inference.outcome import Outcome
@@ -26,6 +27,8 @@ from inference.sampling import SampledFrame
 from inference.text import TextEncoder
 
 MAX_PASSAGES: Final = 32
+MOST_ASKED_WITH: Final = 16
+"""Reports that one question is asked with; each may cost as many passages."""
 
 
 class ReportEmbedder:
@@ -70,20 +73,44 @@ class ReportEmbedder:
             raise outcome.why_nothing()
         return Embedded(self._embedding(reference, outcome), tuple(outcome.skipped))
 
+    def embed_files(self, paths: Sequence[Path]) -> TextEmbedding:
+        """Embed the reports that a question is asked with, all together: the mean of their vectors.
+
+        Those that cannot be read, or say nothing of what is seen, are left out beside others; of very many
+        the first are taken.
+
+        Raises:
+            Rejected: none of them can be used; the reason is the most frequent one.
+        """
+        outcome = Outcome()
+        for place, path in enumerate(paths):
+            if len(outcome.vectors) == MOST_ASKED_WITH:
+                break
+            try:
+                report = self._read(path)
+                outcome.vectors[place] = (_frame_of(report), self._vector(report))
+            except Rejected as refused:
+                outcome.refuse(refused, "")
+        if not outcome.vectors:
+            raise outcome.why_nothing()
+        return TextEmbedding(
+            self.version, pooled(np.stack([vector for _, vector in outcome.vectors.values()]))
+        )
+
+    def _read(self, path: Path) -> DescribingReport:
+        return self._decoders.result(self._decoders.submit(describing, path, self._decoders.limits))
+
     def _take(
         self, fetched: FetchedInstance, place: int, reference: SeriesReference, outcome: Outcome
     ) -> None:
         try:
-            call = self._decoders.submit(describing, fetched.path, self._decoders.limits)
-            report = self._decoders.result(call)
+            report = self._read(fetched.path)
             refuse_other_series(report.identity, reference)
             vector = self._vector(report)
         except Rejected as refused:
             outcome.refuse(refused, fetched.instance.sop_instance_uid)
             return
-        identity = report.identity
-        frame = FrameReference(identity.sop_class_uid, identity.sop_instance_uid, 1)
-        outcome.vectors[place] = (frame, vector)
+        outcome.vectors[place] = (_frame_of(report), vector)
         if outcome.attributes is None or place < outcome.attributes[0]:
             outcome.attributes = (place, report.attributes)
 
@@ -118,3 +145,8 @@ class ReportEmbedder:
             vector=pooled(frame_vectors),
             frame_vectors=frame_vectors,
         )
+
+
+def _frame_of(report: DescribingReport) -> FrameReference:
+    """A report is one frame, its first."""
+    return FrameReference(report.identity.sop_class_uid, report.identity.sop_instance_uid, 1)

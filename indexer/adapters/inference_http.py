@@ -136,6 +136,14 @@ class InferenceClient:
             self._answer("POST", "/texts", content=body, headers={"Content-Type": "application/json"})
         )
 
+    def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
+        """Embed what DICOM reports tell, all together; errors as those of `embed_text`."""
+        if not reports:
+            raise Rejected("There is no report to embed.")
+        body = RelatedBody(reports)
+        headers = {"Content-Type": body.content_type, "Content-Length": str(body.length_bytes)}
+        return text_of(self._answer("POST", "/reports", content=body, headers=headers))
+
     def _answer(
         self,
         method: str,

@@ -72,6 +72,10 @@ class FakeEmbedder:
         row = np.asarray([1.0, float(len(text)), float(text.count("e"))], np.float32)
         return TextEmbedding(self.version, row / np.linalg.norm(row))
 
+    def embed_reports(self, paths: Sequence[Path]) -> TextEmbedding:
+        self.seen.extend(paths)
+        return self.embed_text(" ".join(str(dcmread(path).get("TextValue", "")) for path in paths))
+
     def render_file(
         self, path: Path, frame_number: int, longest_side: int, window: Window | None = None
     ) -> bytes:

@@ -107,6 +107,21 @@ class FakeEncoder:
             raise Rejected("tiles knows none of these words.", reason="unknown_words")
         return TextEmbedding(VERSION, _vector(np.prod(bright, axis=0)))
 
+    def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
+        """What is bright by the words of their content trees; a report that knows none is left out."""
+        self._answer()
+        if not self.reads:
+            raise NotConfigured("No encoder that is searched reads text.")
+        found, refused = [], Rejected("There is no report.", reason="no_report")
+        for path in reports:
+            try:
+                found.append(self.embed_text(_words(_read(path))).vector)
+            except Rejected as error:
+                refused = error
+        if not found:
+            raise refused
+        return TextEmbedding(VERSION, pooled(np.stack(found)))
+
     def _answer(self) -> None:
         if self.unavailable:
             raise EncoderUnavailable("The encoder is switched off by the test.")
@@ -146,6 +161,13 @@ def _read(path: Path) -> Dataset:
         return pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise Rejected("An instance is no DICOM.", reason="unreadable") from error
+
+
+def _words(report: Dataset) -> str:
+    """All the TEXT items of a Structured Report, and the text of an encapsulated document."""
+    items = [item for item in report.iterall() if item.keyword == "TextValue"]
+    document = bytes(report.get("EncapsulatedDocument", b"")).decode("utf-8", "ignore").rstrip("\0")
+    return " ".join([*(str(item.value) for item in items), document])
 
 
 def _frames(dataset: Dataset) -> NDArray[np.float64]:

@@ -70,6 +70,10 @@ class OneVectorEncoder:
             raise NotConfigured("No encoder that is searched reads text.")
         return TextEmbedding(self.text_encoder, unit(self.texts[text])[0])
 
+    def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
+        """Each report is a file that holds a text and nothing else."""
+        return self.embed_text(" ".join(path.read_text() for path in reports))
+
 
 class CountingIndex(FakeVectorIndex):
     """Remembers the scopes of what it was asked, and whose vectors were read."""
