@@ -12,7 +12,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
-from indexer.ae.answering import Answering, Form
+from indexer.ae.answering import Answering, Form, Reply
+from indexer.ae.preset import Preset
 from indexer.answers.disclosure import WHOLE, Disclosure
 from indexer.answers.example import Example
 from indexer.answers.illustrations import Illustrated, Illustrations, Picture, without_pictures
@@ -29,6 +30,7 @@ from tests.fakes.house import Furnished
 
 SHEET = "1.2.840.10008.5.1.4.1.1.7"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.33"
+FIRST = Preset("")
 
 
 class Remembering:
@@ -85,15 +87,15 @@ def codes(report: Dataset) -> list[str]:
 def test_the_settings_say_which_documents_come_and_in_which_order(
     searcher: Remembering, paths: tuple[Path, ...], forms: tuple[Form, ...], expected: list[str]
 ) -> None:
-    reply = Answering(searcher, forms=forms).answer(paths, "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher, forms=forms).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert kinds(reply.documents) == expected
 
 
 def test_the_same_patients_studies_are_asked_for_and_so_many_matches(
     searcher: Remembering, paths: tuple[Path, ...]
 ) -> None:
-    Answering(searcher, limit=7).answer(paths, "WS1", "q1")
+    Answering(searcher, limit=7).answer(paths, "WS1", "q1", FIRST)
     [question] = searcher.questions
     assert (question.limit, question.same_patient, question.region) == (7, True, None)
 
@@ -104,14 +106,14 @@ def test_what_was_marked_is_asked_about_and_told_in_the_report(
     """The frame has 4 rows and columns; the mark goes from 1 to 3."""
     [state] = write(tmp_path / "state", marked(uid("asked", "1", "1")))
     illustrations = Illustrations(FakeArchive(), FakeEncoder())
-    reply = Answering(searcher, illustrations=illustrations).answer((*paths, state), "WS1", "q1")
+    reply = Answering(searcher, illustrations=illustrations).answer((*paths, state), "WS1", "q1", FIRST)
     [question] = searcher.questions
     assert question.region is not None
     assert question.region.sop_instance_uid == uid("asked", "1", "1")
     assert question.region.region.left == question.region.region.top == 0.25
     assert question.region.region.width == question.region.region.height == 0.5
     assert question.example == paths
-    assert reply is not None
+    assert isinstance(reply, Reply)
     [*_, report] = reply.documents
     places = [item.GraphicData for item in items(report) if "GraphicData" in item]
     assert [float(number) for number in places[0]] == [1, 1, 3, 1, 3, 3, 1, 3, 1, 1]
@@ -139,13 +141,13 @@ def test_a_refused_answer_is_refused_in_both_documents(
     searcher.answer = replace(
         answer_about(paths, matches=0), refused=Refusal("unknown_to_encoder", "It is unlike everything.")
     )
-    reply = Answering(searcher).answer(paths, "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     sheet, report = reply.documents
     assert "outcome" in codes(report)
     assert "unlike everything" in texts(report)
-    plain = Answering(searcher_of(answer_about(paths, matches=0))).answer(paths, "WS1", "q1")
-    assert plain is not None
+    plain = Answering(searcher_of(answer_about(paths, matches=0))).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(plain, Reply)
     assert (sheet.pixel_array != plain.documents[0].pixel_array).any()
 
 
@@ -159,8 +161,8 @@ def test_a_question_with_nothing_to_embed_still_has_both_documents(
     searcher: Remembering, tmp_path: Path
 ) -> None:
     reports = write(tmp_path / "q", instance("asked", Modality="SR"))
-    reply = Answering(searcher).answer(reports, "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher).answer(reports, "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert kinds(reply.documents) == [SHEET, REPORT]
     assert reply.found.refused is not None
     assert searcher.questions == []
@@ -182,7 +184,7 @@ def test_an_encoder_that_does_not_answer_is_asked_again_later(paths: tuple[Path,
             raise EncoderUnavailable("The worker does not answer.")
 
     with pytest.raises(EncoderUnavailable):
-        Answering(Down()).answer(paths, "WS1", "q1")
+        Answering(Down()).answer(paths, "WS1", "q1", FIRST)
 
 
 class Broken(Illustrations):
@@ -199,12 +201,12 @@ def test_a_sheet_that_cannot_be_drawn_does_not_cost_the_report(
 ) -> None:
     caplog.set_level(logging.ERROR)
     broken = Broken(FakeArchive(), FakeEncoder())
-    reply = Answering(searcher, illustrations=broken).answer(paths, "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher, illustrations=broken).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert kinds(reply.documents) == [REPORT]
     assert "answer_form_failed question=q1 form=sheet" in caplog.text
     with pytest.raises(ZeroDivisionError):
-        Answering(searcher, illustrations=broken, forms=("sheet",)).answer(paths, "WS1", "q1")
+        Answering(searcher, illustrations=broken, forms=("sheet",)).answer(paths, "WS1", "q1", FIRST)
 
 
 class Choosy(Remembering):
@@ -234,14 +236,14 @@ def test_a_mark_that_cannot_be_used_costs_no_answer_and_is_told(
 ) -> None:
     [state] = write(tmp_path / "state", marked(uid("asked", "1", "1")))
     searcher = Choosy(reason=reason)
-    reply = Answering(searcher).answer((*paths, state), "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher).answer((*paths, state), "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert reply.found.refused is None
     assert [question.region is None for question in searcher.questions] == [False, True]
     sheet, report = reply.documents
     assert said in texts(report)
-    unmarked = Answering(Remembering()).answer(paths, "WS1", "q1")
-    assert unmarked is not None
+    unmarked = Answering(Remembering()).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(unmarked, Reply)
     assert (sheet.pixel_array != unmarked.documents[0].pixel_array).any()
     assert "A mark was not used" not in texts(unmarked.documents[1])
 
@@ -250,8 +252,8 @@ def test_a_mark_on_an_image_that_was_not_sent_is_told(
     searcher: Remembering, paths: tuple[Path, ...], tmp_path: Path
 ) -> None:
     [state] = write(tmp_path / "state", marked(uid("scout")))
-    reply = Answering(searcher).answer((*paths, state), "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher).answer((*paths, state), "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert [question.region for question in searcher.questions] == [None]
     assert "it lies on an image that was not sent" in texts(reply.documents[1])
 
@@ -266,8 +268,8 @@ def test_the_next_mark_is_asked_about_where_the_first_cannot_be(
     state.GraphicAnnotationSequence = Items([first, first, second])
     [path] = write(tmp_path / "state", state)
     searcher = Choosy(takes=uid("asked", "1", "2"))
-    reply = Answering(searcher).answer((*paths, path), "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher).answer((*paths, path), "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     asked = [q.region.sop_instance_uid for q in searcher.questions if q.region is not None]
     assert asked == [uid("asked", "1", "1"), uid("asked", "1", "2")]
     assert len(searcher.questions) == 2
@@ -284,8 +286,8 @@ def test_what_is_refused_as_a_whole_is_refused_with_a_mark_too(
 
     [state] = write(tmp_path / "state", marked(uid("asked", "1", "1")))
     searcher = Refusing()
-    reply = Answering(searcher).answer((*paths, state), "WS1", "q1")
-    assert reply is not None
+    reply = Answering(searcher).answer((*paths, state), "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert reply.found.refused == Refusal("no_encoder", "No encoder takes it.")
     assert len(searcher.questions) == 2
 
@@ -299,8 +301,8 @@ def test_the_same_patients_earlier_study_stands_in_a_lane_of_its_own(
     for dataset in (earlier, instance("of another", PatientID="another")):
         empty_house.index_series(write(tmp_path / "archive", dataset))
     illustrations = Illustrations(empty_house.archive, empty_house.encoder)
-    reply = Answering(empty_house.search(), illustrations=illustrations).answer(paths, "WS1", "q1")
-    assert reply is not None
+    reply = Answering(empty_house.search(), illustrations=illustrations).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert [m.reference.study_instance_uid for m in reply.found.matches] == [uid("of another")]
     assert [m.reference.study_instance_uid for m in reply.found.same_patient] == [uid("earlier")]
     sheet, report = reply.documents
@@ -322,7 +324,7 @@ def test_how_long_the_embedding_took_is_told_of_a_refusal_too(
     empty_house.index_series(write(tmp_path / "archive", instance("turned", PatientID="p", PixelData=turned)))
     evenly = np.linspace(0.99, 1, 101, dtype=np.float32)
     empty_house.judge = Judge(background=lambda *_: Background("", "", 1000, evenly, evenly))
-    reply = Answering(empty_house.search()).answer(paths, "WS1", "q1")
-    assert reply is not None
+    reply = Answering(empty_house.search()).answer(paths, "WS1", "q1", FIRST)
+    assert isinstance(reply, Reply)
     assert reply.found.refused is not None
     assert reply.split_ms["embed"] > 0

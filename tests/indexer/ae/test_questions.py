@@ -456,12 +456,14 @@ class SlowSpool(Spool):
         self.created: list[str] = []
         self.gave_up = False
 
-    def create(self, caller: str, destination: str, study_instance_uid: str, now: float) -> SpooledQuestion:
+    def create(
+        self, caller: str, destination: str, study_instance_uid: str, now: float, called: str = ""
+    ) -> SpooledQuestion:
         self.created.append(caller)
         if caller == self.slow:
             self.begun.set()
             self.gave_up = not self.gate.wait(5)
-        return super().create(caller, destination, study_instance_uid, now)
+        return super().create(caller, destination, study_instance_uid, now, called)
 
 
 def test_a_slow_disk_under_a_new_question_does_not_hold_up_the_others(tmp_path: Path) -> None:
