@@ -16,29 +16,18 @@ from typing import Final
 import pydicom
 from pydicom.dataset import Dataset
 
+from indexer.answers.documents import MOST_DEPTH, MOST_STEPS, Enough, content_items, documents
 from indexer.answers.example import Example, ExampleInstance
 from indexer.answers.mark_geometry import Bounds, Frame, bounds_of, of_display, of_pixels
 from indexer.answers.unused_marks import UnusedMark
-from indexer.elements import DEFLATED, TRANSFER_SYNTAX_UID, read_elements
-from indexer.errors import Rejected
 from indexer.search.question import RegionOfInterest
 
 logger = logging.getLogger(__name__)
 
-LARGEST_BYTES: Final = 2 * 2**20
-"""Of a document that is looked into; a drawing of a person has a few kilobytes."""
-MOST_BYTES: Final = 4 * 2**20
-"""Of all documents of a question together: of a MiB of empty items pydicom builds for two seconds."""
-MOST_DOCUMENTS: Final = 20
-MOST_STEPS: Final = 50_000
-"""Over all documents of a question: annotations, shapes, references, areas and content items."""
 MOST_REGIONS: Final = 10
-MOST_DEPTH: Final = 32
 
 _STATES: Final = "1.2.840.10008.5.1.4.1.1.11."
 _REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
-_SOP_INSTANCE_UID: Final = 0x00080018
-_INSTANCE_NUMBER: Final = 0x00200013
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +56,8 @@ def marks_of(example: Example, paths: Sequence[Path]) -> Marks:
     """
     together = list(zip(paths, example.instances, strict=True))
     looking = _Looking({i.sop_instance_uid: path for path, i in together if i.is_image})
-    with suppress(_Enough):
-        for path in _documents([path for path, i in together if _may_mark(i)][:MOST_DOCUMENTS]):
+    with suppress(Enough):
+        for path in documents(path for path, i in together if _may_mark(i)):
             with looking.one():
                 _look_into(pydicom.dcmread(path), looking)
     if looking.unreadable:
@@ -78,31 +67,6 @@ def marks_of(example: Example, paths: Sequence[Path]) -> Marks:
 
 def _may_mark(instance: ExampleInstance) -> bool:
     return not instance.is_own_answer and instance.sop_class_uid.startswith((_STATES, _REPORTS))
-
-
-def _documents(paths: Iterable[Path]) -> Iterator[Path]:
-    """Those that are small enough to be read whole, in their order; none that is deflated or malformed."""
-    found = []
-    for path in paths:
-        with suppress(Rejected), path.open("rb") as file:
-            header = read_elements(file, [TRANSFER_SYNTAX_UID, _SOP_INSTANCE_UID, _INSTANCE_NUMBER]) or {}
-            if header.get(TRANSFER_SYNTAX_UID) != DEFLATED:
-                found.append((_order(header), path))
-    left_bytes = MOST_BYTES
-    for _, path in sorted(found):
-        size_bytes = path.stat().st_size
-        if size_bytes <= min(LARGEST_BYTES, left_bytes):
-            left_bytes -= size_bytes
-            yield path
-
-
-def _order(header: Mapping[int, bytes]) -> tuple[int, bytes]:
-    number = header.get(_INSTANCE_NUMBER, b"")
-    return int(number) if number.isdigit() else 2**31, header.get(_SOP_INSTANCE_UID, b"")
-
-
-class _Enough(Exception):
-    """Enough regions were found, or as many steps were made as a question may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +95,7 @@ class _Looking:
     def step(self) -> None:
         self.steps_left -= 1
         if self.steps_left < 0:
-            raise _Enough
+            raise Enough
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -139,7 +103,7 @@ class _Looking:
         self.step()
         try:
             yield
-        except _Enough:
+        except Enough:
             raise
         except Exception:  # noqa: BLE001 - pydicom's edge; its text may quote the document
             self.unreadable += 1
@@ -151,7 +115,7 @@ class _Looking:
     def add(self, place: _Place, bounds: Bounds) -> None:
         self.regions.append(RegionOfInterest(place.sop_instance_uid, place.frame_number, bounds.region()))
         if len(self.regions) == MOST_REGIONS:
-            raise _Enough
+            raise Enough
 
     def first_of(self, references: Iterable[Dataset]) -> _Place | None:
         """Where the first of the references lies that names an image which was sent."""
@@ -230,7 +194,7 @@ def _area(state: Dataset, uid: str, looking: _Looking) -> Dataset | None:
 
 def _of_report(report: Dataset, looking: _Looking) -> None:
     """Every SCOORD with the image that it was selected from, beside it or named by its place in the tree."""
-    for item in _items(report, looking):
+    for item in content_items(report, looking.step):
         if item.get("ValueType") != "SCOORD" or item.get("PixelOriginInterpretation", "FRAME") != "FRAME":
             continue
         with looking.one():
@@ -246,17 +210,6 @@ def _of_report(report: Dataset, looking: _Looking) -> None:
                     looking.add(place, of_pixels(bounds, place.frame))
                 elif references:
                     looking.leave("not_sent")
-
-
-def _items(report: Dataset, looking: _Looking) -> Iterator[Dataset]:
-    """The content items in the order of the document, so deep at most."""
-    waiting = [(item, 1) for item in reversed(report.ContentSequence)]
-    while waiting:
-        looking.step()
-        item, depth = waiting.pop()
-        yield item
-        if depth < MOST_DEPTH:
-            waiting += [(child, depth + 1) for child in reversed(item.get("ContentSequence", []))]
 
 
 def _referred(report: Dataset, item: Dataset, looking: _Looking) -> Dataset | None:

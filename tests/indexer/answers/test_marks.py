@@ -18,9 +18,10 @@ from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, generate_uid
 
+from indexer.answers.documents import LARGEST_BYTES, MOST_BYTES, MOST_STEPS
 from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER
-from indexer.answers.marks import LARGEST_BYTES, MOST_BYTES, MOST_REGIONS, MOST_STEPS, Marks, marks_of
+from indexer.answers.marks import MOST_REGIONS, Marks, marks_of
 from indexer.domain import Region
 from indexer.search.question import RegionOfInterest
 from tests.fakes.answers import instance, uid, write
