@@ -52,7 +52,7 @@ def scores_of(background: Background) -> list[float]:
 def calibrated(deployment: Deployment) -> list[Calibrated]:
     """Measure every encoder that is searched, whether it is due or not, without a pause."""
     found = []
-    calibrator = deployment.calibrator(wait=lambda _: None)
+    calibrator = deployment.following.calibrator(wait=lambda _: None)
     for version in deployment.line_ups().serving.versions:
         started = time.perf_counter()
         backgrounds = calibrator.calibrate(version, now_utc())

@@ -144,7 +144,7 @@ def retry(reason: Annotated[str | None, typer.Option(help="Only those that faile
 def reconcile() -> None:
     """Compare all of the archive, the ledger and the vectors now."""
     with Deployment(settings_of_environment()) as deployment:
-        typer.echo(str(deployment.reconciler().compare(now_utc())))
+        typer.echo(str(deployment.following.reconciler().compare(now_utc())))
 
 
 @app.command()

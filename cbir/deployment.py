@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from ssl import SSLContext
@@ -14,6 +13,7 @@ from prometheus_client import Histogram
 
 from cbir.collecting import Collection
 from cbir.engine_process import Endpoint, vector_endpoint
+from cbir.following import Following
 from cbir.line_ups import first_line_ups
 from cbir.local_encoder import LocalEncoder
 from cbir.settings import LOOPBACK, Settings
@@ -34,15 +34,6 @@ from indexer.api import ApiSettings, House, create_app
 from indexer.api.metrics import answer_steps
 from indexer.domain import EncoderVersion, IndexedSeries
 from indexer.errors import Rejected
-from indexer.following import (
-    Calibration,
-    Calibrator,
-    ChangeFollower,
-    Events,
-    Follower,
-    Reconciler,
-    Switching,
-)
 from indexer.ledger import Ledger, RememberedLineUps
 from indexer.patients import Pseudonyms, load_key
 from indexer.ports import Encoder
@@ -223,47 +214,17 @@ class Deployment:
             background=RememberedBackgrounds(self.ledger), known=KnownImages(self.registry.folder_of)
         )
 
-    def calibrator(self, wait: Callable[[float], object] = time.sleep) -> Calibrator:
-        """What measures how alike unrelated series of this archive are."""
-        return Calibrator(self.ledger, self.index, self.line_ups, wait)
-
-    def calibration(self) -> Calibration:
-        """The thread that measures it again when the archive has changed."""
-        return Calibration(self.calibrator)
-
-    def events(self) -> Events:
-        """Where the plugin's hints go."""
-        return Events(self.ledger, archive=self.archive.name, quiet_s=self.settings.quiet_s)
-
-    def reconciler(self) -> Reconciler:
-        """The comparison of the archive, the ledger and the vectors."""
-        return Reconciler(
+    @cached_property
+    def following(self) -> Following:
+        """How the ledger learns what the archive holds."""
+        return Following(
+            settings=self.settings,
             archive=self.archive,
             ledger=self.ledger,
             index=self.index,
             line_ups=self.line_ups,
-            quiet_s=self.settings.quiet_s,
+            registry=self.registry,
             patient_key_name=self.pseudonyms.key_name,
-            is_at_hand=self.registry.is_at_hand,
-        )
-
-    def switching(self) -> Switching:
-        """What lets the line-up beside take over when it is filled."""
-        return Switching(line_ups=self.line_ups, ledger=self.ledger, index=self.index)
-
-    def follower(self) -> Follower:
-        """The thread that follows the archive; a folder has no log to read."""
-        archive, settings = self.archive, self.settings
-        log = archive if isinstance(archive, OrthancArchive) else None
-        changes = (
-            ChangeFollower(log, self.ledger, archive=archive.name, quiet_s=settings.quiet_s) if log else None
-        )
-        return Follower(
-            self.reconciler(),
-            changes,
-            poll_s=settings.poll_s,
-            reconcile_s=settings.reconcile_s,
-            switching=self.switching(),
         )
 
     def web_application(self, search: Search, encoder: Encoder) -> FastAPI:
@@ -277,7 +238,7 @@ class Deployment:
             index=self.index,
             encoder=encoder,
             line_ups=self.line_ups,
-            events=self.events().accept if settings.folder is None else None,
+            events=self.following.events().accept if settings.folder is None else None,
             sending=self.collection.sending,
         )
         return create_app(

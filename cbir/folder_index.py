@@ -28,8 +28,8 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     Returns:
         How many series are in each state, those of earlier runs included.
     """
-    begin_line_ups(deployment)
-    reconciler = deployment.reconciler()
+    begin_line_ups(deployment.line_ups, deployment.registry, deployment.settings.encoder_names)
+    reconciler = deployment.following.reconciler()
     reconciler.compare(datetime.now(UTC), stop)
     if isinstance(deployment.archive, FolderArchive):
         print_left_out(console, deployment.archive)
@@ -50,7 +50,7 @@ def index_folder(deployment: Deployment, console: Console, stop: threading.Event
     finally:
         stop.set()
         working.join()
-    switching, line_ups = deployment.switching(), deployment.line_ups.read()
+    switching, line_ups = deployment.following.switching(), deployment.line_ups.read()
     if switching.seems_filled(line_ups):
         compare_and_switch(reconciler, switching, datetime.now(UTC), threading.Event())
     elif filled := filling(ledger.holders(), line_ups):

@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from indexer.errors import Rejected
-from indexer.ledger import Ledger
+from indexer.ledger import Ledger, RememberedLineUps
 from indexer.line_up import LineUp, LineUps
 from inference.card import EncoderError
 from inference.registry import Registry
-
-if TYPE_CHECKING:
-    from cbir.deployment import Deployment
 
 logger = logging.getLogger(__name__)
 
@@ -41,31 +37,36 @@ def first_line_ups(registry: Registry, names: Sequence[str], ledger: Ledger) -> 
     return LineUps(configured, configured=configured)
 
 
-def begin_line_ups(deployment: Deployment) -> None:
+def begin_line_ups(line_ups: RememberedLineUps, registry: Registry, names: Sequence[str]) -> None:
     """Take in what CBIR_ENCODER says, and refuse to begin without what is searched.
+
+    Args:
+        line_ups: what is searched and filled.
+        registry: the encoders at hand.
+        names: those of CBIR_ENCODER.
 
     Raises:
         EncoderError: an encoder that is searched is not here, or one that is named cannot be used.
     """
-    adopt_configured(deployment)
-    line_ups = deployment.line_ups.read()
-    for version in line_ups.serving.versions:
-        deployment.registry.folder_of(version)
-    for version in line_ups.only_beside:
+    configured = registry.line_up(names)
+    adopt_configured(line_ups, configured)
+    now = line_ups.read()
+    for version in now.serving.versions:
+        registry.folder_of(version)
+    for version in now.only_beside:
         try:
-            deployment.registry.folder_of(version)
+            registry.folder_of(version)
         except EncoderError as error:
             logger.warning("beside_not_filled encoder=%s detail=%s", version, error)
 
 
-def adopt_configured(deployment: Deployment) -> None:
+def adopt_configured(line_ups: RememberedLineUps, configured: LineUp) -> None:
     """Where CBIR_ENCODER names another line-up than when it was last read, fill that one beside."""
-    configured = deployment.registry.line_up(deployment.settings.encoder_names)
-    before = deployment.line_ups.read()
+    before = line_ups.read()
     if before.configured == configured:
         return
     try:
-        now = deployment.line_ups.change(lambda line_ups: _adopted(line_ups, configured))
+        now = line_ups.change(lambda remembered: _adopted(remembered, configured))
     except Rejected as refused:
         logger.warning("encoder_not_activated encoder=%s detail=%s", configured, refused)
         return

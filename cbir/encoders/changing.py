@@ -98,7 +98,7 @@ def switch(deployment: Deployment) -> str:
     filled = filled_of(deployment, line_ups)
     if filled is not None:
         _refuse_what_is_lacking(deployment, line_ups, filled)
-        compared = deployment.reconciler().compare(datetime.now(UTC))
+        compared = deployment.following.reconciler().compare(datetime.now(UTC))
         if lacking := compared.outdated + compared.bare:
             raise Rejected(
                 f"{line_ups.beside} lacks {lacking} series, which are embedded now: wait for them. {WATCH}"

@@ -80,7 +80,7 @@ def test_after_a_rotation_every_pseudonym_is_another_and_the_same_patient_is_sti
     with Deployment(settings) as deployment:
         assert {key_name_of(patient) for patient in after.values()} == {deployment.pseudonyms.key_name}
         assert asked(deployment, studies[0]) == {other}
-        assert deployment.reconciler().compare(now_utc()).rehashed == 0
+        assert deployment.following.reconciler().compare(now_utc()).rehashed == 0
 
 
 def test_until_it_is_made_again_no_old_pseudonym_lets_the_same_patient_through(
@@ -95,7 +95,7 @@ def test_until_it_is_made_again_no_old_pseudonym_lets_the_same_patient_through(
         deployment.index.upsert(first)
         assert asked(deployment, studies[0]) == set()
         assert asked(deployment, studies[1]) == {studies[2].study_instance_uid}
-        assert deployment.reconciler().compare(now_utc()).rehashed == 2
+        assert deployment.following.reconciler().compare(now_utc()).rehashed == 2
 
 
 def test_the_key_is_not_rotated_under_a_running_service(settings: Settings) -> None:

@@ -60,6 +60,10 @@ def indexed(deployment: Deployment) -> None:
     index_folder(deployment, Console(quiet=True), threading.Event())
 
 
+def begin(deployment: Deployment) -> None:
+    begin_line_ups(deployment.line_ups, deployment.registry, deployment.settings.encoder_names)
+
+
 def told(deployment: Deployment, *names: str, **options: bool) -> str:
     return "\n".join(activate(deployment, Activation(names, DRAWINGS, **options)))
 
@@ -107,13 +111,13 @@ def test_a_changed_setting_is_filled_beside_and_takes_over_by_itself(
         indexed(deployment)
     changed = settings.model_copy(update={"encoder": "second"})
     with Deployment(changed) as deployment:
-        begin_line_ups(deployment)
+        begin(deployment)
         assert answering(deployment, studies[0]) == "first"
         indexed(deployment)
         assert answering(deployment, studies[0]) == "second"
     with Deployment(changed) as deployment:
         roll_back(deployment)
-        begin_line_ups(deployment)
+        begin(deployment)
         assert answering(deployment, studies[0]) == "first"
 
 
@@ -123,7 +127,8 @@ def test_the_setting_that_did_not_change_does_not_undo_what_was_activated(settin
         told(deployment, "second")
         indexed(deployment)
         before = deployment.line_ups.read()
-        adopt_configured(deployment)
+        configured = deployment.registry.line_up(deployment.settings.encoder_names)
+        adopt_configured(deployment.line_ups, configured)
         assert deployment.line_ups.read() == before
 
 
@@ -202,7 +207,7 @@ def test_a_retirement_that_was_interrupted_is_ended_by_repeating_it(settings: Se
 
 def test_what_is_not_right_or_not_switched_on_is_not_activated(settings: Settings) -> None:
     with Deployment(settings) as deployment:
-        begin_line_ups(deployment)
+        begin(deployment)
         before = deployment.line_ups.read()
         with pytest.raises(EncoderError, match="flat cannot be used"):
             told(deployment, "flat")
@@ -219,14 +224,14 @@ def test_a_service_does_not_begin_without_the_encoder_that_is_searched(
     settings: Settings, encoders_dir: Path
 ) -> None:
     with Deployment(settings) as deployment:
-        begin_line_ups(deployment)
+        begin(deployment)
     (encoders_dir / "first").rename(encoders_dir.parent / "elsewhere")
     changed = settings.model_copy(update={"encoder": "second"})
     with Deployment(changed) as deployment:
         with pytest.raises(EncoderError, match="put it back"):
-            begin_line_ups(deployment)
+            begin(deployment)
         assert "searched from now on" in told(deployment, "second", at_once=True)
-        begin_line_ups(deployment)
+        begin(deployment)
 
 
 def test_a_ledger_from_before_goes_on_with_the_encoder_that_holds_its_series(settings: Settings) -> None:
