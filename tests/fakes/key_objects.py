@@ -1,0 +1,84 @@
+"""Key object selections, as a workstation makes them of images that a person points at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence as Items
+from pydicom.uid import ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage, generate_uid
+
+
+def key_object(
+    images: Sequence[Dataset],
+    title: str,
+    *,
+    evidence: Sequence[Dataset] | None = None,
+    filed_in: Dataset | None = None,
+    **attributes: object,
+) -> Dataset:
+    """A selection of these images.
+
+    Args:
+        images: what its content names.
+        title: a code of CID 7010.
+        evidence: what its evidence lists; the images where nothing is said.
+        filed_in: an instance of its own study; the first image where nothing is said.
+        attributes: by keyword, in place of its own.
+    """
+    study = filed_in or images[0]
+    selection = Dataset()
+    selection.SOPClassUID, selection.SOPInstanceUID = KeyObjectSelectionDocumentStorage, generate_uid()
+    selection.StudyInstanceUID, selection.SeriesInstanceUID = study.StudyInstanceUID, generate_uid()
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate"):
+        setattr(selection, keyword, study.get(keyword, ""))
+    selection.Modality, selection.Manufacturer = "KO", "A workstation"
+    selection.InstanceNumber, selection.SeriesNumber = 1, 99
+    selection.ContentDate, selection.ContentTime = "20260301", "120000"
+    selection.ValueType, selection.ContinuityOfContent = "CONTAINER", "SEPARATE"
+    selection.ConceptNameCodeSequence = Items([_code(title)])
+    selection.ContentSequence = Items([_item(image) for image in images])
+    selection.CurrentRequestedProcedureEvidenceSequence = _evidence(images if evidence is None else evidence)
+    for keyword, value in attributes.items():
+        setattr(selection, keyword, value)
+    selection.file_meta = FileMetaDataset()
+    selection.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return selection
+
+
+def _code(value: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", "A title"
+    return code
+
+
+def _item(image: Dataset) -> Dataset:
+    item = Dataset()
+    item.RelationshipType, item.ValueType = "CONTAINS", "IMAGE"
+    item.ReferencedSOPSequence = Items([_reference(image)])
+    return item
+
+
+def _reference(image: Dataset) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = image.SOPClassUID
+    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+    return reference
+
+
+def _evidence(images: Sequence[Dataset]) -> Items:
+    studies: dict[str, dict[str, list[Dataset]]] = {}
+    for image in images:
+        of_study = studies.setdefault(image.StudyInstanceUID, {})
+        of_study.setdefault(image.SeriesInstanceUID, []).append(_reference(image))
+    return Items([_study(uid, series) for uid, series in studies.items()])
+
+
+def _study(uid: str, of_study: dict[str, list[Dataset]]) -> Dataset:
+    study = Dataset()
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = uid, Items()
+    for series_uid, references in of_study.items():
+        series = Dataset()
+        series.SeriesInstanceUID, series.ReferencedSOPSequence = series_uid, Items(references)
+        study.ReferencedSeriesSequence.append(series)
+    return study
