@@ -2,6 +2,7 @@
 
 from indexer.ledger.answers import KeptAnswer, KeptCase
 from indexer.ledger.backgrounds import Background, Group
+from indexer.ledger.flags import KeptFlag
 from indexer.ledger.ledger import Ledger
 from indexer.ledger.line_ups import RememberedLineUps
 from indexer.ledger.migration import NewerSchema
@@ -32,6 +33,7 @@ __all__ = [
     "Indexed",
     "KeptAnswer",
     "KeptCase",
+    "KeptFlag",
     "KnownSeries",
     "Lease",
     "Ledger",

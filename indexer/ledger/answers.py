@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -67,8 +67,8 @@ class KeptCase:
 class KeptAnswer:
     """One question of a caller and the cases it was answered with, in rank order.
 
-    `study_instance_uid` is the example's. `refused` is one word, empty where the question was answered,
-    and `message` its sentence.
+    `study_instance_uid` is the example's, and `patient` its patient's pseudonym, empty where it has none.
+    `refused` is one word, empty where the question was answered, and `message` its sentence.
     """
 
     question_id: str
@@ -78,6 +78,7 @@ class KeptAnswer:
     cases: tuple[KeptCase, ...] = ()
     refused: str = ""
     message: str = ""
+    patient: str = field(default="", repr=False)
 
     @classmethod
     def of(
@@ -93,6 +94,7 @@ class KeptAnswer:
             cases=tuple(KeptCase.of(match) for match in answer.matches),
             refused=refusal.reason if refusal else "",
             message=refusal.message if refusal else "",
+            patient=(answer.example[0].attributes.patient or "") if answer.example else "",
         )
 
 
@@ -134,7 +136,7 @@ def delete_answers(connection: Connection, before: datetime) -> int:
 
 def _to_json(kept: KeptAnswer) -> str:
     cases = [{**asdict(case), "study_date": _iso(case.study_date)} for case in kept.cases]
-    said = {"cases": cases, "refused": kept.refused, "message": kept.message}
+    said = {"cases": cases, "refused": kept.refused, "message": kept.message, "patient": kept.patient}
     return json.dumps(said, separators=(",", ":"))
 
 
@@ -148,6 +150,7 @@ def _from_row(row: AnyRow) -> KeptAnswer:
         cases=_cases(said["cases"]),
         refused=said["refused"],
         message=said["message"],
+        patient=said.get("patient", ""),
     )
 
 

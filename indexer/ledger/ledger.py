@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from indexer.ledger import answers, leasing, listing, noticing
+from indexer.ledger import answers, flags, leasing, listing, noticing
 from indexer.ledger.answers import KeptAnswer
 from indexer.ledger.backgrounds import (
     Background,
@@ -22,6 +22,7 @@ from indexer.ledger.backgrounds import (
     write_backgrounds,
 )
 from indexer.ledger.database import Database
+from indexer.ledger.flags import KeptFlag
 from indexer.ledger.migration import migrate
 from indexer.ledger.values import (
     Holders,
@@ -263,5 +264,18 @@ class Ledger:
         return self._database.read(lambda c: answers.read_answer(c, question_id))
 
     def forget_answers(self, before: datetime) -> int:
-        """Forget the answers of questions before then; gives their count."""
-        return self._database.write(lambda c: answers.delete_answers(c, before))
+        """Forget the answers of questions before then, and what was flagged; gives the answers' count."""
+
+        def forget(connection: Connection) -> int:
+            flags.delete_flags(connection, before)
+            return answers.delete_answers(connection, before)
+
+        return self._database.write(forget)
+
+    def keep_flags(self, flagged: Sequence[KeptFlag]) -> None:
+        """Keep what a caller flagged, each in place of what it said of the same series before."""
+        self._database.write(lambda c: flags.write_flags(c, flagged))
+
+    def flags_of(self, caller: str, study_instance_uid: str, since: datetime, limit: int) -> list[KeptFlag]:
+        """What one caller flagged since then for its question about a study, the newest first."""
+        return self._database.read(lambda c: flags.read_flags(c, caller, study_instance_uid, since, limit))

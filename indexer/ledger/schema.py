@@ -155,3 +155,15 @@ ANSWERS = Table(
     Column("answer", Text, nullable=False),
 )
 Index("answers_by_caller", ANSWERS.c.caller, ANSWERS.c.asked_at)
+
+FLAGS = Table(
+    "flags",
+    METADATA,
+    Column("caller", KEY, primary_key=True),
+    Column("study_instance_uid", KEY, primary_key=True),
+    Column("series_instance_uid", KEY, primary_key=True),
+    Column("flag", Text, nullable=False),
+    Column("flagged_at", UtcTime, nullable=False),
+    CheckConstraint("flag IN ('more', 'less')", name="flags_flag"),
+)
+Index("flags_by_age", FLAGS.c.flagged_at)

@@ -86,6 +86,20 @@ def test_a_refusal_is_kept_with_its_reason(ledger: Ledger) -> None:
     assert (found.cases, found.refused, found.message) == ((), "blank", "The frame is blank.")
 
 
+def test_of_an_answer_from_before_it_is_not_known_whose_the_example_was(
+    ledger: Ledger, database_url: str
+) -> None:
+    ledger.keep_answer(kept("q", patient="key:hash"))
+    assert ledger.answer_to("q") == kept("q", patient="key:hash")
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.begin() as connection:
+        row = json.loads(connection.execute(select(ANSWERS.c.answer)).scalar_one())
+        del row["patient"]
+        connection.execute(update(ANSWERS).values(answer=json.dumps(row)))
+    engine.dispose()
+    assert ledger.answer_to("q") == kept("q")
+
+
 def test_nothing_is_kept_of_a_match_that_names_a_person() -> None:
     match = Match(
         rank=1,
