@@ -27,7 +27,6 @@ class Collection:
     sending: Sending
     keeping: Keeping
     retrieving: Retrieving
-    ae_title: str
 
     @classmethod
     def of(
@@ -59,13 +58,12 @@ class Collection:
             sending=sending,
             keeping=Keeping(ledger, cases, sending, push_top=settings.push_top),
             retrieving=Retrieving(cases, shipping, carrier, destinations),
-            ae_title=settings.ae_title,
         )
 
     @property
     def by_dicom(self) -> Collecting:
         """C-FIND, C-MOVE and C-GET."""
-        return Collecting(Finding(self.cases, self.ae_title), self.retrieving)
+        return Collecting(Finding(self.cases), self.retrieving)
 
 
 def _library(settings: Settings, archive: OrthancArchive | FolderArchive) -> Library:

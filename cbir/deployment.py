@@ -275,6 +275,7 @@ class Deployment:
             ),
             deliver=partial(deliver, ae_title=settings.ae_title),
             callers=settings.callers,
+            presets=settings.ae_presets,
             patience=Patience(quiet_s=settings.question_quiet_s, give_up_s=settings.answer_retry_s),
             keeping=self.collection.keeping,
             took=lambda step, took_s: self.answer_steps.labels(step).observe(took_s),
@@ -292,6 +293,7 @@ class Deployment:
             max_instance_bytes=settings.max_instance_bytes,
             tls=_dimse_tls(settings),
             collecting=self.collection.by_dicom,
+            presets=tuple(preset.ae_title for preset in settings.ae_presets),
         )
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cbir.presets import parse_presets
+from indexer.ae.preset import Preset
 from indexer.answers.links import Viewer
 from indexer.destinations import Destination
 
@@ -61,6 +63,11 @@ class Settings(BaseSettings):
         None, description="Authorities whose certificates callers must show, PEM."
     )
     ae_title: str = Field("CBIR", min_length=1, max_length=16, description="Our AE title.")
+    ae_presets: Annotated[tuple[Preset, ...], NoDecode] = Field(
+        (),
+        description="AE_TITLE?query with spaces between: further AE titles of ours, each with its own way to "
+        "ask, as in docs/operations.md.",
+    )
     callers: Annotated[tuple[Destination, ...], NoDecode] = Field(
         (), description="AET=host:port,… that may ask, and where their answers go."
     )
@@ -166,6 +173,11 @@ class Settings(BaseSettings):
             return value
         return tuple(Destination.parse(entry) for entry in value.split(",") if entry.strip())
 
+    @field_validator("ae_presets", mode="before")
+    @classmethod
+    def _split_presets(cls, value: object) -> object:
+        return parse_presets(value) if isinstance(value, str) else value
+
     @field_validator("links", mode="before")
     @classmethod
     def _split_links(cls, value: object) -> object:
@@ -197,6 +209,14 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_no_file(cls, value: object) -> object:
         return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _refuse_one_title_for_two(self) -> Settings:
+        if any(preset.ae_title == self.ae_title.strip() for preset in self.ae_presets):
+            raise ValueError(
+                f"{self.ae_title} is CBIR_AE_TITLE: give the preset in CBIR_AE_PRESETS another AE title."
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_half_of_tls(self) -> Settings:

@@ -50,10 +50,15 @@ class Destination:
         return f"{self.ae_title}={called}{host}:{self.port}"
 
 
+def is_ae_title(text: str) -> bool:
+    """Whether it is an AE title: 1 to 16 characters of ASCII, no backslash, not only spaces (PS3.5 6.2)."""
+    return bool(text.strip()) and _AE_TITLE.fullmatch(text) is not None
+
+
 def _checked_title(title: str, text: str) -> str:
     """Leading and trailing spaces of an AE title mean nothing (PS3.5 6.2)."""
     stripped = title.strip()
-    if not _AE_TITLE.fullmatch(stripped):
+    if not is_ae_title(stripped):
         raise ValueError(
             f"{text.strip()!r}: an AE title has 1 to 16 characters of ASCII, no backslash; write {FORM}."
         )

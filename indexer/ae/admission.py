@@ -1,4 +1,4 @@
-"""Who may associate: a configured AE title, from that caller's own address, calling us by our name."""
+"""Who may associate: a configured AE title, from that caller's own address, by one of our AE titles."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ class NotAdmitted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """The callers that may ask us, and the title by which they must call us."""
+class Admitted:
+    """Who calls, and by which of our AE titles."""
 
-    ae_title: str
+    caller: Destination
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The callers that may ask us, and the titles by which they may call us, the first one first."""
+
+    ae_titles: tuple[str, ...]
     callers: tuple[Destination, ...]
 
-    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> Destination:
+    def admit(self, calling_ae_title: str, called_ae_title: str, address: str) -> Admitted:
         """Find the caller behind an association request.
 
         Raises:
@@ -36,14 +44,15 @@ class Admission:
         """
         if not self.callers:
             raise NotAdmitted("nobody may ask: name the callers in CBIR_CALLERS")
-        if called_ae_title.strip() != self.ae_title:
+        called = called_ae_title.strip()
+        if called not in self.ae_titles:
             raise NotAdmitted("the called AE title is not ours", CALLED_AE_TITLE_NOT_RECOGNISED)
         named = [caller for caller in self.callers if caller.ae_title == calling_ae_title.strip()]
         if not named:
             raise NotAdmitted("the calling AE title is not in CBIR_CALLERS")
         for caller in named:
             if is_address_of(address, caller.host):
-                return caller
+                return Admitted(caller, called)
         raise NotAdmitted("the address is not that of this caller in CBIR_CALLERS")
 
 

@@ -50,11 +50,12 @@ class Collecting:
     finding: Finding
     retrieving: Retrieving
 
-    def find(self, event: Event, caller: str) -> Iterator[Response]:
-        """Answer a C-FIND."""
+    def find(self, event: Event, caller: str, called: str) -> Iterator[Response]:
+        """Answer a C-FIND to the title of ours that was called."""
         request = _request(event, caller)
         found = self.finding.responses(
             caller,
+            called,
             request.identifier,
             request.transfer_syntax_uid,
             study_root=request.study_root,

@@ -18,7 +18,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-from indexer.ae.admission import Admission, NotAdmitted
+from indexer.ae.admission import Admission, Admitted, NotAdmitted
 from indexer.ae.collecting import Collecting, support_collecting
 from indexer.ae.questions import Questions
 from indexer.answers.example import read_instance
@@ -67,18 +67,21 @@ class ApplicationEntity:
         max_instance_bytes: int = 2**30,
         tls: ssl.SSLContext | None = None,
         collecting: Collecting | None = None,
+        presets: tuple[str, ...] = (),
     ) -> None:
         """Take where to listen, who may call, who is told, and how the cases found are collected.
 
-        Port 0 takes a free one. With `tls` the port speaks nothing else; a second entity over the same
-        questions serves the other port.
+        `presets` are our further AE titles: what is sent to one of them is received as called so. Port 0
+        takes a free one. With `tls` the port speaks nothing else; a second entity over the same questions
+        serves the other port.
         """
-        self._admission = Admission(ae_title, callers)
+        self._ae_title = ae_title.strip()
+        self._admission = Admission((self._ae_title, *presets), callers)
         self._address = (host, port)
         self._questions = questions
         self._max_instance_bytes = max_instance_bytes
         self._tls = tls
-        self._admitted: dict[Association, Destination] = {}
+        self._admitted: dict[Association, Admitted] = {}
         self._lock = threading.Lock()
         self._server: ThreadedAssociationServer | None = None
         self._entity = _network_entity(ae_title)
@@ -116,7 +119,10 @@ class ApplicationEntity:
             self._address, block=False, evt_handlers=handlers, ssl_context=self._tls
         )
         logger.info(
-            "ae_listening ae_title=%s host=%s port=%d", self._admission.ae_title, self._address[0], self.port
+            "ae_listening ae_titles=%s host=%s port=%d",
+            ",".join(self._admission.ae_titles),
+            self._address[0],
+            self.port,
         )
 
     def stop(self) -> None:
@@ -132,7 +138,7 @@ class ApplicationEntity:
             request = cast(A_ASSOCIATE, association.requestor.primitive)
             calling, called = request.calling_ae_title, request.called_ae_title
             address = association.requestor.address
-            caller = self._admission.admit(calling, called, address)
+            admitted = self._admission.admit(calling, called, address)
         except NotAdmitted as refusal:
             logger.warning(
                 "association_rejected calling=%r called=%r address=%s reason=%s",
@@ -147,7 +153,7 @@ class ApplicationEntity:
             self._reject(association, NotAdmitted("").diagnostic)
         else:
             with self._lock:
-                self._admitted[association] = caller
+                self._admitted[association] = admitted
 
     def _reject(self, association: Association, diagnostic: int) -> None:
         association.acse.send_reject(REJECTED_PERMANENT, BY_SERVICE_USER, diagnostic)
@@ -158,52 +164,52 @@ class ApplicationEntity:
             self._admitted.pop(event.assoc, None)
         self._questions.let_go(event.assoc)
 
-    def _caller(self, event: Event) -> Destination | None:
+    def _who(self, event: Event) -> Admitted | None:
         with self._lock:
             return self._admitted.get(event.assoc)
 
     def _on_echo(self, event: Event) -> int:
-        return SUCCESS if self._caller(event) is not None else NOT_AUTHORISED
+        return SUCCESS if self._who(event) is not None else NOT_AUTHORISED
 
     def _on_store(self, event: Event) -> int:
         """Acknowledge what is safe on the disk, refuse the rest with its reason (PS3.4 B.2.3)."""
-        caller = self._caller(event)
-        if caller is None:
+        admitted = self._who(event)
+        if admitted is None:
             return NOT_AUTHORISED
         try:
-            self._receive(event, caller)
+            self._receive(event, admitted)
         except TooLarge as error:
-            return _refused(caller, error, OUT_OF_RESOURCES)
+            return _refused(admitted.caller, error, OUT_OF_RESOURCES)
         except Rejected as error:
             status = DOES_NOT_MATCH if error.reason == "does_not_match" else CANNOT_UNDERSTAND
-            return _refused(caller, error, status)
+            return _refused(admitted.caller, error, status)
         except Unavailable as error:
-            return _refused(caller, error, OUT_OF_RESOURCES)
+            return _refused(admitted.caller, error, OUT_OF_RESOURCES)
         return SUCCESS
 
     def _on_find(self, event: Event) -> Iterator[Any]:
-        caller = self._caller(event)
-        if caller is None or self._collecting is None:
+        admitted = self._who(event)
+        if admitted is None or self._collecting is None:
             yield NOT_AUTHORISED, None
         else:
-            yield from self._collecting.find(event, caller.ae_title)
+            yield from self._collecting.find(event, admitted.caller.ae_title, admitted.called)
 
     def _on_move(self, event: Event) -> Iterator[Any]:
-        caller = self._caller(event)
-        if caller is None or self._collecting is None:
+        admitted = self._who(event)
+        if admitted is None or self._collecting is None:
             yield None, None
         else:
-            yield from self._collecting.move(event, caller.ae_title)
+            yield from self._collecting.move(event, admitted.caller.ae_title)
 
     def _on_get(self, event: Event) -> Iterator[Any]:
-        caller = self._caller(event)
-        if caller is None or self._collecting is None:
+        admitted = self._who(event)
+        if admitted is None or self._collecting is None:
             yield 1
             yield NOT_AUTHORISED, None
         else:
-            yield from self._collecting.get(event, caller.ae_title)
+            yield from self._collecting.get(event, admitted.caller.ae_title)
 
-    def _receive(self, event: Event, caller: Destination) -> None:
+    def _receive(self, event: Event, admitted: Admitted) -> None:
         content = event.encoded_dataset(include_meta=True)
         if len(content) > self._max_instance_bytes:
             raise TooLarge("The instance is larger than CBIR_MAX_INSTANCE_BYTES.")
@@ -214,7 +220,8 @@ class ApplicationEntity:
             str(request.AffectedSOPInstanceUID),
         ):
             raise Rejected("The dataset is not the instance it is announced as.", reason="does_not_match")
-        self._questions.receive(event.assoc, caller, instance, content)
+        called = "" if admitted.called == self._ae_title else admitted.called
+        self._questions.receive(event.assoc, admitted.caller, instance, content, called)
 
 
 def _refused(caller: Destination, error: Rejected | Unavailable, status: int) -> int:

@@ -33,14 +33,14 @@ Response = tuple[int | Dataset, Dataset | None]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Answers C-FIND requests; `ae_title` is ours, from which the cases can be retrieved."""
+    """Answers C-FIND requests."""
 
     cases: Cases
-    ae_title: str
 
     def responses(
         self,
         caller: str,
+        called: str,
         identifier: BytesIO | None,
         transfer_syntax_uid: str,
         *,
@@ -51,6 +51,7 @@ class Finding:
 
         Args:
             caller: the calling AE title: nothing but its own cases is looked through.
+            called: our AE title that it called, by which it knows us: the cases can be retrieved from it.
             identifier: the request's, as it came.
             transfer_syntax_uid: how it is encoded.
             study_root: the information model.
@@ -64,7 +65,7 @@ class Finding:
                 if is_cancelled():
                     yield CANCELLED, None
                     return
-                yield pending, answer_to(query, row, ae_title=self.ae_title)
+                yield pending, answer_to(query, row, ae_title=called)
             if is_cancelled():
                 yield CANCELLED, None
                 return

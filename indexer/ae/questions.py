@@ -180,9 +180,10 @@ class Questions:
     ) -> OpenQuestion:
         question = self._spool.create(caller.ae_title, str(caller), study_instance_uid, time.time(), called)
         logger.info(
-            "question_received question=%s caller=%s study=%s",
+            "question_received question=%s caller=%s called=%s study=%s",
             question.question_id,
             question.caller,
+            called or "first",
             study_instance_uid,
         )
         now = time.monotonic()

@@ -6,6 +6,7 @@ from indexer.ae.admission import (
     CALLED_AE_TITLE_NOT_RECOGNISED,
     CALLING_AE_TITLE_NOT_RECOGNISED,
     Admission,
+    Admitted,
     NotAdmitted,
     is_address_of,
 )
@@ -13,12 +14,18 @@ from indexer.destinations import Destination
 
 WS1 = Destination.parse("WS1=10.0.0.5:104")
 WS1_AT_HOME = Destination.parse("WS1=10.0.0.6:104")
-ADMISSION = Admission("CBIR", (WS1, WS1_AT_HOME))
+ADMISSION = Admission(("CBIR", "CBIR_CT"), (WS1, WS1_AT_HOME))
 
 
 @pytest.mark.parametrize(("address", "caller"), [("10.0.0.5", WS1), ("10.0.0.6", WS1_AT_HOME)])
 def test_a_configured_caller_at_its_own_address_is_admitted(address: str, caller: Destination) -> None:
-    assert ADMISSION.admit("WS1", "CBIR", address) == caller
+    assert ADMISSION.admit("WS1", "CBIR", address) == Admitted(caller, "CBIR")
+
+
+def test_whoever_may_call_us_may_call_us_by_any_of_our_titles() -> None:
+    assert ADMISSION.admit("WS1", "CBIR_CT ", "10.0.0.5") == Admitted(WS1, "CBIR_CT")
+    with pytest.raises(NotAdmitted):
+        ADMISSION.admit("WS1", "CBIR_CT", "10.0.0.7")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +38,9 @@ def test_a_configured_caller_at_its_own_address_is_admitted(address: str, caller
         ("WS1", "CBIR", "127.0.0.1", CALLING_AE_TITLE_NOT_RECOGNISED),
         ("WS1", "CBIR", "", CALLING_AE_TITLE_NOT_RECOGNISED),
         ("WS1", "ORTHANC", "10.0.0.5", CALLED_AE_TITLE_NOT_RECOGNISED),
+        ("WS1", "CBIR_MR", "10.0.0.5", CALLED_AE_TITLE_NOT_RECOGNISED),
+        ("WS1", "cbir_ct", "10.0.0.5", CALLED_AE_TITLE_NOT_RECOGNISED),
+        ("WS2", "CBIR_CT", "10.0.0.5", CALLING_AE_TITLE_NOT_RECOGNISED),
         ("WS1", "", "10.0.0.5", CALLED_AE_TITLE_NOT_RECOGNISED),
     ],
 )
@@ -42,7 +52,7 @@ def test_anybody_else_is_not(calling: str, called: str, address: str, diagnostic
 
 def test_without_callers_nobody_is_admitted_and_the_setting_is_named() -> None:
     with pytest.raises(NotAdmitted, match="CBIR_CALLERS"):
-        Admission("CBIR", ()).admit("WS1", "CBIR", "127.0.0.1")
+        Admission(("CBIR",), ()).admit("WS1", "CBIR", "127.0.0.1")
 
 
 @pytest.mark.parametrize(

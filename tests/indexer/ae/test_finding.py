@@ -38,14 +38,21 @@ def asked(level: str = "STUDY", **keys: object) -> Dataset:
 
 
 def find(
-    cases: Cases, query: Dataset, caller: str = "WS1", *, study_root: bool = True, after: int = 1000
+    cases: Cases,
+    query: Dataset,
+    caller: str = "WS1",
+    called: str = "CBIR",
+    *,
+    study_root: bool = True,
+    after: int = 1000,
 ) -> list[Response]:
     """The responses; the caller has had enough after some."""
     seen: list[Response] = []
     encoded = encode(query, is_implicit_vr=True, is_little_endian=True)
     assert encoded is not None
-    responses = Finding(cases, "CBIR").responses(
+    responses = Finding(cases).responses(
         caller,
+        called,
         BytesIO(encoded),
         ImplicitVRLittleEndian,
         study_root=study_root,
@@ -201,14 +208,21 @@ def test_a_level_that_the_model_lacks_is_refused(house: Collected, level: str) -
 
 
 def test_what_is_no_identifier_is_refused(house: Collected) -> None:
-    finding = Finding(house.cases(), "CBIR")
+    finding = Finding(house.cases())
     for content in (b"\xff" * 20, b"\0" * 100_000, None):
         identifier = None if content is None else BytesIO(content)
         [(status, row)] = finding.responses(
-            "WS1", identifier, ImplicitVRLittleEndian, study_root=True, is_cancelled=lambda: False
+            "WS1", "CBIR", identifier, ImplicitVRLittleEndian, study_root=True, is_cancelled=lambda: False
         )
         assert isinstance(status, Dataset)
         assert (status.Status, row) == (0xA900, None)
+
+
+def test_cases_are_retrieved_from_the_title_that_was_called(house: Collected) -> None:
+    house.answered("WS1", "head")
+    for called in ("CBIR", "CBIR_CT"):
+        [row] = [row for _, row in find(house.cases(), asked(), called=called) if row is not None]
+        assert row.RetrieveAETitle == called
 
 
 def test_a_caller_who_has_had_enough_gets_no_more(house: Collected) -> None:

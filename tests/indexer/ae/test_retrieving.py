@@ -79,7 +79,7 @@ class Service:
             callers=callers,
             questions=self.questions,
             collecting=Collecting(
-                Finding(cases, "CBIR"),
+                Finding(cases),
                 Retrieving(
                     cases,
                     self.shipping,

@@ -66,8 +66,9 @@ def find(cases: Cases, enough_after: int = 1000, **keys: str) -> list[object]:
     encoded = encode(query, is_implicit_vr=True, is_little_endian=True)
     assert encoded is not None
     seen: list[object] = []
-    for status, row in Finding(cases, "CBIR").responses(
+    for status, row in Finding(cases).responses(
         "WS1",
+        "CBIR",
         BytesIO(encoded),
         ImplicitVRLittleEndian,
         study_root=True,
