@@ -292,8 +292,10 @@ class Answer:
         refused: why nothing is shown; None where the question was answered, if only with nothing.
         more: what the question was refined with: series that a match shall be like.
         less: series that a match shall be unlike.
-        embed_ms: of `took_ms`, until the vectors of the example were there.
+        embed_ms: of `took_ms`, until the vectors of the example and of the words were there.
         compared: how many series of the example were compared: of very many, those of each kind.
+        unused_reports: why the reports that came with the question were left out, one word in snake case;
+            empty where their words were asked with, or there were none.
     """
 
     example: tuple[SeriesEmbedding, ...]
@@ -306,6 +308,7 @@ class Answer:
     less: tuple[SeriesReference, ...] = ()
     embed_ms: float = 0.0
     compared: int = 0
+    unused_reports: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,20 +125,28 @@ class TextQuestion(_Wire):
 
 
 class TextAnswer(_Wire):
-    """TextEmbedding, the answer to POST /texts; the vector is base64 of little-endian float32."""
+    """TextEmbedding, the answer to POST /texts and /reports; `vector` is base64 of little-endian float32."""
 
     encoder: WireEncoder
     vector: str
+    studies: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text: TextEmbedding) -> TextAnswer:
         """Write one down."""
-        return cls(encoder=WireEncoder.of(text.encoder), vector=_encoded(text.vector))
+        return cls(
+            encoder=WireEncoder.of(text.encoder),
+            vector=_encoded(text.vector),
+            studies=text.studies,
+            patients=text.patients,
+        )
 
     def to_domain(self) -> TextEmbedding:
         """Read it back. Raises EncoderUnavailable for a vector of the wrong size, or not finite."""
         encoder = self.encoder.to_domain()
-        return TextEmbedding(encoder, _decoded(self.vector, (encoder.dimension,)))
+        vector = _decoded(self.vector, (encoder.dimension,))
+        return TextEmbedding(encoder, vector, self.studies, self.patients)
 
 
 class Problem(_Wire):
@@ -177,7 +185,7 @@ def embeddings_of(body: bytes) -> tuple[SeriesEmbedding, ...]:
 
 
 def text_of(body: bytes) -> TextEmbedding:
-    """Read an answer of POST /texts. Raises EncoderUnavailable when it is none."""
+    """Read an answer of POST /texts or /reports. Raises EncoderUnavailable when it is none."""
     try:
         return TextAnswer.model_validate_json(body).to_domain()
     except ValidationError as error:

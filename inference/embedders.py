@@ -18,7 +18,7 @@ from inference.embedding import EmbeddedFiles, Pseudonym, SeriesEmbedder, embed_
 from inference.encoder import OnnxEncoder
 from inference.frames import render, summarise
 from inference.loading import OnceLoaded
-from inference.report_embedding import ReportEmbedder
+from inference.report_embedding import ReportEmbedder, read_reports
 from inference.text import NO_TEXT_ENCODER, TextEncoder
 
 
@@ -170,11 +170,13 @@ class LoadedEmbedders:
         """Embed what DICOM reports tell of what is seen, all together, by the encoder of `embed_text`.
 
         Raises:
+            Rejected: none of the reports can be read, or says what is seen, which is said first; or none
+                of them in words that it knows.
             NotConfigured: none reads.
-            Rejected: none of the reports can be read, or says what is seen in words that it knows.
             EncoderUnavailable: it cannot be loaded.
         """
-        return self.of_reports(self._reading()).embed_files(paths)
+        reports = read_reports(paths, self._inference.decoders)
+        return self.of_reports(self._reading()).embed_together(reports)
 
     def _reading(self) -> EncoderVersion:
         """The first encoder that is searched and reads. Raises NotConfigured."""

@@ -31,6 +31,27 @@ MOST_ASKED_WITH: Final = 16
 """Reports that one question is asked with; each may cost as many passages."""
 
 
+def read_reports(paths: Sequence[Path], decoders: Decoders) -> tuple[DescribingReport, ...]:
+    """The reports among files that a question is asked with; those that cannot be used are left out.
+
+    Of very many the first are taken.
+
+    Raises:
+        Rejected: none of them can be read, or says what is seen; the reason is the most frequent one.
+    """
+    outcome, read = Outcome(), list[DescribingReport]()
+    for path in paths:
+        if len(read) == MOST_ASKED_WITH:
+            break
+        try:
+            read.append(decoders.result(decoders.submit(describing, path, decoders.limits)))
+        except Rejected as refused:
+            outcome.refuse(refused, "")
+    if not read:
+        raise outcome.why_nothing()
+    return tuple(read)
+
+
 class ReportEmbedder:
     """Turns the reports of one series into its embedding: one vector a report. Thread-safe.
 
@@ -73,38 +94,30 @@ class ReportEmbedder:
             raise outcome.why_nothing()
         return Embedded(self._embedding(reference, outcome), tuple(outcome.skipped))
 
-    def embed_files(self, paths: Sequence[Path]) -> TextEmbedding:
-        """Embed the reports that a question is asked with, all together: the mean of their vectors.
-
-        Those that cannot be read, or say nothing of what is seen, are left out beside others; of very many
-        the first are taken.
+    def embed_together(self, reports: Sequence[DescribingReport]) -> TextEmbedding:
+        """Embed the reports that a question is asked with: the mean of their vectors.
 
         Raises:
-            Rejected: none of them can be used; the reason is the most frequent one.
+            Unsupported: no word of any of them is known (unknown_words).
         """
-        outcome = Outcome()
-        for place, path in enumerate(paths):
-            if len(outcome.vectors) == MOST_ASKED_WITH:
-                break
-            try:
-                report = self._read(path)
-                outcome.vectors[place] = (_frame_of(report), self._vector(report))
-            except Rejected as refused:
-                outcome.refuse(refused, "")
-        if not outcome.vectors:
-            raise outcome.why_nothing()
+        vectors = [vector for report in reports if (vector := self._known(report)) is not None]
+        if not vectors:
+            raise self._unknown_words()
+        owners = [(report.attributes.issuer, report.attributes.patient_id) for report in reports]
+        patients = {self._pseudonym(*owner) for owner in owners}
         return TextEmbedding(
-            self.version, pooled(np.stack([vector for _, vector in outcome.vectors.values()]))
+            self.version,
+            pooled(np.stack(vectors)),
+            studies=tuple(sorted({report.identity.study_instance_uid for report in reports})),
+            patients=tuple(sorted(one for one in patients if one)),
         )
-
-    def _read(self, path: Path) -> DescribingReport:
-        return self._decoders.result(self._decoders.submit(describing, path, self._decoders.limits))
 
     def _take(
         self, fetched: FetchedInstance, place: int, reference: SeriesReference, outcome: Outcome
     ) -> None:
         try:
-            report = self._read(fetched.path)
+            call = self._decoders.submit(describing, fetched.path, self._decoders.limits)
+            report = self._decoders.result(call)
             refuse_other_series(report.identity, reference)
             vector = self._vector(report)
         except Rejected as refused:
@@ -115,16 +128,23 @@ class ReportEmbedder:
             outcome.attributes = (place, report.attributes)
 
     def _vector(self, report: DescribingReport) -> Vector:
-        """The mean of its passages' vectors, of unit length."""
+        vector = self._known(report)
+        if vector is None:
+            raise self._unknown_words()
+        return vector
+
+    def _known(self, report: DescribingReport) -> Vector | None:
+        """The mean of its passages' vectors, of unit length; None where no word of it is known."""
         known = [sentence for sentence in report.sentences if self._text.knows(sentence)]
         rows = self._text.encode_all(self._text.passages(known)[:MAX_PASSAGES])
         rows = rows[rows.any(axis=1)]
-        if not len(rows):
-            raise Unsupported(
-                f"The text encoder reads {', '.join(self._text.languages)}, and knows no word of the report.",
-                reason="unknown_words",
-            )
-        return pooled(rows)
+        return pooled(rows) if len(rows) else None
+
+    def _unknown_words(self) -> Unsupported:
+        return Unsupported(
+            f"The text encoder reads {', '.join(self._text.languages)}, and knows no word of the report.",
+            reason="unknown_words",
+        )
 
     def _embedding(self, reference: SeriesReference, outcome: Outcome) -> SeriesEmbedding:
         assert outcome.attributes is not None  # noqa: S101 - the caller has looked

@@ -36,10 +36,15 @@ def window_or_none(center: float | None, width: float | None) -> Window | None:
 
 @dataclass(frozen=True, slots=True)
 class TextEmbedding:
-    """The unit vector float32 (d,) of a text, comparable with the image vectors of `encoder`."""
+    """The unit vector float32 (d,) of a text, comparable with the image vectors of `encoder`.
+
+    Of reports, `studies` and `patients` are theirs: Study Instance UIDs, and keyed hashes where known.
+    """
 
     encoder: EncoderVersion
     vector: Vector
+    studies: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
 
 
 class Encoder(Protocol):
@@ -105,6 +110,7 @@ class Encoder(Protocol):
 
         Raises:
             Rejected: none of them can be read, or says what is seen; the reason is the most frequent one.
+                This is said first, whether or not an encoder reads text.
             NotConfigured, EncoderUnavailable: as `embed_text`.
         """
         ...

@@ -39,20 +39,24 @@ class Fused:
     by_report: frozenset[str]
 
 
-def fused(polls: Sequence[Poll], reports: Poll | None, studies: Collection[str], text_weight: float) -> Fused:
+def fused(
+    polls: Sequence[Poll], reports: Sequence[Poll], studies: Collection[str], text_weight: float
+) -> Fused:
     """Fuse what was polled of these studies; a poll has a vote for each that holds something for it.
 
     Of a study that was not completed yet, the score is what it may be at most, as far as is known.
 
-    Of one role the votes are averaged over the clues. The words of a report and the pixels of an image
+    Of one role the votes are averaged over the clues, and those of the archive's reports over the texts
+    that they are compared with. The words of a report and the pixels of an image
     are alike to a text on two scales, and what is alike to a text and to an example are two more: the scores
     of the reports are brought to the mean and spread of those of the images, and the text's to the
     example's, or to those of the chosen cases where there is no example.
     """
     means: dict[Role, Scores] = {
-        role: _means(polls, role, studies) for role in ("example", "more", "less", "text")
+        role: _means([poll for poll in polls if poll.clue.role == role], studies)
+        for role in ("example", "more", "less", "text")
     }
-    written: Scores = _scores(reports, studies) if reports is not None else {}
+    written: Scores = _means(reports, studies)
     images = means["text"]
     if min(len(written), len(images)) >= FEWEST_STANDARDISED:
         written = standardised(written, images.values())
@@ -82,12 +86,11 @@ def standardised(scores: Scores, like: Iterable[float]) -> dict[str, float]:
     return {uid: fmean(targets) + (score - mean) * factor for uid, score in scores.items()}
 
 
-def _means(polls: Sequence[Poll], role: Role, studies: Collection[str]) -> dict[str, float]:
+def _means(polls: Sequence[Poll], studies: Collection[str]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for poll in polls:
-        if poll.clue.role == role:
-            for uid, score in _scores(poll, studies).items():
-                found.setdefault(uid, []).append(score)
+        for uid, score in _scores(poll, studies).items():
+            found.setdefault(uid, []).append(score)
     return {uid: fmean(scores) for uid, scores in found.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -46,15 +46,13 @@ class RankedStudy:
 
 
 class Polls:
-    """The polls of one question, kept while it is looked deeper; `reports` where there are words."""
+    """The polls of one question, kept while it is looked deeper; one of `reports` for each of its texts."""
 
     def __init__(self, index: VectorIndex, clues: Sequence[Clue], scope: Scope) -> None:
-        text = next((clue for clue in clues if clue.role == "text"), None)
         self.scope = scope
         self.of_images = [Poll(index, clue, scope) for clue in clues]
-        self.reports = None if text is None else Poll(index, text, _of_reports(scope))
-        self._looking = [poll for poll in self.of_images if poll.clue.role != "less"]
-        self._looking += [self.reports] if self.reports is not None else []
+        self.reports = [Poll(index, clue, _of_reports(scope)) for clue in clues if clue.role == "text"]
+        self._looking = [poll for poll in self.of_images if poll.clue.role != "less"] + self.reports
 
     @property
     def is_exhausted(self) -> bool:
@@ -68,7 +66,7 @@ class Polls:
 
     def complete(self, studies: Collection[str]) -> None:
         """Each of them has its say on each of these studies."""
-        for poll in [*self.of_images, *([self.reports] if self.reports is not None else [])]:
+        for poll in [*self.of_images, *self.reports]:
             poll.complete(studies)
 
     def studies(self) -> set[str]:
@@ -79,6 +77,11 @@ class Polls:
         """What was found among the images of a study, the vote that carries it first."""
         votes = [poll.votes[uid] for poll in self.of_images if uid in poll.votes and poll.clue.role != "less"]
         return tuple(sorted(votes, key=lambda vote: (_ORDER[vote.clue.role], -vote.score)))
+
+    def report_of(self, uid: str) -> Vote | None:
+        """The report of a study that is nearest to any of the texts."""
+        votes = [poll.votes[uid] for poll in self.reports if uid in poll.votes]
+        return max(votes, key=lambda vote: vote.score, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +107,16 @@ class Ranking:
 
     def rank(self, polls: Polls, studies: Collection[str]) -> list[RankedStudy]:
         """These studies, best first; equal ones by their UID. All of them must have been completed."""
-        reports = polls.reports
         votes = {uid: polls.votes(uid) for uid in studies}
-        if reports is not None:
-            only_written = [uid for uid in studies if not votes[uid] and uid in reports.votes]
-            pictured = self._pictured(reports, only_written, polls.scope)
-            votes |= {uid: (vote,) for uid, vote in pictured.items()}
-        result = fused(polls.of_images, reports, studies, self.text_weight)
+        written = {uid: vote for uid in studies if (vote := polls.report_of(uid)) is not None}
+        only_written = {uid: vote for uid, vote in written.items() if not votes[uid]}
+        votes |= {uid: (vote,) for uid, vote in self._pictured(only_written, polls.scope).items()}
+        result = fused(polls.of_images, polls.reports, studies, self.text_weight)
         ranked = [
             RankedStudy(
                 score=min(1.0, max(-1.0, result.scores[uid])),
                 votes=votes[uid],
-                report=reports.votes[uid].candidate.reference
-                if reports and uid in result.by_report
-                else None,
+                report=written[uid].candidate.reference if uid in result.by_report else None,
             )
             for uid in studies
             if votes[uid]
@@ -125,7 +124,7 @@ class Ranking:
         ranked.sort(key=lambda study: (-result.scores[study.study_instance_uid], study.study_instance_uid))
         return ranked
 
-    def _pictured(self, reports: Poll, studies: Collection[str], scope: Scope) -> dict[str, Vote]:
+    def _pictured(self, written: Mapping[str, Vote], scope: Scope) -> dict[str, Vote]:
         """An image series for each study that only its report brought.
 
         Its images are with an encoder that reads no text, and cannot be compared with one: which of them
@@ -133,8 +132,10 @@ class Ranking:
         """
         found: dict[str, Vote] = {}
         for version in self.versions:
-            missing = tuple(sorted(uid for uid in studies if uid not in found))
-            if not missing or version == reports.clue.embedding.encoder:
+            missing = tuple(
+                sorted(uid for uid, vote in written.items() if uid not in found and vote.encoder != version)
+            )
+            if not missing:
                 continue
             anywhere = np.full((1, version.dimension), version.dimension**-0.5, dtype=np.float32)
             within = replace(scope, only_studies=missing)
@@ -142,8 +143,8 @@ class Ranking:
                 version, anywhere[0], anywhere, limit=len(missing), scope=within
             ):
                 uid = candidate.reference.study_instance_uid
-                score = reports.votes[uid].candidate.score
-                found[uid] = Vote(reports.clue, replace(candidate, score=score), held_by=version)
+                score = written[uid].candidate.score
+                found[uid] = Vote(written[uid].clue, replace(candidate, score=score), held_by=version)
         return found
 
 

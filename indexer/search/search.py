@@ -12,7 +12,7 @@ from indexer.errors import Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
-from indexer.search.clues import MOST_SERIES, Clue, clue_of_text, clues_of, most_telling, of_a_case
+from indexer.search.clues import MOST_SERIES, Clue, clues_of, most_telling, of_a_case
 from indexer.search.diversity import MOST_BESIDES, diversified
 from indexer.search.examples import Examples
 from indexer.search.judging import Judge
@@ -22,6 +22,7 @@ from indexer.search.ranking import RankedStudy, Ranking
 from indexer.search.regions import AskedRegion, Regions, breadth
 from indexer.search.seen_frames import SeenFrames
 from indexer.search.visible_studies import VisibleStudies
+from indexer.search.words import Words, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class _Asked:
     compared: tuple[SeriesEmbedding, ...]
     more: tuple[SeriesEmbedding, ...]
     less: tuple[SeriesEmbedding, ...]
+    words: Words
     region: AskedRegion | None
     clues: tuple[Clue, ...]
 
@@ -93,8 +95,8 @@ class Search:
         Raises:
             NotFound: the example is unknown, or the caller may not see it.
             NotIndexed: the example is known but has no vectors (yet).
-            NotConfigured: a text is asked with, and no encoder reads text.
-            Rejected: the DICOM given is not understood.
+            NotConfigured: words are asked with, and no encoder reads text.
+            Rejected: the DICOM given is not understood, or the words.
             Unavailable: a neighbour did not answer.
         """
         started = time.perf_counter()
@@ -106,15 +108,23 @@ class Search:
             if refusal is None:
                 raise
             return Answer((), None, (), took_ms=_since_ms(started), refused=refusal)
+        words = words_of(question, self._encoder)
+        if words.unused_reports:
+            question = replace(question, reports=())
         embed_ms = _since_ms(started)
-        asked = self._asked(question, example, caller, line_ups)
+        asked = self._asked(question, example, words, caller, line_ups)
         answer = self._answer(question, asked, caller, line_ups)
         return replace(answer, took_ms=_since_ms(started), embed_ms=embed_ms)
 
     def _asked(
-        self, question: Question, example: tuple[SeriesEmbedding, ...], caller: Caller, line_ups: LineUps
+        self,
+        question: Question,
+        example: tuple[SeriesEmbedding, ...],
+        words: Words,
+        caller: Caller,
+        line_ups: LineUps,
     ) -> _Asked:
-        """Whose vectors are compared: those of the region or the example, of chosen cases, of the text."""
+        """Whose vectors are compared: those of the region or the example, of chosen cases, of the words."""
         region = self._region(question, example, caller)
         if region is not None:
             example = (region.example,)
@@ -123,11 +133,8 @@ class Search:
         more = self._chosen(question.more, of_each, caller, line_ups)
         less = self._chosen(question.less, of_each, caller, line_ups)
         clues = [*clues_of(compared, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
-        if question.text.strip():
-            clues.append(clue_of_text(self._encoder.embed_text(question.text)))
-        if question.reports:
-            clues.append(clue_of_text(self._encoder.embed_reports(question.reports)))
-        return _Asked(example, tuple(compared), tuple(more), tuple(less), region, tuple(clues))
+        clues += words.clues()
+        return _Asked(example, tuple(compared), tuple(more), tuple(less), words, region, tuple(clues))
 
     def _answer(self, question: Question, asked: _Asked, caller: Caller, line_ups: LineUps) -> Answer:
         """Rank, judge and show; the times are for `similar` to tell."""
@@ -146,6 +153,7 @@ class Search:
             more=tuple(embedding.reference for embedding in asked.more),
             less=tuple(embedding.reference for embedding in asked.less),
             compared=len(asked.compared),
+            unused_reports=asked.words.unused_reports,
         )
 
     def _matches_of(
@@ -218,17 +226,18 @@ class Search:
 def _scope(question: Question, asked: _Asked) -> Scope:
     """Where matches may come from: not from the example's study and patient, nor from chosen studies.
 
+    Nor from the studies and the patients of the reports whose words are asked with.
     Where there is no example, the patients of the cases that a match shall be like take its patient's place.
     """
     first = asked.example[0] if asked.example else None
-    chosen = {embedding.reference.study_instance_uid for embedding in (*asked.more, *asked.less)}
+    studies = {embedding.reference.study_instance_uid for embedding in (*asked.more, *asked.less)}
     patients = {embedding.attributes.patient for embedding in asked.more} if first is None else set()
     return Scope(
         filters=question.filters,
         not_study=first.reference.study_instance_uid if first else None,
         not_patient=first.attributes.patient if first else None,
-        not_studies=tuple(sorted(chosen)),
-        not_patients=tuple(sorted(patient for patient in patients if patient)),
+        not_studies=tuple(sorted(studies.union(asked.words.studies))),
+        not_patients=tuple(sorted({one for one in patients if one}.union(asked.words.patients))),
     )
 
 

@@ -38,13 +38,11 @@ class VisibleStudies:
         wanted = limit * OVERFETCH
         while True:
             polls.find(wanted)
-            if polls.reports is not None:
-                _leave_out_hidden(polls.reports, sight)
+            _leave_out_hidden(polls.reports, sight)
             before = len(hidden)
             compared = self._compared(polls, sight, hidden, limit * OVERFETCH, wanted)
             polls.complete(compared)
-            if polls.reports is not None:
-                _leave_out_hidden(polls.reports, sight)
+            _leave_out_hidden(polls.reports, sight)
             ranked = self.ranking.rank(polls, compared)
             visible = sight.of([series for study in ranked for series in study.shown])
             shown = [study for study in ranked if visible.issuperset(one.archive_id for one in study.shown)]
@@ -105,8 +103,9 @@ class _Sight:
         return self._visible
 
 
-def _leave_out_hidden(reports: Poll, sight: _Sight) -> None:
+def _leave_out_hidden(reports: Sequence[Poll], sight: _Sight) -> None:
     """No study is brought, or brought nearer, by a report that the caller may not see."""
-    written = {uid: vote.candidate.reference for uid, vote in reports.votes.items()}
-    visible = sight.of(list(written.values()))
-    reports.forget([uid for uid, report in written.items() if report.archive_id not in visible])
+    for poll in reports:
+        written = {uid: vote.candidate.reference for uid, vote in poll.votes.items()}
+        visible = sight.of(list(written.values()))
+        poll.forget([uid for uid, report in written.items() if report.archive_id not in visible])

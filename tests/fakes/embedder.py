@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -74,7 +75,10 @@ class FakeEmbedder:
 
     def embed_reports(self, paths: Sequence[Path]) -> TextEmbedding:
         self.seen.extend(paths)
-        return self.embed_text(" ".join(str(dcmread(path).get("TextValue", "")) for path in paths))
+        reports = [dcmread(path) for path in paths]
+        text = self.embed_text(" ".join(str(report.get("TextValue", "")) for report in reports))
+        studies = tuple(sorted({str(report.StudyInstanceUID) for report in reports}))
+        return replace(text, studies=studies, patients=("hashed",))
 
     def render_file(
         self, path: Path, frame_number: int, longest_side: int, window: Window | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,19 +109,19 @@ class FakeEncoder:
         return TextEmbedding(VERSION, _vector(np.prod(bright, axis=0)))
 
     def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
-        """What is bright by the words of their content trees; a report that knows none is left out."""
+        """What is bright by the words of all of them; one without words is left out."""
         self._answer()
-        if not self.reads:
-            raise NotConfigured("No encoder that is searched reads text.")
-        found, refused = [], Rejected("There is no report.", reason="no_report")
-        for path in reports:
-            try:
-                found.append(self.embed_text(_words(_read(path))).vector)
-            except Rejected as error:
-                refused = error
-        if not found:
-            raise refused
-        return TextEmbedding(VERSION, pooled(np.stack(found)))
+        read = [dataset for dataset in map(_read, reports) if _words(dataset)]
+        if not read:
+            raise Rejected("None of the reports holds a text.", reason="empty_report")
+        text = self.embed_text(" ".join(map(_words, read)))
+        owners = {(str(one.get("IssuerOfPatientID", "")), str(one.get("PatientID", ""))) for one in read}
+        patients = {self._pseudonyms.of(*owner) for owner in owners}
+        return replace(
+            text,
+            studies=tuple(sorted({str(one.StudyInstanceUID) for one in read})),
+            patients=tuple(sorted(one for one in patients if one)),
+        )
 
     def _answer(self) -> None:
         if self.unavailable:
@@ -167,7 +168,7 @@ def _words(report: Dataset) -> str:
     """All the TEXT items of a Structured Report, and the text of an encapsulated document."""
     items = [item for item in report.iterall() if item.keyword == "TextValue"]
     document = bytes(report.get("EncapsulatedDocument", b"")).decode("utf-8", "ignore").rstrip("\0")
-    return " ".join([*(str(item.value) for item in items), document])
+    return " ".join([*(str(item.value) for item in items), document]).strip()
 
 
 def _frames(dataset: Dataset) -> NDArray[np.float64]:

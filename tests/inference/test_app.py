@@ -363,6 +363,34 @@ def test_words_are_embedded(worker: httpx.Client, statistics: FakeEmbedder) -> N
     assert worker.post("/texts", json={"text": "x"}, headers={"Authorization": ""}).status_code == 401
 
 
+def test_reports_are_embedded_and_nothing_of_them_stays(
+    worker: httpx.Client, statistics: FakeEmbedder, tmp_path: Path
+) -> None:
+    reports = [ct_instance(1), ct_instance(2)]
+    for one, text in zip(reports, ("A cyst.", "No lesion."), strict=True):
+        one.TextValue = text
+    body = RelatedBody(written(tmp_path / "sent", *map(dicom_bytes, reports)))
+    answer = worker.post("/reports", content=body, headers={"Content-Type": body.content_type})
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"encoder", "vector", "studies", "patients"}
+    vector = np.frombuffer(base64.b64decode(answer.json()["vector"]), "<f4")
+    np.testing.assert_array_equal(vector, statistics.embed_text("A cyst. No lesion.").vector)
+    assert len(statistics.seen) == 2
+    assert not any(path.exists() for path in statistics.seen)
+
+
+def test_reports_are_for_those_with_the_token_and_an_encoder_that_reads(
+    worker: httpx.Client, statistics: FakeEmbedder, tmp_path: Path
+) -> None:
+    body = RelatedBody(written(tmp_path / "sent", dicom_bytes(ct_instance(1))))
+    kind = {"Content-Type": body.content_type}
+    assert worker.post("/reports", content=body, headers=kind | {"Authorization": ""}).status_code == 401
+    assert worker.post("/reports", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 422
+    statistics.reads = False
+    answer = worker.post("/reports", content=body, headers=kind)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "not_configured")
+
+
 def test_a_worker_that_reads_no_text_says_so(worker: httpx.Client, statistics: FakeEmbedder) -> None:
     statistics.reads = False
     answer = worker.post("/texts", json={"text": "cyst"})

@@ -17,8 +17,11 @@ from indexer.domain import IndexedSeries, Vector
 from indexer.errors import EncoderUnavailable, NotConfigured, Rejected
 from indexer.following import Reconciler
 from indexer.ledger import Ledger, State
+from indexer.patients import Pseudonyms
 from inference.decoders import Decoders
 from inference.limits import Limits
+from inference.report_embedding import MOST_ASKED_WITH, ReportEmbedder, read_reports
+from inference.text import TextEncoder
 from tests.fakes.encoders import write_encoder
 from tests.fakes.text_tower import add_text_tower
 from tests.inference.test_side_by_side import Hall
@@ -229,6 +232,101 @@ def test_without_an_encoder_that_reads_it_is_said_how_to_get_one(hall: Hall) -> 
         hall.embedders.embed_text("cyst")
     for step in ("cbir train image-text", "cbir export", "cbir encoders activate", "cbir encoders list"):
         assert step in str(refused.value)
+
+
+def test_reports_that_are_asked_with_become_one_vector(hall: Hall, tmp_path: Path) -> None:
+    hall.serve("looks", "reads")
+    text = b"Indication: spleen?\n\nConclusion: foie."
+    paths = (
+        written(tmp_path, "A cyst.", StudyInstanceUID="1.2.4"),
+        save(document("1.2.3", text, "text/plain"), tmp_path / "document.dcm"),
+    )
+    asked = hall.embedders.embed_reports(paths)
+    assert asked.encoder == hall.line_ups.serving.reads("SR")
+    np.testing.assert_allclose(asked.vector, (AXES[0] + AXES[1]) / 2**0.5, atol=1e-6)
+    assert asked.studies == ("1.2.3", "1.2.4")
+
+
+def test_whose_the_reports_are_is_told_by_keyed_hashes_alone(
+    hall: Hall, decoders: Decoders, tmp_path: Path
+) -> None:
+    pseudonyms = Pseudonyms(b"k" * 32)
+    reader = ReportEmbedder(TextEncoder(hall.encoders_dir / "reads"), decoders, pseudonyms.of)
+    paths = [written(tmp_path, "A cyst.", PatientID=patient) for patient in ("ZX-7", "ZX-8", "ZX-8", "")]
+    asked = reader.embed_together(read_reports(paths, decoders))
+    assert set(asked.patients) == {pseudonyms.of("", "ZX-7"), pseudonyms.of("", "ZX-8")}
+
+
+def test_a_report_asks_with_the_vector_that_it_has_in_the_archive(hall: Hall, tmp_path: Path) -> None:
+    hall.serve("reads")
+    path = written(tmp_path, "A cyst of the the the the.", "The spleen is the the the.")
+    hall.archive.store(path)
+    hall.work()
+    np.testing.assert_allclose(hall.embedders.embed_reports([path]).vector, vector_of(hall), atol=1e-6)
+
+
+def test_of_reports_that_are_asked_with_those_that_tell_nothing_are_left_out(
+    hall: Hall, tmp_path: Path
+) -> None:
+    hall.serve("reads")
+    rubbish = tmp_path / "rubbish.dcm"
+    rubbish.write_bytes(b"no DICOM")
+    useless = [
+        rubbish,
+        written(tmp_path, "A cyst.", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67"),
+        written(tmp_path, "Unheard of.", StudyInstanceUID="1.2.5"),
+    ]
+    asked = hall.embedders.embed_reports([*useless, written(tmp_path, "Le foie.")])
+    np.testing.assert_allclose(asked.vector, AXES[1], atol=1e-6)
+
+
+def test_of_very_many_the_first_are_read(hall: Hall, tmp_path: Path) -> None:
+    hall.serve("reads")
+    cysts = [written(tmp_path, "A cyst.") for _ in range(MOST_ASKED_WITH)]
+    asked = hall.embedders.embed_reports([*cysts, written(tmp_path, "The spleen.")])
+    np.testing.assert_allclose(asked.vector, AXES[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"Manufacturer": MANUFACTURER}, "own_answer"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.67"}, "no_report"),
+        ({"ContentSequence": []}, "empty_report"),
+    ],
+)
+def test_where_no_report_tells_what_is_seen_that_is_said_whether_or_not_anybody_could_read_it(
+    hall: Hall, tmp_path: Path, elements: dict[str, object], reason: str
+) -> None:
+    path = written(tmp_path, "A cyst.", **elements)
+    for encoder in ("looks", "reads"):
+        hall.serve(encoder)
+        with pytest.raises(Rejected) as refused:
+            hall.embedders.embed_reports([path])
+        assert refused.value.reason == reason
+
+
+def test_a_report_in_unknown_words_is_refused_and_without_an_encoder_that_reads_any_is(
+    hall: Hall, tmp_path: Path
+) -> None:
+    hall.serve("reads")
+    with pytest.raises(Rejected, match="en, fr") as refused:
+        hall.embedders.embed_reports([written(tmp_path, "Milzzyste.")])
+    assert refused.value.reason == "unknown_words"
+    hall.serve("looks")
+    with pytest.raises(NotConfigured, match="cbir encoders activate"):
+        hall.embedders.embed_reports([written(tmp_path, "A cyst.")])
+
+
+def test_no_word_of_a_report_that_is_asked_with_is_logged_or_said(
+    hall: Hall, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hall.serve("reads")
+    with caplog.at_level(logging.DEBUG):
+        hall.embedders.embed_reports([written(tmp_path, "A cyst, zwixelform.")])
+        with pytest.raises(Rejected) as refused:
+            hall.embedders.embed_reports([written(tmp_path, "Zwixelform.")])
+    assert "zwixelform" not in (caplog.text + str(refused.value)).lower()
 
 
 def test_a_broken_text_tower_is_told_and_holds_up_no_image(hall: Hall, tmp_path: Path) -> None:

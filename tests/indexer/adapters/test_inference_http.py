@@ -84,6 +84,30 @@ def test_words_become_the_vector_that_the_worker_made_of_them() -> None:
     assert np.array_equal(found.vector, expected.vector)
 
 
+def test_reports_become_the_vector_that_the_worker_made_of_them(tmp_path: Path) -> None:
+    paths = (tmp_path / "one.dcm", tmp_path / "two.dcm")
+    for number, path in enumerate(paths):
+        report = ct_instance(number)
+        report.TextValue = f"Finding {number}"
+        path.write_bytes(dicom_bytes(report))
+    embedder = FakeEmbedder()
+    expected = embedder.embed_reports(paths)
+    with serving(create_app(embedder, token="right")) as url, InferenceClient(url, token="right") as client:
+        found = client.embed_reports(paths)
+        with pytest.raises(Rejected):
+            client.embed_reports(())
+        embedder.reads = False
+        with pytest.raises(NotConfigured):
+            client.embed_reports(paths)
+    assert (found.encoder, found.studies, found.patients) == (
+        expected.encoder,
+        expected.studies,
+        expected.patients,
+    )
+    assert found.studies
+    assert np.array_equal(found.vector, expected.vector)
+
+
 def test_refusals_come_back_as_the_errors_they_were(instance: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.dcm"
     text.write_text("no DICOM")

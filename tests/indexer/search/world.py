@@ -22,7 +22,7 @@ from indexer.domain import (
     Vector,
     pooled,
 )
-from indexer.errors import NotConfigured
+from indexer.errors import NotConfigured, Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Caller, TextEmbedding, Window
@@ -71,8 +71,16 @@ class OneVectorEncoder:
         return TextEmbedding(self.text_encoder, unit(self.texts[text])[0])
 
     def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
-        """Each report is a file that holds a text and nothing else."""
-        return self.embed_text(" ".join(path.read_text() for path in reports))
+        """Each report is a file that holds a text and nothing else, named after its study and its patient."""
+        told = [path for path in reports if path.read_text()]
+        if not told:
+            raise Rejected("The reports are empty.", reason="empty_report")
+        whose = [path.stem.split(" of ") for path in told]
+        return replace(
+            self.embed_text(" ".join(path.read_text() for path in told)),
+            studies=tuple(study for study, _ in whose),
+            patients=tuple(patient for _, patient in whose),
+        )
 
 
 class CountingIndex(FakeVectorIndex):
