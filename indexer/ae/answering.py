@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 from pydicom.dataset import Dataset
 
 from indexer.ae.preset import Chosen, Preset
-from indexer.answers.echo import is_echo
+from indexer.answers.echo import is_echo, tell_who_answers
 from indexer.answers.example import Example, ExampleInstance, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
 from indexer.answers.key_objects import flagged_in
@@ -111,7 +111,7 @@ class Answering:
         split = _Split()
         with split.part("read"):
             sent = _Sent(read_example(paths), tuple(paths), preset)
-            if is_echo(sent.example, paths, self.now()):
+            if is_echo(sent.example, paths, self.now(), preset.ae_title):
                 return "echo"
             about = self._flagged(sent, caller)
         if self.choosing is None or about is None or sent.images:
@@ -123,11 +123,13 @@ class Answering:
         except NotFound:
             return "noted"
 
-    def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str) -> Reply:
+    def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str, called: str = "") -> Reply:
         """Write down why there is no answer, without looking at any frame: that may be what went wrong."""
         example, found = read_example(paths), _refused(refusal)
         said = _Said(example, found, without_pictures(example, found), question_id, self.now())
-        return Reply(self._documents(said, _Split()), found, example.instances[0].study_instance_uid)
+        documents = self._documents(said, _Split())
+        tell_who_answers(documents, called)
+        return Reply(documents, found, example.instances[0].study_instance_uid)
 
     def _flagged(self, sent: _Sent, caller: str) -> str | None:
         """Note the flags that were sent; the study of the example that they are about, or None."""
@@ -147,6 +149,7 @@ class Answering:
             sent.example, asked.found, illustrated, question_id, self.now(), asked.question, asked.unused_mark
         )
         documents = self._documents(said, split)
+        tell_who_answers(documents, sent.preset.ae_title)
         return Reply(documents, asked.found, sent.study_instance_uid, split.took_ms)
 
     def _chosen(self, sent: _Sent, caller: str) -> Chosen:

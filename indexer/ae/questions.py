@@ -350,7 +350,8 @@ class Questions:
         question = opened.question
         logger.warning("question_refused question=%s reason=%s", question.question_id, refusal.reason)
         paths = self._spool.instances(question)
-        self._answered(opened, self._answering.refuse(paths, refusal, question.question_id), {})
+        reply = self._answering.refuse(paths, refusal, question.question_id, question.called)
+        self._answered(opened, reply, {})
 
     def _answered(self, opened: OpenQuestion, reply: Reply, waited_ms: Mapping[str, float]) -> None:
         self._keep(opened.question, reply)

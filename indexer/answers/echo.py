@@ -2,7 +2,8 @@
 
 A workstation that forwards every changed study to us would, with each answer filed in that study, send us
 the study again. So a study whose every image is named by a fresh answer of ours that came with it is an
-echo. Later the same study is a question like any other.
+echo. Later the same study is a question like any other; to another of our AE titles it is one at once: each
+asks in its own way, so an answer says in Station Name (0008,1010) which one it is from.
 """
 
 from __future__ import annotations
@@ -27,29 +28,37 @@ LARGEST_BYTES: Final = 2**20
 _REFERENCED_SERIES: Final = 0x00081115
 
 
-def is_echo(example: Example, paths: Sequence[Path], now: datetime) -> bool:
+def is_echo(example: Example, paths: Sequence[Path], now: datetime, called: str = "") -> bool:
     """Whether only our answers came, or images that a fresh one among them has already answered.
 
     Args:
         example: the instances.
         paths: their files, in the same order.
         now: local time.
+        called: our AE title that they were sent to; empty for the first.
     """
     answers = [
         path for path, instance in zip(paths, example.instances, strict=True) if instance.is_own_answer
     ]
     others = {i.sop_instance_uid for i in example.instances if not i.is_own_answer}
-    return not others or any(others <= set(_answered(path, now)) for path in answers)
+    return not others or any(others <= set(_answered(path, now, called)) for path in answers)
 
 
-def _answered(path: Path, now: datetime) -> Iterator[str]:
-    """The instances that a fresh answer rests on; none of an old one, or of one that cannot be read."""
+def tell_who_answers(documents: Sequence[Dataset], called: str) -> None:
+    """Write our AE title that was called into its answer; the first, an empty one, is not written."""
+    if called:
+        for document in documents:
+            document.StationName = called
+
+
+def _answered(path: Path, now: datetime, called: str) -> Iterator[str]:
+    """The instances that a fresh answer of that title rests on; none of what cannot be read."""
     try:
         if not _may_be_built(path):
             return
         answer = _head_of(path)
         written = datetime.strptime(f"{answer.ContentDate}{answer.ContentTime}"[:14], "%Y%m%d%H%M%S")
-        if abs(now - written) <= FRESH:
+        if abs(now - written) <= FRESH and str(answer.get("StationName") or "") == called:
             yield from _evidence(answer)
     except Exception:  # noqa: BLE001 - pydicom's edge; an unreadable answer answers nothing
         return

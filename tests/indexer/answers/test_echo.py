@@ -16,7 +16,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from indexer.answers.echo import is_echo
+from indexer.answers.echo import is_echo, tell_who_answers
 from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER
 from tests.fakes.answers import instance, uid, write
@@ -41,9 +41,9 @@ def answered(**attributes: object) -> Dataset:
     return instance("asked", "9", 1, **{**usual, **attributes})
 
 
-def echoes(folder: Path, *datasets: Dataset) -> bool:
+def echoes(folder: Path, *datasets: Dataset, called: str = "") -> bool:
     paths = write(folder, *datasets)
-    return is_echo(read_example(paths), paths, NOW)
+    return is_echo(read_example(paths), paths, NOW, called)
 
 
 def test_a_study_with_a_fresh_answer_to_it_is_an_echo_and_with_an_old_one_it_asks(tmp_path: Path) -> None:
@@ -51,6 +51,22 @@ def test_a_study_with_a_fresh_answer_to_it_is_an_echo_and_with_an_old_one_it_ask
         (tmp_path / name).mkdir()
     assert echoes(tmp_path / "fresh", instance("asked"), answered())
     assert not echoes(tmp_path / "old", instance("asked"), answered(ContentDate="20260101"))
+
+
+def test_a_fresh_answer_is_none_to_another_of_our_titles(tmp_path: Path) -> None:
+    """Who sends the study, with the answer filed in it, to a title that asks otherwise wants to know more."""
+    for number, (answered_as, called, is_one) in enumerate(
+        [
+            ("CBIR_CT", "CBIR_CT", True),
+            ("CBIR_CT", "CBIR_MR", False),
+            ("CBIR_CT", "", False),
+            ("", "CBIR_CT", False),
+        ]
+    ):
+        (tmp_path / str(number)).mkdir()
+        answer = answered()
+        tell_who_answers([answer], answered_as)
+        assert echoes(tmp_path / str(number), instance("asked"), answer, called=called) is is_one
 
 
 def test_what_calls_itself_our_answer_and_is_deflated_or_large_is_not_built(tmp_path: Path) -> None:
