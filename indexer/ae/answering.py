@@ -227,7 +227,7 @@ class Answering:
             question_id=said.question_id,
             created=said.created,
             style=self.style,
-            region=said.question.region if said.question is not None else None,
+            question=said.question,
             unused_mark=said.unused_mark,
         )
 
@@ -240,7 +240,8 @@ class Answering:
             references=self.references,
             retrieve_ae_title=self.retrieve_ae_title,
             sizes=said.illustrated.sizes(),
-            region=said.question.region if said.question is not None else None,
+            question=said.question,
+            dates=self.style.dates,
             unused_mark=said.unused_mark,
         )
 
@@ -263,8 +264,7 @@ class _Sent:
 
     @property
     def reports(self) -> tuple[Path, ...]:
-        """Documents of others; key objects and presentation states have no words."""
-        return tuple(path for path, one in self._together() if one.modality == "SR" and not one.is_own_answer)
+        return tuple(path for path, one in self._together() if one.may_tell)
 
     def _together(self) -> Iterator[tuple[Path, ExampleInstance]]:
         return zip(self.paths, self.example.instances, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,8 @@ ACCENT: Final[Colour] = (112, 206, 196)
 WARM: Final[Colour] = (255, 190, 92)
 COOL: Final[Colour] = (96, 196, 255)
 ALARM: Final[Colour] = (255, 138, 112)
+
+_BREAKS: Final = re.compile(r"[^\S\N{NO-BREAK SPACE}]+")
 
 SMALLEST: Final = 22
 REGULAR: Final = 400
@@ -79,9 +82,12 @@ class Canvas:
         return int(self.pixels.shape[0])
 
     def wrapped(self, text: str, size: int, width: int, weight: int = REGULAR) -> list[str]:
-        """The lines that a text of this size takes; a word that is wider stands alone."""
+        """The lines that a text of this size takes; a word that is wider stands alone.
+
+        A no-break space is no place to break.
+        """
         lines: list[str] = []
-        for word in text.split():
+        for word in _BREAKS.split(text.strip()):
             longer = f"{lines[-1]} {word}" if lines else word
             if lines and self.width_of(longer, size, weight) <= width:
                 lines[-1] = longer

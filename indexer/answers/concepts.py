@@ -19,6 +19,7 @@
 | carried-by      | Series that carried the match    | TEXT: modality, sequence and plane           |
 | region          | Region asked about               | SCOORD on the source                         |
 | place           | Place where the region was found | SCOORD on the similar image                  |
+| asked           | How it was asked                 | TEXT: a phrase for each way                  |
 | outcome         | Outcome of similar case search   | CODE, one of the three below                 |
 | found           | Similar prior cases found        |                                              |
 | none-found      | No similar prior case found      |                                              |
@@ -55,6 +56,7 @@ POSSIBLE_SAME_PERSON: Final = Code("possible-same", SCHEME, "Possibly the same p
 CARRIED_BY: Final = Code("carried-by", SCHEME, "Series that carried the match")
 REGION: Final = Code("region", SCHEME, "Region asked about")
 PLACE: Final = Code("place", SCHEME, "Place where the region was found")
+ASKED: Final = Code("asked", SCHEME, "How it was asked")
 OUTCOME: Final = Code("outcome", SCHEME, "Outcome of similar case search")
 FOUND: Final = Code("found", SCHEME, "Similar prior cases found")
 NONE_FOUND: Final = Code("none-found", SCHEME, "No similar prior case found")

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -21,6 +22,9 @@ from indexer.elements import read_elements
 from indexer.errors import Rejected
 
 REPORT_MODALITIES: Final = frozenset({"SR", "KO", "PR"})
+ENCAPSULATED_TEXTS: Final = frozenset(("1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.104.2"))
+"""Encapsulated PDF and CDA, of any modality (PS3.3 C.24.1: often that of the images)."""
+_WITHOUT_WORDS: Final = frozenset({"KO", "PR"})
 
 # Type 1 and 2 of the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): written even when empty.
 _ALWAYS: Final = (
@@ -76,7 +80,12 @@ class ExampleInstance:
     @property
     def is_report(self) -> bool:
         """A report, key object or presentation state: nothing to look at."""
-        return self.modality in REPORT_MODALITIES
+        return self.modality in REPORT_MODALITIES or self.sop_class_uid in ENCAPSULATED_TEXTS
+
+    @property
+    def may_tell(self) -> bool:
+        """A report of others, which may say in words what is seen."""
+        return self.is_report and self.modality not in _WITHOUT_WORDS and not self.is_own_answer
 
     @property
     def is_own_answer(self) -> bool:
@@ -99,6 +108,14 @@ class Example:
 
     filing: Dataset
     instances: tuple[ExampleInstance, ...]
+
+    @property
+    def study_date(self) -> date | None:
+        """When it was acquired, where a date is known."""
+        try:
+            return datetime.strptime(str(self.filing.get("StudyDate", "")), "%Y%m%d").date()
+        except ValueError:
+            return None
 
 
 def read_example(paths: Sequence[Path]) -> Example:

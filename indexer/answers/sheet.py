@@ -11,21 +11,22 @@ from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from indexer.answers.asked_words import is_by_likeness_alone
 from indexer.answers.evidence import InstanceReference, references_of_example
 from indexer.answers.example import Example, ExampleInstance
 from indexer.answers.identity import (
     MANUFACTURER,
     MODEL_NAME,
-    NOT_FOR_DIAGNOSIS,
     SERIES_DESCRIPTION,
     derived_uid,
+    notice_of,
     software_version,
 )
 from indexer.answers.illustrations import Illustrated, Pixels
 from indexer.answers.sheet_layout import SheetStyle, draw_sheet
 from indexer.answers.unused_marks import UnusedMark, unused_mark_in_words
 from indexer.domain import Answer
-from indexer.search.question import RegionOfInterest
+from indexer.search.question import Question
 
 SHEET_SERIES_NUMBER: Final = 9902
 
@@ -38,7 +39,7 @@ def contact_sheet(
     question_id: str,
     created: datetime,
     style: SheetStyle | None = None,
-    region: RegionOfInterest | None = None,
+    question: Question | None = None,
     unused_mark: UnusedMark | None = None,
 ) -> Dataset:
     """The example's frames with the most alike cases, or with the reason why there are none.
@@ -53,7 +54,7 @@ def contact_sheet(
         question_id: the same question has the same UIDs.
         created: local time.
         style: the language, and how dates are told.
-        region: the part of the example that was asked about.
+        question: what was asked; None where nothing could be.
         unused_mark: why a mark is not what was asked about.
 
     Source:
@@ -62,14 +63,19 @@ def contact_sheet(
     """
     style = style or SheetStyle()
     note = unused_mark_in_words(unused_mark, style.language) if unused_mark else ""
-    pixels = draw_sheet(answer, illustrated, created=created, style=style, region=region, note=note)
+    pixels = draw_sheet(
+        answer, illustrated, style=style, question=question, about=example.study_date, note=note
+    )
     sheet = _image(pixels, example, question_id)
     sheet.update(example.filing)
     _identify(sheet, created)
+    sheet.DerivationDescription = sheet.ImageComments = notice_of(is_by_likeness_alone(question, answer))
     sheet.LossyImageCompression = (
         "01" if any(picture.disclosure.is_lossy for picture in illustrated.pictures()) else "00"
     )
-    sheet.SourceImageSequence = [_reference(instance) for instance in _shown(example, illustrated)]
+    shown = _shown(example, illustrated)
+    if shown:
+        sheet.SourceImageSequence = [_reference(instance) for instance in shown]
     sheet.ReferencedSeriesSequence = _references(references_of_example(example))
     return sheet
 
@@ -105,8 +111,6 @@ def _identify(sheet: Dataset, created: datetime) -> None:
     sheet.PatientOrientation = sheet.Laterality = ""
     del sheet.ContributingEquipmentSequence
     sheet.BurnedInAnnotation = "YES"
-    sheet.DerivationDescription = NOT_FOR_DIAGNOSIS
-    sheet.ImageComments = NOT_FOR_DIAGNOSIS
     for moment in ("Content", "InstanceCreation", "Series"):
         setattr(sheet, f"{moment}Date", created.strftime("%Y%m%d"))
         setattr(sheet, f"{moment}Time", created.strftime("%H%M%S"))
@@ -116,9 +120,10 @@ def _identify(sheet: Dataset, created: datetime) -> None:
 
 
 def _shown(example: Example, illustrated: Illustrated) -> Sequence[ExampleInstance]:
-    """The instances whose frames the sheet shows; all of them where it shows none."""
+    """The images whose frames the sheet shows; all of them where it shows none."""
     named = {asked.frame.sop_instance_uid for asked in illustrated.asked}
-    return [i for i in example.instances if i.sop_instance_uid in named] or example.instances
+    images = [instance for instance in example.instances if instance.is_image]
+    return [image for image in images if image.sop_instance_uid in named] or images
 
 
 def _references(references: Sequence[InstanceReference]) -> list[Dataset]:

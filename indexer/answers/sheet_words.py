@@ -18,9 +18,13 @@ class SheetWords:
     no_similar_title: str
     not_for_diagnosis: str
     by_likeness_alone: str
+    by_what_was_asked: str
+    asked: str
+    asked_alone: str
     asked_about: str
     asked_region: str
     most_alike: str
+    best_answers: str
     hardly_alike: str
     other_kind: str
     same_patient: str
@@ -38,6 +42,7 @@ class SheetWords:
     legend_region: str
     legend_percent: str
     legend_score: str
+    legend_of_words: str
     legend_rank: str
     numbered_series: str
     series_asked: str
@@ -54,9 +59,13 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         no_similar_title="No similar prior case",
         not_for_diagnosis="Not for diagnosis",
         by_likeness_alone="ranked by visual likeness alone, computed without review",
+        by_what_was_asked="ranked by computed likeness to what was asked, without review",
+        asked="Asked:",
+        asked_alone="Asked for",
         asked_about="Asked about",
         asked_region="Asked about a region",
         most_alike="Most alike, of other patients",
+        best_answers="Best answers, of other patients",
         hardly_alike="Hardly alike",
         other_kind="another kind of image",
         same_patient="The same patient at other times",
@@ -75,6 +84,8 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_percent="Percentages: of pairs of cases of this modality and body part in this archive, "
         "where not said otherwise.",
         legend_score="Scores from -1 to 1: no percentage, too few cases are known to compare with.",
+        legend_of_words="Scores from -1 to 1: how well a case answers what was asked for. Percentages are "
+        "known only of images that are asked about.",
         legend_rank="Ranks: by all series asked about together. Percentages and their words: by the one "
         "series that carried the case.",
         numbered_series="series {}",
@@ -90,9 +101,13 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         no_similar_title="Aucun cas antérieur semblable",
         not_for_diagnosis="Ne pas utiliser pour le diagnostic",
         by_likeness_alone="classés par la seule ressemblance visuelle, calculée sans relecture",
+        by_what_was_asked="classés par ressemblance calculée avec ce qui est demandé, sans relecture",
+        asked="Demandé :",
+        asked_alone="Demandé",
         asked_about="Examen soumis",
         asked_region="Région soumise",
         most_alike="Les plus ressemblants, chez d'autres patients",
+        best_answers="Les meilleures réponses, chez d'autres patients",
         hardly_alike="Peu ressemblants",
         other_kind="autre type d'image",
         same_patient="Le même patient à d'autres dates",
@@ -111,6 +126,8 @@ _WORDS: Final[dict[Language, SheetWords]] = {
         legend_percent="Pourcentages : parmi les paires de cas de même modalité et de même région anatomique "
         "dans cette archive, sauf mention contraire.",
         legend_score="Scores de -1 à 1 : pas de pourcentage, trop peu de cas sont connus pour comparer.",
+        legend_of_words="Scores de -1 à 1 : à quel point un cas répond à la demande. Des pourcentages ne "
+        "sont connus que pour des images soumises.",
         legend_rank="Rang : d'après toutes les séries soumises ensemble. Pourcentage et mots : d'après la "
         "seule série qui a porté le cas.",
         numbered_series="série {}",

@@ -11,6 +11,8 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID, ComprehensiveSRStorage, ExplicitVRLittleEndian
 
 from indexer.answers import concepts
+from indexer.answers.asked_words import asked_in_words, is_by_likeness_alone
+from indexer.answers.chronology import Dates
 from indexer.answers.evidence import (
     evidence_sequence,
     references_of_example,
@@ -23,12 +25,13 @@ from indexer.answers.identity import (
     SERIES_DESCRIPTION,
     SERIES_NUMBER,
     derived_uid,
+    notice_of,
     software_version,
 )
 from indexer.answers.sr_content import Grouping, root
 from indexer.answers.unused_marks import UnusedMark, unused_mark_in_words
 from indexer.domain import Answer
-from indexer.search.question import RegionOfInterest
+from indexer.search.question import Question
 
 References = Literal["dicom", "opaque"]
 
@@ -48,7 +51,8 @@ def similar_cases_report(
     references: References = "dicom",
     retrieve_ae_title: str = "",
     sizes: Mapping[str, tuple[int, int]] | None = None,
-    region: RegionOfInterest | None = None,
+    question: Question | None = None,
+    dates: Dates = "relative",
     unused_mark: UnusedMark | None = None,
 ) -> Dataset:
     """The matches, or the statement that there are none, or the reason why none are shown.
@@ -61,22 +65,27 @@ def similar_cases_report(
         references: "dicom" names the matches' UIDs; "opaque" leaves no UID of a match anywhere.
         retrieve_ae_title: from whom the matches' instances can be fetched; "" leaves it open.
         sizes: rows and columns of frames by SOP Instance UID; a place is written where they are known.
-        region: the part of the example that was asked about.
+        question: what was asked; None where nothing could be.
+        dates: how those that cases were limited to are told.
         unused_mark: why a mark is not what was asked about.
 
     Source:
         DICOM PS3.16 TID 1500; PS3.3 A.35.3 (Comprehensive SR IOD).
     """
     opaque = references == "opaque"
+    region = question.region if question is not None else None
     grouping = Grouping(question_id, opaque, sizes or {}, region)
     groups = [grouping.of(match) for match in answer.matches]
     groups += [grouping.of(match, "same-patient") for match in answer.same_patient]
     outcome, comments = _outcome(answer)
     if unused_mark is not None:
         comments = [*comments, unused_mark_in_words(unused_mark)]
+    if opaque and groups:
+        comments = [*comments, OPAQUE]
     content = root(
         outcome=outcome,
-        comments=[*comments, OPAQUE] if opaque and groups else comments,
+        asked=asked_in_words(question, answer, about=example.study_date, dates=dates),
+        comments=[*comments, notice_of(is_by_likeness_alone(question, answer))],
         library=_asked_about(example, answer),
         groups=groups,
     )

@@ -6,6 +6,7 @@ The template's rows are highdicom's; the root is put together here, because high
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from indexer.answers.example import ExampleInstance
 from indexer.answers.identity import (
     MANUFACTURER,
     MODEL_NAME,
-    NOT_FOR_DIAGNOSIS,
     derived_uid,
     software_version,
 )
@@ -33,6 +33,17 @@ from indexer.search.question import RegionOfInterest
 CONTAINS: Final = hd.RelationshipTypeValues.CONTAINS
 Lane = Literal["case", "same-patient"]
 _NAMES: Final[dict[Lane, str]] = {"case": "Case", "same-patient": "Same patient"}
+
+_PLAIN: Final = str.maketrans(
+    {
+        "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+        "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+        "\N{LEFT SINGLE QUOTATION MARK}": "'",
+        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+        "\N{EN DASH}": "-",
+        "\N{EM DASH}": "-",
+    }
+)
 
 # Of these an instance has one frame, and a reference names none (PS3.3 10.3, Referenced Frame Number).
 _SINGLE_FRAME: Final = frozenset(
@@ -163,6 +174,7 @@ def _is_on(region: RegionOfInterest, frame: FrameReference) -> bool:
 def root(
     *,
     outcome: Code,
+    asked: Sequence[str],
     comments: Sequence[str],
     library: Iterable[ExampleInstance],
     groups: Sequence[hd.ContentSequence],
@@ -171,6 +183,7 @@ def root(
 
     Args:
         outcome: one of `concepts.FOUND`, `NONE_FOUND` and `REFUSED`.
+        asked: phrases that say how it was asked.
         comments: sentences for a person.
         library: the images of the example that the answer is about.
         groups: what `Grouping.of` made, in rank order.
@@ -196,18 +209,22 @@ def root(
         for group in groups:
             measurements.ContentSequence.extend(group)
         tree.ContentSequence.append(measurements)
-    tree.ContentSequence.append(_evaluations(outcome, comments))
+    tree.ContentSequence.append(_evaluations(outcome, asked, comments))
     return tree
 
 
-def _evaluations(outcome: Code, comments: Sequence[str]) -> hd.ContainerContentItem:
+def _evaluations(outcome: Code, asked: Sequence[str], comments: Sequence[str]) -> hd.ContainerContentItem:
     evaluations = _container(concepts.QUALITATIVE_EVALUATIONS)
     evaluations.ContentSequence.append(
         hd.CodeContentItem(name=concepts.OUTCOME, value=outcome, relationship_type=CONTAINS)
     )
-    for comment in (*comments, NOT_FOR_DIAGNOSIS):
+    said = [
+        *((concepts.ASKED, phrase) for phrase in asked),
+        *((codes.DCM.Comment, text) for text in comments),
+    ]
+    for name, text in said:
         evaluations.ContentSequence.append(
-            hd.TextContentItem(name=codes.DCM.Comment, value=_printable(comment), relationship_type=CONTAINS)
+            hd.TextContentItem(name=name, value=_printable(text), relationship_type=CONTAINS)
         )
     return evaluations
 
@@ -278,5 +295,10 @@ def _container(name: Code) -> hd.ContainerContentItem:
 
 
 def _printable(text: str) -> str:
-    """ASCII on one line: an answer is written in the example's character set, whichever that is."""
-    return " ".join(text.encode("ascii", "replace").decode("ascii").split())
+    """ASCII on one line: an answer is written in the example's character set, whichever that is.
+
+    Latin letters lose their accents, and what is no Latin letter becomes a question mark.
+    """
+    plain = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    bare = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return " ".join(bare.encode("ascii", "replace").decode("ascii").split())

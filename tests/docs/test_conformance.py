@@ -7,7 +7,18 @@ from pydicom.sr.coding import Code
 
 from indexer.ae import entity, finding, identifiers, retrieving, rows
 from indexer.ae.patience import Patience
-from indexer.answers import concepts, dicom_json, identity, illustrations, marks, sheet, sheet_layout
+from indexer.answers import (
+    concepts,
+    dicom_json,
+    documents,
+    identity,
+    illustrations,
+    sheet,
+    sheet_cases,
+    sheet_content,
+    sheet_frame,
+    sheet_layout,
+)
 from indexer.collecting import shipping
 from indexer.ledger import answers
 
@@ -16,7 +27,7 @@ STATEMENT = (Path(__file__).parent.parent.parent / "docs" / "conformance.md").re
 
 def test_every_private_code_is_stated_with_its_meaning() -> None:
     codes = private_codes()
-    assert len(codes) == 21
+    assert len(codes) == 22
     for code in codes:
         assert f"| {code.value} | {code.meaning} |" in STATEMENT
 
@@ -44,11 +55,12 @@ def test_what_is_drawn_and_read_at_most_is_that_of_the_code() -> None:
     words = {3: "three", 5: "five", 10: "ten"}
     for stated in (
         f"Series Number {sheet.SHEET_SERIES_NUMBER}",
-        f"{sheet_layout.WIDTH} columns",
+        f"{sheet_frame.WIDTH} columns",
         f"({words[illustrations.MOST_ASKED]} series at most)",
-        f"up to {words[sheet_layout.MOST_MATCHES]} cases",
-        f"up to {words[sheet_layout.MOST_OF_SAME_PATIENT]} studies",
-        f"more than {marks.LARGEST_BYTES // 2**20} MiB",
+        f"up to {words[sheet_content.MOST_MATCHES]} cases",
+        f"up to {words[sheet_cases.MOST_OF_SAME_PATIENT]} studies",
+        f"at most {sheet_layout.LONGEST_TEXT} characters of a text",
+        f"more than {documents.LARGEST_BYTES // 2**20} MiB",
     ):
         assert stated in STATEMENT, stated
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from indexer.answers.canvas import INK, REGULAR, Canvas, Colour
 from indexer.answers.illustrations import Pixels
-from indexer.answers.sheet_layout import GUTTER, MARGIN, OUTCOME_SIDE, REFUSAL_SIZE, WIDTH
+from indexer.answers.sheet_example import OUTCOME_SIDE, REFUSAL_SIZE
+from indexer.answers.sheet_frame import GUTTER, MARGIN, WIDTH
 
 BESIDE = WIDTH - 2 * MARGIN - OUTCOME_SIDE - GUTTER
 """How wide the text beside the example is where there is no case to show."""

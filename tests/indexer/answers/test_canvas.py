@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from indexer.answers.canvas import GROUND, REGULAR, SMALLEST, STRONG, Box, Canvas
-from indexer.answers.sheet_layout import WIDTH
+from indexer.answers.sheet_frame import WIDTH
 
 SCREEN = 1024
 LEAST = 11

@@ -49,7 +49,7 @@ def sheet_of(folder: Path, refusal: Refusal, style: SheetStyle) -> Pixels:
     paths = write(folder, instance("asked"))
     answer = replace(answer_about(paths, matches=0), refused=refusal)
     pictures = without_pictures(read_example(paths), answer)
-    return draw_sheet(answer, pictures, created=CREATED, style=style)
+    return draw_sheet(answer, pictures, style=style)
 
 
 def test_there_are_the_reasons_that_are_looked_for() -> None:

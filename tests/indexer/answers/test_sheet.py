@@ -21,9 +21,10 @@ from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
 from indexer.answers.illustrations import Illustrated, Picture, Pixels, without_pictures
 from indexer.answers.sheet import contact_sheet
-from indexer.answers.sheet_layout import WIDTH, SheetStyle
+from indexer.answers.sheet_frame import WIDTH
+from indexer.answers.sheet_layout import SheetStyle
 from indexer.domain import Answer, MatchMap, Refusal, Region, SequenceMatch, SeriesAttributes
-from indexer.search.question import RegionOfInterest
+from indexer.search.question import Question, RegionOfInterest
 from tests.fakes.answers import answer_about, instance, uid, write
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6)
@@ -62,7 +63,7 @@ def sheet(
     *,
     question_id: str = "q1",
     style: SheetStyle | None = None,
-    region: RegionOfInterest | None = None,
+    question: Question | None = None,
 ) -> Dataset:
     answer = answer or answer_about(paths)
     return contact_sheet(
@@ -72,7 +73,7 @@ def sheet(
         question_id=question_id,
         created=CREATED,
         style=style,
-        region=region,
+        question=question,
     )
 
 
@@ -199,7 +200,7 @@ def test_the_region_and_the_place_where_it_was_found_are_framed(paths: tuple[Pat
     region = RegionOfInterest(frame.sop_instance_uid, frame.frame_number, Region(0.1, 0.1, 0.3, 0.3))
     elsewhere = replace(region, sop_instance_uid=uid("another"))
     nothing, other, both = (
-        count(pixels(sheet(paths, asked, region=where)), COOL)
+        count(pixels(sheet(paths, asked, question=Question(example=paths, region=where))), COOL)
         for asked, where in ((answer, None), (answer, elsewhere), (placed, region))
     )
     assert nothing == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from indexer.domain import Answer, SeriesAttributes
 from tests.fakes.answers import answer_about, instance, write
 from tests.fakes.drawn import is_drawn
 
-CREATED = datetime(2026, 2, 3, 4, 5, 6)
 COLOURS: Sequence[Colour] = ((200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0), (0, 200, 200))
 Percents = Sequence[float | None]
 
@@ -54,7 +52,7 @@ def painted(colour: Colour) -> Picture:
 
 def drawn(folder: Path, percents: Percents, *, series: int = 1, language: Language = "en") -> Pixels:
     answer, pictures = answered(folder, percents, series=series)
-    return draw_sheet(answer, pictures, created=CREATED, style=SheetStyle(language))
+    return draw_sheet(answer, pictures, style=SheetStyle(language))
 
 
 def row_of(shown: Pixels, colour: Colour) -> float:
@@ -83,7 +81,7 @@ def test_another_kind_of_image_is_hardly_alike_even_where_no_percentage_is_known
     answer, pictures = answered(tmp_path, [None, None])
     chest = replace(pictures.matches[0].match, attributes=SeriesAttributes("CR", "CHEST"))
     mixed = replace(pictures, matches=(replace(pictures.matches[0], match=chest), pictures.matches[1]))
-    shown = draw_sheet(answer, mixed, created=CREATED, style=SheetStyle())
+    shown = draw_sheet(answer, mixed, style=SheetStyle())
     assert row_of(shown, dimmed(COLOURS[0])) > row_of(shown, COLOURS[1]) + 300
     assert is_drawn(shown, "another kind of image", 28, colour=QUIET, weight=STRONG)
 
@@ -146,7 +144,7 @@ def test_of_which_pairs_a_percentage_is_stands_in_full(tmp_path: Path) -> None:
     wide = tuple(
         replace(shown, match=replace(shown.match, percent_of="modality")) for shown in pictures.matches
     )
-    shown = draw_sheet(answer, replace(pictures, matches=wide), created=CREATED, style=SheetStyle("fr"))
+    shown = draw_sheet(answer, replace(pictures, matches=wide), style=SheetStyle("fr"))
     assert is_drawn(shown, "de cette modalité", 26)
 
 
@@ -156,7 +154,7 @@ def test_beside_a_percentage_of_all_pairs_the_score_stands_in_the_place_of_a_wor
     weak = tuple(
         replace(shown, match=replace(shown.match, percent_of="archive")) for shown in pictures.matches
     )
-    shown = draw_sheet(answer, replace(pictures, matches=weak), created=CREATED, style=SheetStyle("en"))
+    shown = draw_sheet(answer, replace(pictures, matches=weak), style=SheetStyle("en"))
     assert is_drawn(shown, "score 0.90", 32, weight=STRONG)
     assert is_drawn(shown, "more alike than 99.5 % of all pairs", 26)
     assert not is_drawn(shown, "Hardly alike", 28, colour=QUIET, weight=STRONG)

@@ -18,7 +18,7 @@ from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
 from indexer.answers.sr import similar_cases_report
 from indexer.domain import Answer, Refusal, Region, SequenceMatch, SeriesAttributes, SeriesReference
-from indexer.search.question import RegionOfInterest
+from indexer.search.question import Question, RegionOfInterest
 from tests.fakes.answers import ENCODER, PATIENT_ID, PATIENT_NAME, answer_about, instance, uid, write
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6)
@@ -344,7 +344,7 @@ def marked_report(paths: tuple[Path, ...], **options: object) -> Dataset:
         question_id="q1",
         created=CREATED,
         sizes=sizes,
-        region=region,
+        question=Question(example=paths, region=region),
         **options,  # type: ignore[arg-type]
     )
     return made
@@ -428,7 +428,10 @@ def test_the_region_and_the_place_lie_on_their_own_images(paths: tuple[Path, ...
 
 def test_a_place_on_a_frame_of_unknown_size_is_left_out(paths: tuple[Path, ...]) -> None:
     answer, region = marked_answer(paths)
-    made = similar_cases_report(read_example(paths), answer, question_id="q1", created=CREATED, region=region)
+    question = Question(example=paths, region=region)
+    made = similar_cases_report(
+        read_example(paths), answer, question_id="q1", created=CREATED, question=question
+    )
     assert not named(made, "place")
     assert not named(made, "region")
 

@@ -1,0 +1,202 @@
+"""How a question was asked, in short phrases for a physician, in English and French."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from indexer.answers.chronology import Dates, when
+from indexer.answers.words import Language
+from indexer.domain import Answer, Filters, SeriesReference
+from indexer.search.question import MAX_TEXT, ExampleReference, Question
+
+MOST_NAMED: Final = 4
+"""Modalities or body parts that are named; of more, the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """One language. `{}` takes names, a date or a number; of pairs, the second is said of several."""
+
+    only: str
+    either: str
+    others: str
+    since: str
+    until: str
+    between: str
+    not_before: str
+    not_after: str
+    same_day: str
+    some_time: str
+    text: str
+    reports_along: tuple[str, str]
+    reports: tuple[str, str]
+    unused_reports: tuple[str, str]
+    more: tuple[str, str]
+    less: tuple[str, str]
+    less_too: tuple[str, str]
+    varied: str
+
+
+_WORDS: Final[Mapping[Language, _Words]] = {
+    "en": _Words(
+        only="{} only",
+        either="{} or {}",
+        others="{} others",
+        since="since {}",
+        until="until {}",
+        between="from {} to {}",
+        not_before="no earlier than {}",
+        not_after="no later than {}",
+        same_day="the same day",
+        some_time="of a limited time",
+        text="with the words “{}”",
+        reports_along=(
+            "with the words of the report sent along",
+            "with the words of {} reports sent along",
+        ),
+        reports=("with the words of the report", "with the words of {} reports"),
+        unused_reports=(
+            "the report sent along was not used: it tells nothing to ask with",
+            "{} reports sent along were not used: they tell nothing to ask with",
+        ),
+        more=("more like {} chosen case", "more like {} chosen cases"),
+        less=("less like {} chosen case", "less like {} chosen cases"),
+        less_too=("less like {}", "less like {}"),
+        varied="varied",
+    ),
+    "fr": _Words(
+        only="{} seulement",
+        either="{} ou {}",
+        others="{} autres",
+        since="depuis le {}",
+        until="jusqu'au {}",
+        between="du {} au {}",
+        not_before="au plus tôt {}",
+        not_after="au plus tard {}",
+        same_day="le même jour",
+        some_time="d'une période limitée",
+        text="avec les mots «\N{NO-BREAK SPACE}{}\N{NO-BREAK SPACE}»",
+        reports_along=(
+            "avec les mots du compte rendu joint",
+            "avec les mots de {} comptes rendus joints",
+        ),
+        reports=("avec les mots du compte rendu", "avec les mots de {} comptes rendus"),
+        unused_reports=(
+            "le compte rendu joint n'a pas servi : rien n'y peut être demandé",
+            "{} comptes rendus joints n'ont pas servi : rien n'y peut être demandé",
+        ),
+        more=("plus proches de {} cas choisi", "plus proches de {} cas choisis"),
+        less=("moins proches de {} cas choisi", "moins proches de {} cas choisis"),
+        less_too=("moins de {}", "moins de {}"),
+        varied="variés",
+    ),
+}
+
+
+def asked_in_words(
+    question: Question | None,
+    answer: Answer,
+    *,
+    about: date | None = None,
+    dates: Dates = "date",
+    language: Language = "en",
+    longest_text: int = MAX_TEXT,
+) -> tuple[str, ...]:
+    """What a question asks for beside likeness to its example or to a region of it; nothing of a plain one.
+
+    The words of reports are never quoted, and chosen cases are only counted.
+
+    Args:
+        question: how it was asked; None where nothing could be.
+        answer: tells how many cases its chosen series are of, and whether reports were used.
+        about: when the example was acquired.
+        dates: where absolute dates are not told, a filter's are told as how far they lie from the example.
+        language: of the phrases.
+        longest_text: characters; of a longer text only the beginning is quoted.
+    """
+    if question is None:
+        return ()
+    words = _WORDS[language]
+    return (
+        *_of_kinds(question.filters, words),
+        *_of_dates(question.filters, about, dates, language),
+        *_of_text(question.text, words, longest_text),
+        *_of_reports(question, answer, words),
+        *_of_chosen(question, answer, words),
+        *([words.varied] if question.diversity else []),
+    )
+
+
+def _of_kinds(filters: Filters, words: _Words) -> Iterator[str]:
+    for named in (filters.modality, filters.body_part_examined):
+        if named:
+            yield words.only.format(_either(named, words))
+
+
+def _either(named: Sequence[str], words: _Words) -> str:
+    if len(named) > MOST_NAMED:
+        listed = named[: MOST_NAMED - 1]
+        named = (*listed, words.others.format(len(named) - len(listed)))
+    *first, last = named
+    return words.either.format(", ".join(first), last) if first else last
+
+
+def _of_dates(filters: Filters, about: date | None, dates: Dates, language: Language) -> Iterator[str]:
+    words, first, last = _WORDS[language], filters.study_date_from, filters.study_date_to
+    told = [when(bound, about, dates, language) for bound in (first, last)]
+    if first is None and last is None:
+        return
+    if not any(told):
+        yield words.some_time
+    elif dates == "relative":
+        told = [
+            words.same_day if bound == about else said
+            for bound, said in zip((first, last), told, strict=True)
+        ]
+        limits = (words.not_before, words.not_after)
+        yield ", ".join(limit.format(said) for limit, said in zip(limits, told, strict=True) if said)
+    elif all(told):
+        yield words.between.format(*told)
+    else:
+        yield words.since.format(told[0]) if told[0] else words.until.format(told[1])
+
+
+def _of_text(text: str, words: _Words, longest: int) -> Iterator[str]:
+    text = " ".join(text.split())
+    if text:
+        yield words.text.format(text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…")
+
+
+def _of_reports(question: Question, answer: Answer, words: _Words) -> Iterator[str]:
+    if question.reports:
+        used = words.reports_along if question.example is not None else words.reports
+        yield _counted(len(question.reports), words.unused_reports if answer.unused_reports else used)
+
+
+def _of_chosen(question: Question, answer: Answer, words: _Words) -> Iterator[str]:
+    more, less = _cases(question.more, answer.more), _cases(question.less, answer.less)
+    said = [_counted(more, words.more)] if more else []
+    if less:
+        said.append(_counted(less, words.less_too if more else words.less))
+    if said:
+        yield ", ".join(said)
+
+
+def _cases(asked: Sequence[ExampleReference], found: Sequence[SeriesReference]) -> int:
+    """How many studies were chosen; an answer that was refused may not know them."""
+    return len({series.study_instance_uid for series in found}) or len(asked)
+
+
+def _counted(number: int, forms: tuple[str, str]) -> str:
+    return forms[0 if number == 1 else 1].format(number)
+
+
+def is_by_likeness_alone(question: Question | None, answer: Answer) -> bool:
+    """Whether nothing but what images look like decides on the ranks: no words, and no variety."""
+    if question is None:
+        return True
+    with_reports = question.reports and not answer.unused_reports
+    return not (question.text.strip() or with_reports or question.diversity)
