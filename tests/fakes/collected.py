@@ -85,19 +85,22 @@ class Collected:
         self.priors[name] = case_of(made[0], day)
         return self.priors[name]
 
-    def answered(self, caller: str, *names: str, question_id: str = "", **refusal: str) -> KeptAnswer:
-        """A question of a caller that was answered with these priors, a second after the one before."""
+    def answered(self, caller: str, *names: str, question_id: str = "", **said: str) -> KeptAnswer:
+        """A question of a caller that was answered with these priors, a second after the one before.
+
+        `said` is what is kept of it beside: of a refusal, or of the example.
+        """
         self.now += timedelta(seconds=1)
         kept = KeptAnswer(
             question_id or f"question-{self.now:%H%M%S}",
             caller,
             self.now,
-            uid(EXAMPLE),
+            said.pop("study_instance_uid", uid(EXAMPLE)),
             tuple(
                 ranked(self.priors[name], rank, percent=(99.4, 97.2, 91.1)[rank - 1])
                 for rank, name in enumerate(names, start=1)
             ),
-            **refusal,
+            **said,
         )
         self.ledger.keep_answer(kept)
         return kept
