@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -24,7 +25,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait for something that happens by itself; fail when it does not."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -74,15 +75,19 @@ class Workstation:
         return [dataset for dataset in self._received() if "PixelData" in dataset]
 
     def _received(self) -> list[Dataset]:
-        found: list[Dataset] = []
-        for path in sorted(self.folder.iterdir()):
-            try:
-                found.append(pydicom.dcmread(path))
-            except (pydicom.errors.InvalidDicomError, EOFError):
-                continue
-        return found
+        return [pydicom.dcmread(path) for path in self._whole()]
 
-    def waits_for(self, count: int, timeout_s: float = 30.0) -> list[Dataset]:
+    def _whole(self) -> list[Path]:
+        """The files that are there and are not being written any more."""
+        assert self._process is not None
+        there = sorted(self.folder.iterdir())
+        being_written = set()
+        for descriptor in Path(f"/proc/{self._process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                being_written.add(descriptor.readlink())
+        return [path for path in there if path.resolve() not in being_written]
+
+    def waits_for(self, count: int, timeout_s: float = 60.0) -> list[Dataset]:
         """The answers, once there are so many of them."""
         wait_until(lambda: len(self.answers()) >= count, timeout_s)
         return self.answers()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -28,14 +29,19 @@ from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, instance, uid, write
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import Workstation, echo, free_port, listens, send, wait_until
 
-PATIENCE = Patience(quiet_s=0.3, held_s=1.0, retry_first_s=0.1, retry_longest_s=0.3)
+PATIENCE = Patience(quiet_s=0.3, held_s=600.0, retry_first_s=0.1, retry_longest_s=0.3)
 
 
 class Service:
     """The application entity with its questions, in this process."""
 
     def __init__(
-        self, folder: Path, *callers: str, searcher: FakeSearcher | None = None, **spool: int
+        self,
+        folder: Path,
+        *callers: str,
+        searcher: FakeSearcher | None = None,
+        patience: Patience = PATIENCE,
+        **spool: int,
     ) -> None:
         self.folder = folder
         self.searcher = searcher or FakeSearcher()
@@ -45,7 +51,7 @@ class Service:
             answering=Answering(self.searcher),
             deliver=lambda destination, path: deliver(destination, path, ae_title="CBIR"),
             callers=known,
-            patience=PATIENCE,
+            patience=patience,
         )
         self.entity = ApplicationEntity(
             ae_title="CBIR", host="127.0.0.1", port=0, callers=known, questions=self.questions
@@ -273,19 +279,24 @@ def test_a_question_waits_for_the_association_that_holds_it(service: Service) ->
     assert [len(names) for _, names in service.searcher.asked] == [2]
 
 
-def test_a_sender_that_never_hangs_up_is_answered_all_the_same(service: Service) -> None:
-    association = associate(service.port)
-    association.send_c_store(instance("asked"))
-    wait_until(lambda: bool(service.searcher.asked), timeout_s=5)
-    assert association.is_established
-    association.release()
+def test_a_sender_that_never_hangs_up_is_answered_all_the_same(
+    workstation: Workstation, tmp_path: Path
+) -> None:
+    patience = replace(PATIENCE, held_s=1.0)
+    caller = f"WS1=localhost:{workstation.port}"
+    with Service(tmp_path / "questions", caller, patience=patience) as service:
+        association = associate(service.port)
+        association.send_c_store(instance("asked"))
+        wait_until(lambda: bool(service.searcher.asked))
+        assert association.is_established
+        association.release()
 
 
 def test_a_sender_that_breaks_off_is_answered_on_what_it_sent(service: Service) -> None:
     association = associate(service.port)
     association.send_c_store(instance("asked"))
     association.abort()
-    wait_until(lambda: bool(service.searcher.asked), timeout_s=5)
+    wait_until(lambda: bool(service.searcher.asked))
 
 
 def test_two_callers_asking_about_one_study_get_an_answer_each(tmp_path: Path) -> None:
