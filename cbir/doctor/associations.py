@@ -62,9 +62,14 @@ def greet(host: str, port: int, *, calling: str, called: str) -> Greeting:
         association.release()
 
 
+def own_host(settings: Settings) -> str:
+    """Where we reach ourselves."""
+    return "127.0.0.1" if settings.dimse_host in ANY_ADDRESS else settings.dimse_host
+
+
 def examine_own_entity(settings: Settings, *, serving: bool) -> Finding:
     """C-ECHO to ourselves; being turned away as a stranger says as well that we listen."""
-    host = "127.0.0.1" if settings.dimse_host in ANY_ADDRESS else settings.dimse_host
+    host = own_host(settings)
     where = f"{settings.ae_title} on port {settings.dimse_port}"
     if not serving:
         return warning(

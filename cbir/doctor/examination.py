@@ -12,6 +12,7 @@ from cbir.doctor.associations import examine_callers, examine_destinations, exam
 from cbir.doctor.encoding import examine_encoding
 from cbir.doctor.finding import Finding, Level, ok, problem
 from cbir.doctor.orthanc import examine_orthanc
+from cbir.doctor.presets import examine_presets
 from cbir.doctor.service import examine_service, is_serving
 from cbir.doctor.storage import (
     DiskLimits,
@@ -39,6 +40,7 @@ def examine(settings: Settings, limits: DiskLimits | None = None) -> Iterator[Fi
         ("service", lambda: examine_service(settings, serving=serving)),
         ("orthanc", lambda: _archive(settings, serving=serving)),
         ("own_entity", lambda: [examine_own_entity(settings, serving=serving)]),
+        ("presets", lambda: examine_presets(settings, serving=serving)),
         ("callers", lambda: examine_callers(settings)),
         ("destinations", lambda: examine_destinations(settings)),
         ("encoder", lambda: examine_encoding(settings)),
