@@ -107,7 +107,8 @@ def asked_in_words(
 ) -> tuple[str, ...]:
     """What a question asks for beside likeness to its example or to a region of it; nothing of a plain one.
 
-    The words of reports are never quoted, and chosen cases are only counted.
+    The words of reports are never quoted, and chosen cases are only counted. Where there is no example, the
+    words come first.
 
     Args:
         question: how it was asked; None where nothing could be.
@@ -120,14 +121,10 @@ def asked_in_words(
     if question is None:
         return ()
     words = _WORDS[language]
-    return (
-        *_of_kinds(question.filters, words),
-        *_of_dates(question.filters, about, dates, language),
-        *_of_text(question.text, words, longest_text),
-        *_of_reports(question, answer, words),
-        *_of_chosen(question, answer, words),
-        *([words.varied] if question.diversity else []),
-    )
+    limits = (*_of_kinds(question.filters, words), *_of_dates(question.filters, about, dates, language))
+    told = (*_of_text(question.text, words, longest_text), *_of_reports(question, answer, words))
+    chosen = (*_of_chosen(question, answer, words), *([words.varied] if question.diversity else []))
+    return (*told, *limits, *chosen) if question.example is None else (*limits, *told, *chosen)
 
 
 def _of_kinds(filters: Filters, words: _Words) -> Iterator[str]:
@@ -167,7 +164,16 @@ def _of_dates(filters: Filters, about: date | None, dates: Dates, language: Lang
 def _of_text(text: str, words: _Words, longest: int) -> Iterator[str]:
     text = " ".join(text.split())
     if text:
-        yield words.text.format(text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…")
+        yield words.text.format(_begun(text, longest))
+
+
+def _begun(text: str, longest: int) -> str:
+    """The beginning of a text, up to a whole word where one ends late enough."""
+    if len(text) <= longest:
+        return text
+    begun = text[: longest - 1]
+    whole = begun.rpartition(" ")[0]
+    return f"{(whole if 2 * len(whole) >= longest else begun).rstrip(' ,;:')}…"
 
 
 def _of_reports(question: Question, answer: Answer, words: _Words) -> Iterator[str]:

@@ -18,13 +18,15 @@ class Captions:
     """The lines of one sheet.
 
     Series of the example are named by a letter where frames of several are shown, by what they are as far
-    as that is known, and by their number in the example where nothing else tells them apart.
+    as that is known, and by their number in the example where nothing else tells them apart. `about` is when
+    what was sent was acquired, where that alone is known of it.
     """
 
     answer: Answer
     illustrated: Illustrated
     language: Language
     dates: Dates
+    about: date | None = None
 
     def of_asked(self, asked: Asked) -> str:
         """What a frame of the example is of; empty where there is nothing to tell it from."""
@@ -105,7 +107,7 @@ class Captions:
         return next(found, SeriesAttributes())
 
     def _example_date(self) -> date | None:
-        return next((e.attributes.study_date for e in self.answer.example), None)
+        return next((e.attributes.study_date for e in self.answer.example), self.about)
 
 
 def body(attributes: SeriesAttributes) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
+from indexer.answers.asked_words import asked_in_words
 from indexer.answers.chronology import Dates
 from indexer.answers.illustrations import Illustrated, Shown
 from indexer.answers.sheet_captions import Captions
@@ -14,6 +16,8 @@ from indexer.domain import Answer
 from indexer.search.question import Question, RegionOfInterest
 
 MOST_MATCHES: Final = 10
+LONGEST_TEXT: Final = 200
+"""Characters of a text that are quoted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class SheetContent:
         language: of the words.
         dates: how dates are told.
         question: what was asked in the end; None where nothing could be.
-        asked: how, in phrases; none of a plain question.
+        about: when the example was acquired.
         note: a sentence on what was asked about; empty for none.
     """
 
@@ -35,7 +39,7 @@ class SheetContent:
     language: Language
     dates: Dates
     question: Question | None = None
-    asked: tuple[str, ...] = ()
+    about: date | None = None
     note: str = ""
 
     @property
@@ -46,7 +50,18 @@ class SheetContent:
     @property
     def captions(self) -> Captions:
         """What stands below the pictures."""
-        return Captions(self.answer, self.illustrated, self.language, self.dates)
+        return Captions(self.answer, self.illustrated, self.language, self.dates, self.about)
+
+    def asked(self, longest_text: int) -> tuple[str, ...]:
+        """How it was asked, in phrases; of a longer text only so many characters are quoted."""
+        return asked_in_words(
+            self.question,
+            self.answer,
+            about=self.about,
+            dates=self.dates,
+            language=self.language,
+            longest_text=longest_text,
+        )
 
     @property
     def matches(self) -> tuple[Shown, ...]:

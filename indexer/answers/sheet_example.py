@@ -9,7 +9,7 @@ from typing import Final
 from indexer.answers.canvas import ACCENT, COOL, INK, PANEL, QUIET, STRONG, WARM, Box, Canvas, Colour
 from indexer.answers.illustrations import Asked
 from indexer.answers.refusals import refusal_in_words
-from indexer.answers.sheet_content import SheetContent
+from indexer.answers.sheet_content import LONGEST_TEXT, SheetContent
 from indexer.answers.sheet_frame import (
     COLUMN,
     COLUMNS,
@@ -27,10 +27,10 @@ OUTCOME_SIDE: Final = 640
 OUTCOME_SIZE: Final = 50
 REFUSAL_SIZE: Final = 32
 WORDS_SIZE: Final = 40
-_MOST_LINES_OF_A_PHRASE: Final = 6
 _BESIDE_SIZES: Final = (32, 32, 28, 24)
 _CAPTION: Final = 64
-_PADDING: Final = 40
+_PADDING: Final = 36
+_BETWEEN_PHRASES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,16 @@ class ExampleBand:
     @property
     def height(self) -> int:
         """In pixels, with the heading."""
-        if self.content.is_without_example:
-            return (
-                HEADING
-                + max(self._draw_words(Canvas(1, 1), 0), self._draw_beside(Canvas(1, 1), 0))
-                + _CAPTION
-            )
-        return HEADING + self._side + _CAPTION
+        return HEADING + self._body + _CAPTION
+
+    @property
+    def _body(self) -> int:
+        """Without heading and captions: as high as the frames, or as the text where there is none."""
+        if self.content.illustrated.asked:
+            return self._side
+        nowhere = Canvas(1, 1)
+        words = self._phrases(nowhere, 0) if self.content.is_without_example else 0
+        return max(words, self._draw_beside(nowhere, 0))
 
     def draw(self, canvas: Canvas, top: int) -> None:
         """Draw it from this row on."""
@@ -57,11 +60,13 @@ class ExampleBand:
         heading(canvas, top, words.asked_region if content.region else whole, note=content.note)
         top += HEADING
         if content.is_without_example:
-            self._draw_words(canvas, top)
+            panel = Box(MARGIN, top, self._beside - GUTTER - MARGIN, self._body)
+            canvas.fill(panel, PANEL)
+            canvas.fill(Box(panel.left, panel.top, 6, panel.height), ACCENT)
+            self._phrases(canvas, top)
         for number, asked in enumerate(content.illustrated.asked):
-            self._frame(
-                canvas, Box(MARGIN + number * (self._side + GUTTER), top, self._side, self._side), asked
-            )
+            left = MARGIN + number * (self._side + GUTTER)
+            self._frame(canvas, Box(left, top, self._side, self._side), asked)
         self._draw_beside(canvas, top)
 
     @property
@@ -75,27 +80,18 @@ class ExampleBand:
             return MARGIN + 3 * (COLUMN + GUTTER)
         return MARGIN + len(self.content.illustrated.asked) * (self._side + GUTTER)
 
-    def _draw_words(self, canvas: Canvas, top: int) -> int:
-        """On a panel, phrase by phrase. Returns the row below the panel."""
-        width = self._beside - GUTTER - MARGIN
-        bottom = self._phrases(Canvas(1, 1), top, width)
-        canvas.fill(Box(MARGIN, top, width, bottom - top), PANEL)
-        canvas.fill(Box(MARGIN, top, 6, bottom - top), ACCENT)
-        return self._phrases(canvas, top, width)
-
-    def _phrases(self, canvas: Canvas, top: int, width: int) -> int:
+    def _phrases(self, canvas: Canvas, top: int) -> int:
+        """How it was asked, phrase by phrase. Returns the row below, with as much room as above."""
         baseline = top + _PADDING + WORDS_SIZE
-        for phrase in self.content.asked:
-            baseline = canvas.paragraph(
+        for phrase in self.content.asked(LONGEST_TEXT):
+            baseline = _BETWEEN_PHRASES + canvas.paragraph(
                 MARGIN + _PADDING,
                 baseline,
                 f"{phrase[:1].upper()}{phrase[1:]}",
                 WORDS_SIZE,
-                width=width - 2 * _PADDING,
-                lines=_MOST_LINES_OF_A_PHRASE,
+                width=self._beside - GUTTER - MARGIN - 2 * _PADDING,
             )
-            baseline += WORDS_SIZE // 2
-        return baseline - 2 * WORDS_SIZE + 2 * _PADDING
+        return baseline - _BETWEEN_PHRASES - round(1.1 * WORDS_SIZE) + _PADDING
 
     def _frame(self, canvas: Canvas, box: Box, asked: Asked) -> None:
         if asked.picture is None:

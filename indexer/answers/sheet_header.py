@@ -9,15 +9,18 @@ from indexer.answers.asked_words import is_by_likeness_alone
 from indexer.answers.canvas import INK, QUIET, STRONG, WARM, Canvas
 from indexer.answers.kinds import is_hardly_alike
 from indexer.answers.sheet_captions import body
-from indexer.answers.sheet_content import SheetContent
+from indexer.answers.sheet_content import LONGEST_TEXT, SheetContent
 from indexer.answers.sheet_frame import MARGIN, SIZE, WIDTH, WITHIN
 from indexer.answers.sheet_words import counted
 from indexer.answers.words import Likeness, likeness_of
 
 ASKED_SIZE: Final = 30
 MOST_ASKED_LINES: Final = 3
+QUOTED: Final = (LONGEST_TEXT, 160, 120, 90, 60, 40, 24)
+"""Characters of a text, as many as there is room for."""
 _TITLE: Final = 132
 _ASKED_LINE: Final = 42
+_BELOW_ASKED: Final = 10
 BETWEEN: Final = " · "
 
 
@@ -30,7 +33,8 @@ class Header:
     @property
     def height(self) -> int:
         """In pixels."""
-        return _TITLE + len(self._asked()) * _ASKED_LINE
+        lines = len(self._asked())
+        return _TITLE + (lines * _ASKED_LINE + _BELOW_ASKED if lines else 0)
 
     def draw(self, canvas: Canvas) -> None:
         """Draw it at the top."""
@@ -57,10 +61,17 @@ class Header:
             baseline += _ASKED_LINE
 
     def _asked(self) -> list[str]:
-        """On how many lines how it was asked stands; none where it stands in the place of the example."""
-        if self.content.is_without_example:
-            return []
-        return flowed(self.content.asked, ASKED_SIZE, self._room(), MOST_ASKED_LINES)
+        """On which lines it stands how it was asked; none where that stands in the place of the example.
+
+        A text is quoted only as far as there is room for the rest.
+        """
+        lines: list[str] = []
+        if not self.content.is_without_example:
+            for longest in QUOTED:
+                lines = flowed(self.content.asked(longest), ASKED_SIZE, self._room())
+                if len(lines) <= MOST_ASKED_LINES:
+                    break
+        return lines
 
     def _label(self) -> int:
         return Canvas(1, 1).width_of(self.content.words.asked, ASKED_SIZE, STRONG) + 16
@@ -87,11 +98,8 @@ class Header:
         return BETWEEN.join(parts)
 
 
-def flowed(phrases: tuple[str, ...], size: int, width: int, most: int) -> list[str]:
-    """Phrases with a dot between them, on at most so many lines, each broken only where it is too long.
-
-    What has no room is left to the last line, which is too long then.
-    """
+def flowed(phrases: tuple[str, ...], size: int, width: int) -> list[str]:
+    """The lines that phrases take, with a dot between them; one is broken only where it is too long."""
     ruler, lines = Canvas(1, 1), list[str]()
     for phrase in phrases:
         longer = f"{lines[-1]}{BETWEEN}{phrase}" if lines else phrase
@@ -99,4 +107,4 @@ def flowed(phrases: tuple[str, ...], size: int, width: int, most: int) -> list[s
             lines[-1] = longer
         else:
             lines += ruler.wrapped(phrase, size, width)
-    return lines if len(lines) <= most else [*lines[: most - 1], BETWEEN.join(lines[most - 1 :])]
+    return lines

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from indexer.answers.asked_words import asked_in_words
 from indexer.answers.canvas import QUIET, Canvas
 from indexer.answers.chronology import Dates
 from indexer.answers.illustrations import Illustrated, Pixels
@@ -19,8 +18,6 @@ from indexer.answers.words import Language
 from indexer.domain import Answer
 from indexer.search.question import Question
 
-LONGEST_TEXT: Final = 200
-"""Characters of a text that are quoted: of two lines."""
 _FOOT: Final = 64
 
 
@@ -51,10 +48,7 @@ def draw_sheet(
         about: when the example was acquired.
         note: a sentence on what was asked about.
     """
-    asked = asked_in_words(
-        question, answer, about=about, dates=style.dates, language=style.language, longest_text=LONGEST_TEXT
-    )
-    content = SheetContent(answer, illustrated, style.language, style.dates, question, asked, note)
+    content = SheetContent(answer, illustrated, style.language, style.dates, question, about, note)
     header, parts = Header(content), list[ExampleBand | Lane]([ExampleBand(content), *lanes_of(content)])
     top = header.height
     canvas = Canvas(WIDTH, top + sum(part.height for part in parts) + _FOOT)

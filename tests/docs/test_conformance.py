@@ -17,7 +17,6 @@ from indexer.answers import (
     sheet_cases,
     sheet_content,
     sheet_frame,
-    sheet_layout,
 )
 from indexer.collecting import shipping
 from indexer.ledger import answers
@@ -59,7 +58,7 @@ def test_what_is_drawn_and_read_at_most_is_that_of_the_code() -> None:
         f"({words[illustrations.MOST_ASKED]} series at most)",
         f"up to {words[sheet_content.MOST_MATCHES]} cases",
         f"up to {words[sheet_cases.MOST_OF_SAME_PATIENT]} studies",
-        f"at most {sheet_layout.LONGEST_TEXT} characters of a text",
+        f"at most {sheet_content.LONGEST_TEXT} characters of a text",
         f"more than {documents.LARGEST_BYTES // 2**20} MiB",
     ):
         assert stated in STATEMENT, stated
