@@ -12,7 +12,7 @@ from indexer.adapters.orthanc import OrthancArchive
 from indexer.ae.collecting import Collecting
 from indexer.ae.finding import Finding
 from indexer.ae.retrieving import Retrieving
-from indexer.collecting import Cases, Keeping, Policy, Sending, Shipping
+from indexer.collecting import Cases, Choosing, Keeping, Policy, Recalling, Sending, Shipping
 from indexer.collecting.patients import Indexed, IndexedLibrary
 from indexer.ledger import Ledger
 from indexer.patients import Pseudonyms
@@ -27,6 +27,7 @@ class Collection:
     sending: Sending
     keeping: Keeping
     retrieving: Retrieving
+    choosing: Choosing
 
     @classmethod
     def of(
@@ -58,6 +59,12 @@ class Collection:
             sending=sending,
             keeping=Keeping(ledger, cases, sending, push_top=settings.push_top),
             retrieving=Retrieving(cases, shipping, carrier, destinations),
+            choosing=Choosing(
+                ledger,
+                cases,
+                Recalling(archive, library, archive, policy, settings.max_instance_bytes),
+                kept_for_s=settings.collect_for_s,
+            ),
         )
 
     @property

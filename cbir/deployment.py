@@ -272,6 +272,7 @@ class Deployment:
                 forms=settings.answer_forms,
                 illustrations=Illustrations(self.archive, encoder),
                 style=SheetStyle(settings.language, settings.dates),
+                choosing=self.collection.choosing,
             ),
             deliver=partial(deliver, ae_title=settings.ae_title),
             callers=settings.callers,

@@ -113,7 +113,7 @@ class Answering:
             sent = _Sent(read_example(paths), tuple(paths), preset)
             if is_echo(sent.example, paths, self.now(), preset.ae_title):
                 return "echo"
-            about = self._flagged(sent, caller)
+            about = self._flagged(sent.example, paths, caller)
         if self.choosing is None or about is None or sent.images:
             return self._answered(sent, caller, question_id, split)
         try:
@@ -131,10 +131,23 @@ class Answering:
         tell_who_answers(documents, called)
         return Reply(documents, found, example.instances[0].study_instance_uid)
 
-    def _flagged(self, sent: _Sent, caller: str) -> str | None:
-        """Note the flags that were sent; the study of the example that they are about, or None."""
-        flagged = flagged_in(sent.example, sent.paths) if self.choosing is not None else ()
-        return self.choosing.note(caller, flagged) if self.choosing is not None and flagged else None
+    def noted(self, paths: Sequence[Path], caller: str) -> str | None:
+        """Note the flags among these files, and ask nothing.
+
+        Returns:
+            The Study Instance UID of the example that they are about; None where no case was flagged.
+
+        Raises:
+            Unavailable: a neighbour did not answer: note them later.
+            Rejected: the files cannot even be read.
+        """
+        return self._flagged(read_example(paths), paths, caller)
+
+    def _flagged(self, example: Example, paths: Sequence[Path], caller: str) -> str | None:
+        flagged = flagged_in(example, paths) if self.choosing is not None else ()
+        if self.choosing is None or not flagged:
+            return None
+        return self.choosing.note(caller, flagged, example.instances[0].study_instance_uid)
 
     def _answered(self, sent: _Sent, caller: str, question_id: str, split: _Split) -> Reply:
         with split.part("read"):

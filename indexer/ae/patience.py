@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from indexer.ae.spool import SpooledQuestion
+from indexer.answers.example import ExampleInstance
+from indexer.answers.key_objects import KEY_OBJECT_SELECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class OpenQuestion:
     `holders` are the associations that brought instances and are still open, `writing` counts the
     instances being written at this moment, `busy` says that it is being asked or delivered. `ended` is why
     it is over: nothing is left to do but to remove it, as often as the disk needs.
+
+    `has_images` and `has_selections` are of what came in this process. Of key object selections alone the
+    flags are noted before it is asked: `about` is then the example that they are about, empty for none.
     """
 
     question: SpooledQuestion
@@ -49,11 +54,24 @@ class OpenQuestion:
     tries: int = 0
     broken: int = 0
     ended: str = ""
+    has_images: bool = False
+    has_selections: bool = False
+    about: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
         """Whose question it is, about which study, to which of our AE titles."""
         return self.question.caller, self.question.study_instance_uid, self.question.called
+
+    @property
+    def topic(self) -> tuple[str, str, str]:
+        """Whose question it is, about which example, to which of our AE titles."""
+        return self.question.caller, self.about or self.question.study_instance_uid, self.question.called
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether only key object selections came, and their flags are not noted yet."""
+        return self.has_selections and not self.has_images and self.about is None and self.waits
 
     @property
     def waits(self) -> bool:
@@ -68,6 +86,12 @@ class OpenQuestion:
     def takes(self, key: tuple[str, str, str]) -> bool:
         """Whether one more instance belongs to it: not once it is being asked."""
         return self.key == key and self.waits and not self.busy
+
+    def saw(self, instance: ExampleInstance) -> None:
+        """One more instance came."""
+        self.has_images |= instance.is_image
+        if instance.sop_class_uid == KEY_OBJECT_SELECTION:
+            self.has_selections, self.about = True, None
 
     def waited_ms(self, now: float) -> dict[str, float]:
         """How long its instances took to come, and how long nothing came after the last."""

@@ -138,6 +138,7 @@ class Questions:
         finally:
             with self._changed:
                 opened.writing -= 1
+                opened.saw(instance)
                 opened.last_at = time.monotonic()
                 self._changed.notify_all()
 
@@ -204,7 +205,8 @@ class Questions:
     def _due(self) -> list[OpenQuestion]:
         """Oldest first; never the same study of a caller twice at once, nor one caller's answers or cases."""
         now = time.monotonic()
-        asking = {opened.key for opened in self._open.values() if opened.busy and opened.waits}
+        self._leave_to_the_last()
+        asking = {opened.topic for opened in self._open.values() if opened.busy and opened.waits}
         delivering, pushing = (
             {
                 opened.question.caller
@@ -218,9 +220,9 @@ class Questions:
             if opened.busy or now < opened.not_before:
                 continue
             if opened.waits:
-                gathered = opened.is_gathered(now, self._patience)
-                if gathered and opened.key not in asking and len(asking) < ASKERS:
-                    asking.add(opened.key)
+                ready = opened.is_gathered(now, self._patience) and not self._waits_for_others(opened)
+                if ready and opened.topic not in asking and len(asking) < ASKERS:
+                    asking.add(opened.topic)
                     due.append(opened)
                 continue
             served, most = (pushing, PUSHERS) if opened.pushes else (delivering, DELIVERERS)
@@ -228,6 +230,24 @@ class Questions:
                 served.add(opened.question.caller)
                 due.append(opened)
         return due
+
+    def _leave_to_the_last(self) -> None:
+        """Of flags about one example the question that came last is asked: it heeds those of the others."""
+        last: dict[tuple[str, str, str], OpenQuestion] = {}
+        for opened in self._open.values():
+            if opened.about and opened.waits and not opened.busy:
+                before = last.get(opened.topic)
+                if before is not None:
+                    before.ended = "noted"
+                last[opened.topic] = opened
+
+    def _waits_for_others(self, opened: OpenQuestion) -> bool:
+        """Whether more flags of this caller may be about the same example, and are not noted yet."""
+        same = (opened.question.caller, opened.question.called)
+        return bool(opened.about) and any(
+            other.is_unread and (other.question.caller, other.question.called) == same
+            for other in self._open.values()
+        )
 
     def _submit(self, opened: OpenQuestion) -> None:
         pool = self._askers if opened.waits else self._pushers if opened.pushes else self._deliverers
@@ -241,6 +261,8 @@ class Questions:
             return self._remove
         if opened.pushes:
             return self._push
+        if opened.is_unread:
+            return self._note_flags
         return self._ask if opened.waits else self._send
 
     def _step(self, opened: OpenQuestion, attempt: Callable[[OpenQuestion], None]) -> None:
@@ -256,6 +278,16 @@ class Questions:
             with self._changed:
                 opened.busy = False
                 self._changed.notify_all()
+
+    def _note_flags(self, opened: OpenQuestion) -> None:
+        """Of several key objects that were sent together each is a study, and so a question, of its own."""
+        question = opened.question
+        try:
+            about = self._answering.noted(self._spool.instances(question), question.caller)
+        except Rejected:
+            about = None
+        with self._changed:
+            opened.about = about or ""
 
     def _ask(self, opened: OpenQuestion) -> None:
         question = opened.question
@@ -449,9 +481,9 @@ class Questions:
                 error,
             )
             return
+        logger.info("question_forgotten question=%s reason=%s", question.question_id, opened.ended)
         with self._changed:
             self._open.pop(question.question_id, None)
-        logger.info("question_forgotten question=%s reason=%s", question.question_id, opened.ended)
 
 
 def _encoded(document: Dataset) -> bytes:
