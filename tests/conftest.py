@@ -16,7 +16,7 @@ from demo.orthanc import LocalOrthanc, OrthancMissing, find_orthanc
 StartOrthanc = Callable[..., LocalOrthanc]
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

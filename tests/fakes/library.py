@@ -90,7 +90,7 @@ class FakeCarrier:
     """Keeps what is sent by destination; `down` destinations cannot be reached, and `refused` UIDs fail.
 
     Every way that is opened breaks off once `breaks_after` instances in all arrived. While `slow` is set
-    to an event that did not happen, each instance takes half a second.
+    to an event that did not happen, each instance takes `slow_s`.
     """
 
     sent: dict[str, list[Dataset]] = field(default_factory=dict)
@@ -98,6 +98,7 @@ class FakeCarrier:
     refused: set[str] = field(default_factory=set)
     breaks_after: int | None = None
     slow: threading.Event | None = None
+    slow_s: float = 0.5
 
     @contextmanager
     def open(self, destination: Destination, codings: Collection[Coding]) -> Iterator[FakeCarriage]:
@@ -118,7 +119,7 @@ class FakeCarriage:
     def store(self, path: Path) -> bool:
         dataset = dcmread(path)
         if self.carrier.slow is not None:
-            self.carrier.slow.wait(0.5)
+            self.carrier.slow.wait(self.carrier.slow_s)
         after = self.carrier.breaks_after
         if after is not None and sum(map(len, self.carrier.sent.values())) >= after:
             raise Unavailable("The way broke off.")

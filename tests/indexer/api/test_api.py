@@ -9,7 +9,6 @@ import logging
 import socket
 import tempfile
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from indexer.intake.multipart_related import RelatedBody
 from indexer.ledger import Failed, Ledger
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.house import LINKS, Furnished, by_series, served
+from tests.fakes.watched import Watched
+from tests.fakes.workstation import wait_until
 from tests.indexer.conftest import Studies
 
 DICOM_JSON = "application/dicom+json"
@@ -38,7 +39,7 @@ Option = str | int | bool | list[str]
 @contextmanager
 def asked(house: Furnished, **settings: Any) -> Iterator[httpx.Client]:  # noqa: ANN401 - as ApiSettings
     app = house.app(ApiSettings(**{"links": LINKS, **settings}))
-    with served(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with served(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -290,16 +291,9 @@ def test_an_upload_that_is_given_up_leaves_nothing_and_its_place_is_free_again(
                 b"POST /api/search/upload HTTP/1.1\r\nHost: here\r\nContent-Type: application/dicom\r\n"
                 b"Content-Length: 100000\r\n\r\n" + bytes(5000)
             )
-            _wait_until(lambda: bool(list(tmp_path.iterdir())))
-        _wait_until(lambda: not list(tmp_path.iterdir()))
+            wait_until(lambda: bool(list(tmp_path.iterdir())))
+        wait_until(lambda: not list(tmp_path.iterdir()))
         assert raw(client, studies.new("chest-cr")).status_code == 200
-
-
-def _wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_files_that_are_no_dicom_are_counted(client: httpx.Client, studies: Studies) -> None:
@@ -483,7 +477,7 @@ def test_more_questions_than_allowed_are_429_with_a_time_to_wait(
 
     def slowly(instances: Sequence[Path]) -> tuple[SeriesEmbedding, ...]:
         inside.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return embed(instances)
 
     monkeypatch.setattr(house.encoder, "embed", slowly)
@@ -491,7 +485,7 @@ def test_more_questions_than_allowed_are_429_with_a_time_to_wait(
     with asked(house, max_questions=1) as client:
         first = threading.Thread(target=lambda: answers.append(raw(client, studies.new("chest-cr"))))
         first.start()
-        assert inside.wait(20)
+        assert inside.wait(60)
         refused = client.post("/api/search", json=about(studies.old("chest-cr")[0]))
         uploaded = raw(client, studies.new("chest-cr"))
         alive = client.get("/healthz")
@@ -673,29 +667,27 @@ def test_a_series_without_frames_is_left_out_beside_one_with_frames(
 
 def test_nothing_is_embedded_for_somebody_who_has_gone(house: Furnished, studies: Studies) -> None:
     embedded: list[int] = []
-    went = threading.Event()
+    apps: list[Watched] = []
 
     class Slow(FakeEncoder):
         def embed(
             self, instances: Sequence[Path], frame_number: int | None = None
         ) -> tuple[SeriesEmbedding, ...]:
             embedded.append(len(instances))
-            went.wait(10)
-            time.sleep(0.3)
+            assert apps[0].left.wait(60)
             return super().embed(instances, frame_number)
 
     house.encoder = Slow()
     body = RelatedBody(studies.new("brain-mr").paths)
     headers = {"Content-Type": body.content_type, "Accept": "application/x-ndjson"}
-    with asked(house, max_questions=1) as client:
+    app = Watched(house.app(ApiSettings(links=LINKS, max_questions=1)), "/api/search/upload")
+    apps.append(app)
+    with served(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         with client.stream("POST", "/api/search/upload", content=b"".join(body), headers=headers) as answer:
             lines = answer.iter_lines()
             assert [json.loads(next(lines))["step"] for _ in range(2)] == ["received", "embedding"]
-        went.set()
-        deadline = time.monotonic() + 10
-        while client.post("/api/search", json=about(studies.old("chest-cr")[0])).status_code == 429:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        question = about(studies.old("chest-cr")[0])
+        wait_until(lambda: client.post("/api/search", json=question).status_code != 429)
     assert len(embedded) == 1
 
 

@@ -30,7 +30,7 @@ FORWARDED = {"X-CBIR-Secret": SECRET, "X-CBIR-Forwarded": "orthanc", **ANNA}
 @pytest.fixture
 def client(house: Furnished) -> Iterator[httpx.Client]:
     app = house.app(ApiSettings(plugin_secret=SECRET, links=LINKS))
-    with served(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with served(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -142,21 +142,21 @@ def test_one_slow_map_at_a_time_and_the_quick_ones_beside_it(house: Furnished, s
             self, instances: tuple[Path, Path], frame_numbers: tuple[int, int]
         ) -> tuple[MatchMap, MatchMap]:
             inside.set()
-            go_on.wait(60)
+            go_on.wait(120)
             return super().occlusion_maps(instances, frame_numbers)
 
     house.encoder = Slow()
     settings = ApiSettings(links=LINKS, max_renderings=1)
     with (
         served(house.app(settings)) as url,
-        httpx.Client(base_url=url, timeout=30) as client,
+        httpx.Client(base_url=url, timeout=60) as client,
         ThreadPoolExecutor(1) as threads,
     ):
         asked = pair(client, studies)
         slow = asked | {"way": "occlusion"}
         first = threads.submit(client.get, "/api/maps", params=slow)
         try:
-            assert inside.wait(10)
+            assert inside.wait(60)
             assert client.get("/api/maps", params=slow).status_code == 429
             assert client.get("/api/maps", params=asked).status_code == 200
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ class Client:
         self.served = served(house.app(settings))
 
     def __enter__(self) -> httpx.Client:
-        self.client = httpx.Client(base_url=self.served.__enter__(), timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=self.served.__enter__(), timeout=60, trust_env=False)
         return self.client
 
     def __exit__(self, *_: object) -> None:
@@ -314,9 +313,10 @@ def test_a_long_sending_is_not_waited_for_and_can_be_followed(
     with opened(house, sending_wait_s=0.1) as client:
         begun = client.post("/api/send", json=wish(*chosen))
         told = begun.json()
-        assert (begun.status_code, told["state"], told["sent"]) == (202, "sending", 0)
+        assert (begun.status_code, told["state"]) == (202, "sending")
+        assert told["sent"] < told["instances"]
         assert told["instances"] == sum(len(s.paths) for s in chosen)
-        wait_until(lambda: client.get(f"/api/sendings/{told['id']}").json()["sent"] == 1)
+        wait_until(lambda: client.get(f"/api/sendings/{told['id']}").json()["sent"] >= 1)
         carrier.slow.set()
         ended = over(client, begun)
     assert (ended["state"], ended["sent"], ended["failed"]) == ("done", told["instances"], 0)
@@ -350,7 +350,7 @@ def test_another_callers_sending_is_not_told_of(
 def test_more_than_a_few_sendings_at_once_are_refused(
     house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
 ) -> None:
-    carrier.slow = threading.Event()
+    carrier.slow, carrier.slow_s = threading.Event(), 60
     with opened(house, sending_wait_s=0) as client:
         begun = [client.post("/api/send", json=wish(chosen[0])) for _ in range(UNFINISHED + 1)]
         assert [answer.status_code for answer in begun] == [202] * UNFINISHED + [429]
@@ -366,5 +366,7 @@ def test_a_server_that_stops_calls_its_sendings_off(
         total = client.post("/api/send", json=wish(*chosen)).json()["instances"]
     sent = len(carrier.sent.get("WS1", []))
     assert sent < total
-    time.sleep(1.2)
+    for thread in threading.enumerate():
+        if thread.name == "sending":
+            thread.join(60)
     assert len(carrier.sent.get("WS1", [])) == sent

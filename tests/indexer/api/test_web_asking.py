@@ -25,6 +25,7 @@ from indexer.search.judging import REFUSED, Judge
 from tests.browser import Visit, drag, visit_of, wait_for_picture
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.house import Furnished, served
+from tests.fakes.watched import Watched
 from tests.indexer.api.test_sending import with_sending
 from tests.indexer.conftest import Studies
 
@@ -280,7 +281,7 @@ class Held(FakeEncoder):
         self, instances: Sequence[Path], frame_number: int | None = None
     ) -> tuple[SeriesEmbedding, ...]:
         self.begun.release()
-        self.let.acquire(timeout=20)
+        self.let.acquire(timeout=120)
         return super().embed(instances, frame_number)
 
 
@@ -349,16 +350,21 @@ def test_an_upload_that_is_refused_says_how_many_files_were_sent(
     expect(visit.example()).to_contain_text("12 files sent")
 
 
-def test_an_upload_can_be_given_up(held: Held, visit: Visit, studies: Studies) -> None:
-    visit.go()
-    visit.drop(*studies.new("brain-mr").paths)
-    expect(visit.example().get_by_role("status")).to_have_text("Looking at series 1 of 2 …")
-    visit.page.get_by_role("button", name="Cancel").click()
-    expect(visit.tiles.first).to_be_visible()
-    held.let.release(10)
-    visit.page.wait_for_timeout(300)
-    assert held.begun.acquire(timeout=1)
-    assert not held.begun.acquire(timeout=0.2), "the second series was embedded for nobody"
+def test_an_upload_can_be_given_up(house: Furnished, held: Held, page: Page, studies: Studies) -> None:
+    app = Watched(house.app(), "/api/search/upload")
+    with served(app) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        visit.drop(*studies.new("brain-mr").paths)
+        expect(visit.example().get_by_role("status")).to_have_text("Looking at series 1 of 2 …")
+        page.get_by_role("button", name="Cancel").click()
+        expect(visit.tiles.first).to_be_visible()
+        assert app.left.wait(60)
+        held.let.release(10)
+        assert held.begun.acquire(timeout=1)
+        page.wait_for_timeout(300)
+        assert not held.begun.acquire(blocking=False), "the second series was embedded for nobody"
+        assert not visit.complaints
 
 
 # Refusals
@@ -455,7 +461,7 @@ def test_a_sending_that_takes_long_is_followed_and_sent_once(
     house: Furnished, page: Page, studies: Studies
 ) -> None:
     carrier = with_sending(house)
-    carrier.slow = threading.Event()
+    carrier.slow, carrier.slow_s = threading.Event(), 60
     with served(house.app(ApiSettings(sending_wait_s=0))) as url:
         visit = visit_of(page, url)
         asked_about(visit, studies.old("chest-cr")[0])
