@@ -14,8 +14,9 @@ from pydicom.dataset import Dataset
 
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.folder.library import FolderLibrary
-from indexer.collecting import Cases, Deidentify, Identities, Policy, Shipping
-from indexer.ledger import KeptAnswer, KeptCase, Ledger
+from indexer.collecting import Cases, Choosing, Deidentify, Identities, Policy, Recalling, Shipping
+from indexer.domain import SeriesAttributes, SeriesReference
+from indexer.ledger import Indexed, KeptAnswer, KeptCase, Ledger, Notice, Priority, Skipped
 from indexer.patients import Pseudonyms
 from indexer.ports import FetchedInstance, WantedCopy
 from tests.fakes.answers import instance, uid, write
@@ -84,6 +85,24 @@ class Collected:
         day = datetime.strptime(str(made[0].StudyDate), "%Y%m%d").replace(tzinfo=UTC).date()
         self.priors[name] = case_of(made[0], day)
         return self.priors[name]
+
+    def index(self, study: str, series: str = "1", *, skipped: bool = False) -> None:
+        """Let the ledger say that a series of a prior was indexed, or was not."""
+        reference = SeriesReference(uid(study), uid(study, series), f"{uid(study)}/{uid(study, series)}")
+        self.ledger.notice([Notice(reference.archive_id, "folder", Priority.CHANGED)], self.now)
+        [lease] = self.ledger.lease("tests", 1, 60, self.now)
+        made = Indexed(reference, SeriesAttributes("CT"), "r", "f", "grey32@0123456789ab")
+        left = Skipped(reference, SeriesAttributes("CT"), "r", "f", "blank", "It is blank.")
+        if not self.ledger.finish(lease, "tests", left if skipped else made, self.now):
+            raise AssertionError(f"The lease of {reference.archive_id} was lost.")
+
+    def choosing(self, deidentify: Deidentify = "never", *, library: FolderLibrary | None = None) -> Choosing:
+        """What heeds flags on these priors."""
+        archive, library = FolderArchive(self.folder / "priors"), library or self.library()
+        policy = Policy(PSEUDONYMS, deidentify=deidentify)
+        cases = Cases(self.ledger, library, policy, kept_for_s=3600, now=lambda: self.now)
+        recalling = Recalling(archive, library, archive, policy)
+        return Choosing(self.ledger, cases, recalling, kept_for_s=3600, now=lambda: self.now)
 
     def answered(self, caller: str, *names: str, question_id: str = "", **said: str) -> KeptAnswer:
         """A question of a caller that was answered with these priors, a second after the one before.

@@ -8,14 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.adapters.folder import FolderArchive
 from indexer.answers.key_objects import Flag, Flagged
-from indexer.collecting import Deidentify, Policy
-from indexer.collecting.choosing import Choosing
-from indexer.collecting.recalling import Recalling
-from indexer.domain import SeriesAttributes, SeriesReference
 from indexer.errors import NotFound
-from indexer.ledger import Indexed, Notice, Priority, Skipped
+from indexer.ledger import Notice, Priority
 from indexer.ports import Caller
 from indexer.search.question import MAX_CHOSEN, ExampleReference
 from tests.fakes.answers import instance, uid, write
@@ -28,30 +23,9 @@ def house(tmp_path: Path) -> Iterator[Collected]:
     with collected(tmp_path) as house:
         for name in ("one", "two", "three"):
             house.prior(name, series=2)
-            index(house, name, "1")
-            index(house, name, "2")
+            house.index(name, "1")
+            house.index(name, "2")
         yield house
-
-
-def index(house: Collected, study: str, series: str, *, skipped: bool = False) -> None:
-    reference = SeriesReference(uid(study), uid(study, series), f"{uid(study)}/{uid(study, series)}")
-    house.ledger.notice([Notice(reference.archive_id, "folder", Priority.CHANGED)], house.now)
-    [lease] = house.ledger.lease("tests", 1, 60, house.now)
-    made = Indexed(reference, SeriesAttributes("CT"), "r", "f", "grey32@0123456789ab")
-    left = Skipped(reference, SeriesAttributes("CT"), "r", "f", "blank", "It is blank.")
-    assert house.ledger.finish(lease, "tests", left if skipped else made, house.now)
-
-
-def choosing(house: Collected, deidentify: Deidentify = "never") -> Choosing:
-    cases = house.cases(deidentify=deidentify, disguising=True)
-    archive, library = FolderArchive(house.folder / "priors"), house.library()
-    return Choosing(
-        house.ledger,
-        cases,
-        Recalling(archive, library, archive, Policy(PSEUDONYMS, deidentify=deidentify)),
-        kept_for_s=3600,
-        now=lambda: house.now,
-    )
 
 
 def flagged(flag: Flag, study: str, series: str = "1") -> Flagged:
@@ -64,7 +38,7 @@ def series(*named: tuple[str, str]) -> tuple[ExampleReference, ...]:
 
 def test_a_flag_on_a_case_is_heeded_for_the_example_that_it_answered(house: Collected) -> None:
     house.answered("WS1", "one", "two")
-    room = choosing(house)
+    room = house.choosing()
     about = room.note("WS1", [flagged("more", "one", "2"), flagged("less", "two", "1")])
     assert about == uid(EXAMPLE)
     assert room.chosen("WS1", uid(EXAMPLE)) == (series(("one", "2")), series(("two", "1")))
@@ -73,7 +47,7 @@ def test_a_flag_on_a_case_is_heeded_for_the_example_that_it_answered(house: Coll
 
 def test_flags_add_up_and_one_that_is_taken_back_changes_sides(house: Collected) -> None:
     house.answered("WS1", "one", "two")
-    room = choosing(house)
+    room = house.choosing()
     room.note("WS1", [flagged("more", "one"), flagged("more", "two")])
     house.now += timedelta(seconds=1)
     room.note("WS1", [flagged("less", "one")])
@@ -83,7 +57,7 @@ def test_flags_add_up_and_one_that_is_taken_back_changes_sides(house: Collected)
 def test_a_copys_uids_are_found_again(house: Collected) -> None:
     """Of a case that is listed under other UIDs than its own, only those are known to the caller."""
     house.answered("WS1", "one", "two")
-    room = choosing(house, "always")
+    room = house.choosing("always")
     copy = Flagged("more", PSEUDONYMS.uid(uid("one")), PSEUDONYMS.uid(uid("one", "2")))
     assert room.note("WS1", [flagged("more", "two", "1")]) is None
     assert room.note("WS1", [copy]) == uid(EXAMPLE)
@@ -95,8 +69,8 @@ def test_a_series_that_cannot_be_compared_stands_for_the_one_that_carried_the_ma
     house: Collected, which: str
 ) -> None:
     house.answered("WS1", "one")
-    index(house, "one", "2", skipped=True)
-    room = choosing(house)
+    house.index("one", "2", skipped=True)
+    room = house.choosing()
     room.note("WS1", [flagged("less", "one", "9" if which == "unknown" else "2")])
     assert room.chosen("WS1", uid(EXAMPLE)) == ((), series(("one", "1")))
 
@@ -104,7 +78,7 @@ def test_a_series_that_cannot_be_compared_stands_for_the_one_that_carried_the_ma
 def test_a_case_of_another_caller_is_not_flagged_found_or_told_of(house: Collected) -> None:
     house.answered("WS1", "one")
     house.answered("WS2", "two")
-    room = choosing(house)
+    room = house.choosing()
     assert room.note("WS1", [flagged("more", "two")]) is None
     assert room.note("WS1", [flagged("more", "no such study")]) is None
     assert room.note("WS1", [flagged("more", "two"), flagged("more", "one")]) == uid(EXAMPLE)
@@ -115,7 +89,7 @@ def test_a_case_of_another_caller_is_not_flagged_found_or_told_of(house: Collect
 def test_flags_are_about_the_newest_question_that_the_case_answered(house: Collected) -> None:
     house.answered("WS1", "one", "two", study_instance_uid=uid("first"))
     house.answered("WS1", "two", "three", study_instance_uid=uid("second"))
-    room = choosing(house)
+    room = house.choosing()
     assert room.note("WS1", [flagged("more", "one")]) == uid("first")
     assert room.note("WS1", [flagged("more", "two"), flagged("less", "one")]) == uid("second")
     assert room.chosen("WS1", uid("second")) == (series(("two", "1")), ())
@@ -125,7 +99,7 @@ def test_flags_are_about_the_newest_question_that_the_case_answered(house: Colle
 def test_a_key_object_that_is_filed_in_an_example_is_about_that_one(house: Collected) -> None:
     house.answered("WS1", "one", study_instance_uid=uid("first"))
     house.answered("WS1", "one", study_instance_uid=uid("second"))
-    room = choosing(house)
+    room = house.choosing()
     assert room.note("WS1", [flagged("more", "one")], uid("first")) == uid("first")
     assert room.chosen("WS1", uid("second")) == ((), ())
 
@@ -134,8 +108,8 @@ def test_only_as_many_of_the_newest_are_heeded_as_can_be_asked_with(house: Colle
     names = [f"case {number}" for number in range(MAX_CHOSEN + 3)]
     for name in names:
         house.prior(name, instances=1)
-        index(house, name, "1")
-    room = choosing(house)
+        house.index(name, "1")
+    room = house.choosing()
     for name in names:
         house.answered("WS1", name)
         room.note("WS1", [flagged("more", name)])
@@ -146,9 +120,9 @@ def test_only_as_many_of_the_newest_are_heeded_as_can_be_asked_with(house: Colle
 
 def test_what_can_no_longer_be_compared_is_not_asked_with(house: Collected) -> None:
     house.answered("WS1", "one", "two")
-    room = choosing(house)
+    room = house.choosing()
     room.note("WS1", [flagged("more", "one"), flagged("more", "two")])
-    index(house, "one", "1", skipped=True)
+    house.index("one", "1", skipped=True)
     assert room.chosen("WS1", uid(EXAMPLE)) == (series(("two", "1")), ())
     reference = f"{uid('two')}/{uid('two', '1')}"
     house.ledger.notice([Notice(reference, "folder", Priority.CHANGED)], house.now)
@@ -157,7 +131,7 @@ def test_what_can_no_longer_be_compared_is_not_asked_with(house: Collected) -> N
 
 def test_flags_are_forgotten_when_answers_are(house: Collected) -> None:
     house.answered("WS1", "one")
-    room = choosing(house)
+    room = house.choosing()
     room.note("WS1", [flagged("more", "one")])
     house.now += timedelta(seconds=3599)
     assert room.chosen("WS1", uid(EXAMPLE)) != ((), ())
@@ -173,7 +147,7 @@ def test_an_example_is_recalled_only_for_who_sent_it_and_of_the_patient_that_was
 ) -> None:
     """Whoever only writes the UID of a study into a file of hers does not get to see that study."""
     house.prior(EXAMPLE)
-    room = choosing(house)
+    room = house.choosing()
     own = PSEUDONYMS.of("", f"PRIOR-{EXAMPLE}") or ""
     house.answered("WS1", "one", patient=own)
     house.answered("WS2", "one", patient=PSEUDONYMS.of("", "somebody else") or "")
@@ -189,5 +163,5 @@ def test_an_example_that_the_archive_does_not_hold_is_not_recalled(house: Collec
 
     house.answered("WS1", "one", patient="key:hash")
     write(house.folder / "priors" / "report", instance(EXAMPLE, Modality="SR"))
-    with pytest.raises(NotFound), choosing(house).recalled(Caller("WS1"), uid(EXAMPLE)):
+    with pytest.raises(NotFound), house.choosing().recalled(Caller("WS1"), uid(EXAMPLE)):
         pass

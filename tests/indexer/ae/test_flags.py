@@ -1,0 +1,291 @@
+"""Key objects that a caller sends about its cases refine its question: now, or when it asks again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from indexer.adapters.folder import FolderArchive
+from indexer.adapters.folder.library import FolderLibrary
+from indexer.ae.answering import Answering
+from indexer.ae.patience import Patience
+from indexer.ae.preset import Preset
+from indexer.ae.questions import Questions
+from indexer.ae.spool import Spool
+from indexer.answers.example import read_instance
+from indexer.collecting import Keeping, Policy, Sending
+from indexer.destinations import Destination
+from indexer.domain import Answer, SeriesReference
+from indexer.errors import ArchiveUnavailable
+from indexer.ports import ArchivedStudy, Caller
+from indexer.search import Question
+from indexer.search.question import ExampleReference
+from tests.fakes.answers import PATIENT_ID, answer_about, instance, uid
+from tests.fakes.collected import PSEUDONYMS, Collected, collected
+from tests.fakes.key_objects import key_object
+from tests.fakes.library import FakeCarrier
+from tests.fakes.workstation import wait_until
+
+WS1 = Destination.parse("WS1=localhost:104")
+WS2 = Destination.parse("WS2=localhost:105")
+QUICK = Patience(quiet_s=0.15, retry_first_s=0.05, retry_longest_s=0.1)
+INTEREST, REJECTED = "113000", "113001"
+CASES = ("one", "two", "three")
+
+
+class Unsteady(FolderLibrary):
+    """A library that does not answer while it is `down`."""
+
+    down = False
+
+    def studies_holding(self, archive_ids: Sequence[str]) -> Mapping[str, ArchivedStudy]:
+        if self.down:
+            raise ArchiveUnavailable("The archive does not answer.")
+        return super().studies_holding(archive_ids)
+
+
+class Room:
+    """Questions that are answered with the cases of a house, and what was asked for each."""
+
+    def __init__(self, house: Collected) -> None:
+        self.house = house
+        self.library = Unsteady(house.folder / "priors", FolderArchive(house.folder / "priors"))
+        self.asked: list[tuple[str, Question]] = []
+        self.delivered: list[tuple[str, Dataset]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.questions = self._made()
+
+    def _made(self) -> Questions:
+        house, archive = self.house, FolderArchive(self.house.folder / "priors")
+        policy, cases = Policy(PSEUDONYMS), house.cases()
+        sending = Sending(
+            archive=archive,
+            library=self.library,
+            access=archive,
+            policy=policy,
+            shipping=house.shipping(),
+            carrier=FakeCarrier(),
+            destinations=(WS1,),
+        )
+        choosing = house.choosing(library=self.library)
+        return Questions(
+            spool=Spool(house.folder / "questions"),
+            answering=Answering(self, forms=("report",), choosing=choosing),
+            deliver=self._deliver,
+            callers=(WS1, WS2),
+            presets=(Preset("CBIR_FEW", limit=2),),
+            patience=QUICK,
+            keeping=Keeping(house.ledger, cases, sending),
+        )
+
+    def similar(self, question: Question, caller: Caller) -> Answer:
+        """The cases, found for the patient of every example."""
+        self.asked.append((caller.name, question))
+        assert self.gate.wait(30)
+        assert isinstance(question.example, tuple)
+        answer = answer_about(question.example, matches=len(CASES))
+        [example] = answer.example
+        patient = replace(example.attributes, patient=PSEUDONYMS.of("", PATIENT_ID))
+        cases = [self.house.priors[name] for name in CASES]
+        matches = tuple(
+            replace(
+                match,
+                reference=SeriesReference(case.study_instance_uid, case.series_instance_uid, case.archive_id),
+            )
+            for match, case in zip(answer.matches, cases, strict=True)
+        )
+        return replace(answer, example=(replace(example, attributes=patient),), matches=matches)
+
+    def _deliver(self, destination: Destination, paths: Sequence[Path]) -> None:
+        self.delivered += [(destination.ae_title, pydicom.dcmread(path)) for path in paths]
+
+    def send(self, *datasets: Dataset, caller: Destination = WS1, called: str = "") -> None:
+        """Send instances in one association, and wait until nothing is left to do."""
+        self.bring(*datasets, caller=caller, called=called)
+        wait_until(self.is_done)
+
+    def bring(self, *datasets: Dataset, caller: Destination = WS1, called: str = "") -> None:
+        for dataset in datasets:
+            buffer = BytesIO()
+            dataset.save_as(buffer, enforce_file_format=True)
+            content = buffer.getvalue()
+            self.questions.receive("a", caller, read_instance(BytesIO(content)), content, called)
+        self.questions.let_go("a")
+
+    def is_done(self) -> bool:
+        return len(self.questions) == 0
+
+    def restart(self) -> None:
+        self.questions.stop()
+        self.questions = self._made()
+        self.questions.start()
+
+    @property
+    def chosen(self) -> tuple[set[str], set[str]]:
+        """The cases that the last question was refined with."""
+        _, question = self.asked[-1]
+        return named(question.more), named(question.less)
+
+
+def named(references: Sequence[ExampleReference]) -> set[str]:
+    return {name for name in CASES for one in references if one.series_instance_uid == uid(name, "1")}
+
+
+def outcome(report: Dataset) -> str:
+    return str(report.ContentSequence[-1].ContentSequence[0].ConceptCodeSequence[0].CodeValue)
+
+
+def selected(name: str, title: str = INTEREST) -> Dataset:
+    """As a workstation makes it of an image of a case that it collected."""
+    return key_object([instance(name)], title)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Collected]:
+    with collected(tmp_path) as house:
+        house.now = datetime.now(UTC)
+        for name in CASES:
+            house.prior(name)
+            house.index(name)
+        yield house
+
+
+@pytest.fixture
+def room(house: Collected) -> Iterator[Room]:
+    """A caller asked about a study that the archive does not hold."""
+    room = Room(house)
+    room.questions.start()
+    room.send(instance("asked"))
+    yield room
+    room.gate.set()
+    room.questions.stop()
+
+
+@pytest.fixture
+def archived(house: Collected, room: Room) -> Room:
+    """One that the archive does hold, with a second image."""
+    house.prior("asked", PatientID=PATIENT_ID)
+    room.library = Unsteady(house.folder / "priors", FolderArchive(house.folder / "priors"))
+    room.restart()
+    return room
+
+
+def test_a_flag_asks_again_about_the_example_that_the_archive_holds(archived: Room) -> None:
+    archived.send(selected("one"))
+    assert archived.chosen == ({"one"}, set())
+    (_, first), (caller, refined) = archived.delivered
+    assert (caller, refined.StudyInstanceUID, refined.PatientID) == ("WS1", uid("asked"), PATIENT_ID)
+    assert outcome(refined) == "found"
+    assert refined.SOPInstanceUID != first.SOPInstanceUID
+    answers = archived.house.ledger.answers_of("WS1", datetime(2026, 1, 1, tzinfo=UTC))
+    assert [kept.study_instance_uid for kept in answers] == [uid("asked")] * 2
+
+
+def test_rounds_of_flags_add_up_and_a_series_changes_sides(archived: Room) -> None:
+    archived.send(selected("one"))
+    archived.send(selected("two", REJECTED))
+    assert archived.chosen == ({"one"}, {"two"})
+    archived.send(selected("one", REJECTED))
+    assert archived.chosen == (set(), {"one", "two"})
+    assert len(archived.delivered) == 4
+
+
+def test_key_objects_that_are_sent_together_have_one_answer(
+    archived: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is filed in its own case, and so comes as a study of its own."""
+    caplog.set_level(logging.INFO)
+    archived.send(selected("one"), selected("two", REJECTED), selected("three"))
+    assert archived.chosen == ({"one", "three"}, {"two"})
+    assert len(archived.delivered) == 2
+    assert caplog.text.count("reason=noted") == 2
+
+
+def test_flags_of_another_of_our_titles_are_answered_by_that_one(archived: Room) -> None:
+    archived.bring(selected("one"))
+    archived.send(selected("two"), called="CBIR_FEW")
+    assert len(archived.delivered) == 3
+    assert {question.limit for _, question in archived.asked[1:]} == {10, 2}
+
+
+def test_what_is_flagged_while_the_refined_question_is_asked_has_an_answer_of_its_own(
+    archived: Room,
+) -> None:
+    archived.gate.clear()
+    archived.bring(selected("one"))
+    wait_until(lambda: len(archived.asked) == 2)
+    archived.bring(selected("two"))
+    assert len(archived.asked) == 2, "one question about an example at a time"
+    archived.gate.set()
+    wait_until(archived.is_done)
+    assert archived.chosen == ({"one", "two"}, set())
+    assert len(archived.delivered) == 3
+
+
+def test_flags_on_the_cases_of_an_example_that_is_not_archived_wait_until_it_is_sent_again(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    room.send(selected("one"), selected("two", REJECTED))
+    assert len(room.asked) == len(room.delivered) == 1
+    assert "reason=noted" in caplog.text
+    room.restart()
+    room.send(instance("asked"))
+    assert room.chosen == ({"one"}, {"two"})
+    room.send(instance("something else"))
+    assert room.chosen == (set(), set())
+
+
+def test_flags_that_come_with_the_example_are_heeded_at_once(room: Room) -> None:
+    """A workstation may file a key object in the study that it is about."""
+    image = instance("asked")
+    room.send(image, key_object([instance("three")], INTEREST, filed_in=image))
+    assert room.chosen == ({"three"}, set())
+    assert len(room.delivered) == 2
+
+
+def test_a_key_object_that_names_no_case_of_the_caller_is_refused(room: Room) -> None:
+    room.send(selected("a study of the archive"))
+    room.send(selected("one", "113004"))
+    assert [outcome(report) for _, report in room.delivered] == ["found", "refused", "refused"]
+    assert len(room.asked) == 1
+
+
+def test_a_flag_of_another_caller_does_nothing(archived: Room) -> None:
+    archived.send(selected("one"), caller=WS2)
+    caller, report = archived.delivered[-1]
+    assert (caller, outcome(report), report.StudyInstanceUID) == ("WS2", "refused", uid("one"))
+    archived.send(instance("asked", number=2))
+    assert archived.chosen == (set(), set())
+
+
+def test_flags_are_noted_later_where_the_archive_does_not_answer(archived: Room) -> None:
+    archived.library.down = True
+    archived.house.now = datetime.now(UTC)
+    archived.bring(selected("one"))
+    with pytest.raises(AssertionError, match="in vain"):
+        wait_until(archived.is_done, timeout_s=1)
+    archived.library.down = False
+    wait_until(archived.is_done)
+    assert archived.chosen == ({"one"}, set())
+    assert len(archived.delivered) == 2
+
+
+def test_selections_that_wait_over_a_restart_are_heeded(archived: Room) -> None:
+    archived.library.down = True
+    archived.bring(selected("one"), selected("two"))
+    archived.questions.stop()
+    archived.library.down = False
+    archived.restart()
+    wait_until(archived.is_done)
+    assert archived.chosen[0] == {"one", "two"}
