@@ -29,6 +29,7 @@ class Asked:
     same_patient: bool
     text: str = ""
     text_weight: float = 0.5
+    reads_reports: bool = False
 
 
 def ask(deployment: Deployment, asked: Asked) -> tuple[Answer, AnswerBody]:
@@ -50,9 +51,11 @@ def ask(deployment: Deployment, asked: Asked) -> tuple[Answer, AnswerBody]:
             same_patient=asked.same_patient,
             text=asked.text,
             text_weight=asked.text_weight,
+            reads_reports=asked.reads_reports,
         )
-        answer = search.similar(options.about(files), LOCAL)
-        query = QueryBody.of(answer, options, uploaded=len(files))
+        sent = options.among(files)
+        answer = search.similar(options.about(sent), LOCAL)
+        query = QueryBody.of(answer, options, uploaded=len(files), reports=len(sent.reports))
     else:
         question = _question(asked)
         answer = search.similar(question.to_domain(), LOCAL)

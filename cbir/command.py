@@ -100,10 +100,13 @@ def search(
     text_weight: Annotated[
         float, typer.Option(min=0, max=1, help="The part of the words beside an example.")
     ] = 0.5,
+    reads_reports: Annotated[
+        bool, typer.Option("--reads-reports", help="Ask with the words of reports in --example too.")
+    ] = False,
 ) -> None:
     """Find the prior studies that look like an example, or are what words say."""
     with Deployment(settings_of_environment()) as deployment:
-        asked = Asked(study, series, example, limit, same_patient, text, text_weight)
+        asked = Asked(study, series, example, limit, same_patient, text, text_weight, reads_reports)
         answer, body = ask(deployment, asked)
     if as_json:
         typer.echo(body.model_dump_json(indent=2))

@@ -92,7 +92,8 @@ class QueryBody(Wire):
     """The question as it was understood.
 
     `study_instance_uid` is None where nothing of an example could be embedded, or only a text was asked.
-    `example` is as it was named, None for an upload; `uploaded` and `ignored` count its files; `more` and
+    `example` is as it was named, None for an upload; `uploaded` and `ignored` count its files, `reports`
+    those whose words were to be asked with; `unused_reports` is why they were not, in one word. `more` and
     `less` are the Series Instance UIDs of the chosen cases that were compared, `series_compared` how many of
     the example's `series` were: of very many, some of each kind. `picture` is a data URL, when one was
     asked for.
@@ -104,6 +105,8 @@ class QueryBody(Wire):
     example: ExampleBody | None
     uploaded: int
     ignored: int
+    reports: int
+    unused_reports: str | None
     limit: int
     filters: FiltersBody
     same_patient: bool
@@ -123,6 +126,7 @@ class QueryBody(Wire):
         *,
         uploaded: int = 0,
         ignored: int = 0,
+        reports: int = 0,
         picture: str | None = None,
     ) -> QueryBody:
         """What was asked, and what of the example could be compared."""
@@ -133,6 +137,8 @@ class QueryBody(Wire):
             example=asked.example if isinstance(asked, QuestionBody) else None,
             uploaded=uploaded,
             ignored=ignored,
+            reports=reports,
+            unused_reports=answer.unused_reports or None,
             limit=asked.limit,
             filters=asked.filters,
             same_patient=asked.same_patient,

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from indexer.api.uploaded import Uploaded, told_apart
 from indexer.domain import Filters, Region
 from indexer.errors import Rejected
 from indexer.search import MAX_LIMIT, ExampleReference, Question, RegionOfInterest
@@ -156,8 +157,9 @@ class UploadOptions(FiltersBody):
 
     `more` and `less` are Series Instance UIDs; `region` is six values with commas between: the SOP Instance
     UID, the frame number, left, top, width and height. `picture` wants the example's frame in the answer
-    as well, `maps` where it and each match look alike. A `text` may name a patient, and servers log queries:
-    better send it as X-CBIR-Text.
+    as well, `maps` where it and each match look alike. With `reads_reports` the words of the reports among
+    the files are asked with, beside the images or alone; without, reports are ignored. A `text` may name a
+    patient, and servers log queries: better send it as X-CBIR-Text.
     """
 
     limit: Limit = 10
@@ -165,6 +167,7 @@ class UploadOptions(FiltersBody):
     region: Annotated[str, Field(max_length=200)] = ""
     text: Text = ""
     text_weight: Fraction = 0.5
+    reads_reports: bool = False
     more: Annotated[list[Uid], Field(max_length=MAX_CHOSEN)] = []
     less: Annotated[list[Uid], Field(max_length=MAX_CHOSEN)] = []
     diversity: Fraction = 0.0
@@ -199,10 +202,15 @@ class UploadOptions(FiltersBody):
             raise Rejected("X-CBIR-Text must be base64 of UTF-8.", reason="malformed") from error
         return self.model_copy(update={"text": text})
 
-    def about(self, paths: tuple[Path, ...]) -> Question:
-        """The question of the search, about these files."""
+    def among(self, paths: tuple[Path, ...]) -> Uploaded:
+        """What of these files is asked with, and how."""
+        return told_apart(paths) if self.reads_reports else Uploaded(paths)
+
+    def about(self, uploaded: Uploaded) -> Question:
+        """The question of the search, about what was uploaded."""
         return Question(
-            example=paths,
+            example=uploaded.example,
+            reports=uploaded.reports,
             limit=self.limit,
             filters=self.to_domain(),
             same_patient=self.same_patient,

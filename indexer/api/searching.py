@@ -99,13 +99,15 @@ async def search_upload(
         upload = await _received(request, folder, settings.max_upload_bytes)
 
         def answer(asked: House) -> Response:
+            sent = options.among(upload.paths)
             with gates.questions.entered():
-                found = _asked(asked, metrics, options.about(upload.paths), caller, "upload")
+                found = _asked(asked, metrics, options.about(sent), caller, "upload")
             query = QueryBody.of(
                 found,
                 options,
                 uploaded=len(upload.paths),
                 ignored=upload.ignored,
+                reports=len(sent.reports),
                 picture=_picture(house, found, upload.paths) if options.picture else None,
             )
             maps = room.of_answer(found, partial(_path_of, upload.paths)) if options.maps else {}

@@ -28,6 +28,25 @@ def test_an_instance_says_what_it_is() -> None:
     assert (found.modality, found.is_report, found.is_own_answer) == ("CT", False, False)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "is_image", "is_report", "may_tell"),
+    [
+        ({}, True, False, False),
+        ({"Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"}, False, True, True),
+        ({"Modality": "DOC", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.1"}, False, True, True),
+        ({"Modality": "CT", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.104.2"}, False, True, True),
+        ({"Modality": "KO"}, False, True, False),
+        ({"Modality": "PR"}, False, True, False),
+        ({"Modality": "SR", "Manufacturer": MANUFACTURER}, False, True, False),
+    ],
+)
+def test_what_is_looked_at_is_told_from_what_may_be_read(
+    attributes: dict[str, object], is_image: bool, is_report: bool, may_tell: bool
+) -> None:
+    found = read_instance(BytesIO(encoded(**attributes)))
+    assert (found.is_image, found.is_report, found.may_tell) == (is_image, is_report, may_tell)
+
+
 def test_our_own_answer_is_known_by_its_manufacturer() -> None:
     assert read_instance(BytesIO(encoded(Manufacturer=f"{MANUFACTURER} "))).is_own_answer
 
