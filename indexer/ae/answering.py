@@ -153,6 +153,9 @@ class Answering:
         with split.part("read"):
             marks = marks_of(sent.example, sent.paths)
             chosen = self._chosen(sent, caller)
+        if chosen:
+            heeded = question_id, len(chosen.more), len(chosen.less)
+            logger.info("question_refined question=%s more=%d less=%d", *heeded)
         asked = self._found(sent, marks, chosen, caller, split)
         if asked.unused_mark is not None:
             logger.info("mark_not_used question=%s reason=%s", question_id, asked.unused_mark)
