@@ -43,6 +43,7 @@ def entity(tmp_path: Path) -> Iterator[ApplicationEntity]:
         callers=callers,
         questions=questions,
         tls=mutual_tls(tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "caller.pem"),
+        presets=("CBIR_CT",),
     )
     questions.start()
     entity.start()
@@ -51,9 +52,9 @@ def entity(tmp_path: Path) -> Iterator[ApplicationEntity]:
     questions.stop()
 
 
-def echo_over_tls(port: int, folder: Path, *identity: str) -> bool:
+def echo_over_tls(port: int, folder: Path, *identity: str, called: str = "CBIR") -> bool:
     """C-ECHO by dcmtk's echoscu; `identity` is how it shows itself."""
-    command = [ECHOSCU, *identity, "+cf", str(folder / "server.pem"), "-aet", "WS1", "-aec", "CBIR"]
+    command = [ECHOSCU, *identity, "+cf", str(folder / "server.pem"), "-aet", "WS1", "-aec", called]
     done = subprocess.run([*command, "localhost", str(port)], capture_output=True, check=False, timeout=60)
     return done.returncode == 0
 
@@ -64,6 +65,11 @@ def shown(folder: Path, name: str) -> tuple[str, str, str]:
 
 def test_a_caller_with_its_certificate_gets_an_echo(entity: ApplicationEntity, tmp_path: Path) -> None:
     assert echo_over_tls(entity.port, tmp_path, *shown(tmp_path, "caller"))
+
+
+def test_a_preset_is_called_over_tls_as_well(entity: ApplicationEntity, tmp_path: Path) -> None:
+    assert echo_over_tls(entity.port, tmp_path, *shown(tmp_path, "caller"), called="CBIR_CT")
+    assert not echo_over_tls(entity.port, tmp_path, *shown(tmp_path, "caller"), called="CBIR_MR")
 
 
 def test_a_caller_with_a_strange_certificate_is_turned_away(
