@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from indexer.answers.asked_words import is_by_likeness_alone
+from indexer.answers.concepts import SOURCE
 from indexer.answers.evidence import InstanceReference, references_of_example
 from indexer.answers.example import Example, ExampleInstance
 from indexer.answers.identity import (
@@ -59,7 +60,7 @@ def contact_sheet(
 
     Source:
         DICOM PS3.3 A.8.1 (Secondary Capture Image IOD), C.7.6.1 (General Image), C.12.2 (Common Instance
-        Reference).
+        Reference), C.12.4 (General Reference).
     """
     style = style or SheetStyle()
     note = unused_mark_in_words(unused_mark, style.language) if unused_mark else ""
@@ -76,6 +77,8 @@ def contact_sheet(
     shown = _shown(example, illustrated)
     if shown:
         sheet.SourceImageSequence = [_reference(instance) for instance in shown]
+    else:
+        sheet.ReferencedInstanceSequence = [_source(instance) for instance in example.instances]
     sheet.ReferencedSeriesSequence = _references(references_of_example(example))
     return sheet
 
@@ -135,6 +138,15 @@ def _references(references: Sequence[InstanceReference]) -> list[Dataset]:
         series.setdefault("ReferencedInstanceSequence", [])
         series.ReferencedInstanceSequence.append(_reference(reference))
     return list(items.values())
+
+
+def _source(instance: ExampleInstance) -> Dataset:
+    """A reference to what is no image, with its purpose."""
+    item, purpose = _reference(instance), Dataset()
+    purpose.CodeValue, purpose.CodeMeaning = SOURCE.value, SOURCE.meaning
+    purpose.CodingSchemeDesignator = SOURCE.scheme_designator
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    return item
 
 
 def _reference(instance: InstanceReference | ExampleInstance) -> Dataset:

@@ -16,7 +16,7 @@ from indexer.answers.words import Likeness, likeness_of
 
 ASKED_SIZE: Final = 30
 MOST_ASKED_LINES: Final = 3
-QUOTED: Final = (LONGEST_TEXT, 160, 120, 90, 60, 40, 24)
+QUOTED: Final = (LONGEST_TEXT, 160, 120, 90, 60, 40, 24, 12)
 """Characters of a text, as many as there is room for."""
 _TITLE: Final = 132
 _ASKED_LINE: Final = 42

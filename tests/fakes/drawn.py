@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from indexer.answers.canvas import INK, REGULAR, Canvas, Colour
+from indexer.answers.canvas import GROUND, INK, REGULAR, Box, Canvas, Colour
 from indexer.answers.illustrations import Pixels
 from indexer.answers.sheet_example import OUTCOME_SIDE, REFUSAL_SIZE
 from indexer.answers.sheet_frame import GUTTER, MARGIN, WIDTH
@@ -15,11 +15,18 @@ BESIDE = WIDTH - 2 * MARGIN - OUTCOME_SIDE - GUTTER
 
 
 def is_drawn(
-    sheet: Pixels, text: str, size: int, *, colour: Colour = INK, weight: int = REGULAR, width: int = WIDTH
+    sheet: Pixels,
+    text: str,
+    size: int,
+    *,
+    colour: Colour = INK,
+    weight: int = REGULAR,
+    width: int = WIDTH,
+    ground: Colour = GROUND,
 ) -> bool:
     """Whether a text of this look, on as many lines as it takes, stands somewhere on the sheet."""
     lines = Canvas(1, 1).wrapped(text, size, width, weight)
-    return bool(lines) and all(_is_seen(sheet, _line(line, size, colour, weight)) for line in lines)
+    return bool(lines) and all(_is_seen(sheet, _line(line, size, colour, weight, ground)) for line in lines)
 
 
 def says_why(sheet: Pixels, sentence: str) -> bool:
@@ -28,8 +35,9 @@ def says_why(sheet: Pixels, sentence: str) -> bool:
     return is_drawn(beside, sentence, REFUSAL_SIZE, width=BESIDE)
 
 
-def _line(text: str, size: int, colour: Colour, weight: int) -> Pixels:
+def _line(text: str, size: int, colour: Colour, weight: int, ground: Colour) -> Pixels:
     canvas = Canvas(WIDTH, 4 * size)
+    canvas.fill(Box(0, 0, WIDTH, canvas.height), ground)
     canvas.text(size, 2 * size, text, size, colour=colour, weight=weight)
     rows, columns = np.nonzero((canvas.pixels != canvas.pixels[0, 0]).any(axis=2))
     return canvas.pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]

@@ -5,7 +5,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
 from indexer.answers.sr import similar_cases_report
-from indexer.domain import Answer, Refusal, Region, SequenceMatch, SeriesAttributes, SeriesReference
-from indexer.search.question import Question, RegionOfInterest
+from indexer.domain import Answer, Filters, Refusal, Region, SequenceMatch, SeriesAttributes, SeriesReference
+from indexer.search.question import ExampleReference, Question, RegionOfInterest
 from tests.fakes.answers import ENCODER, PATIENT_ID, PATIENT_NAME, answer_about, instance, uid, write
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6)
@@ -456,3 +456,111 @@ def test_an_opaque_answer_places_nothing_on_a_match_and_names_no_earlier_study(
         assert uid(name, "instance").encode() not in content
     assert uid("prior", "1", "instance").encode() not in content
     assert not named(made, "similar-image")
+
+
+def asked_report(paths: tuple[Path, ...], question: Question, **options: object) -> Dataset:
+    made: Dataset = similar_cases_report(
+        read_example(paths),
+        answer_about(paths),
+        question_id="q1",
+        created=CREATED,
+        question=question,
+        **options,  # type: ignore[arg-type]
+    )
+    return read_back(made)
+
+
+def said(report: Dataset, code_value: str) -> list[str]:
+    """In the evaluations, where the outcome is said too."""
+    [evaluations] = named(report, "C0034375")
+    return [item.TextValue for item in named(evaluations, code_value)]
+
+
+def every_way(paths: tuple[Path, ...], folder: Path) -> Question:
+    """What a question can ask for beside likeness; its report says what no document may."""
+    [words] = write(folder, instance("asked", series="report", Modality="SR", PatientComments="Leviathan"))
+    return Question(
+        paths,
+        filters=Filters(modality=("CT",), study_date_from=date(2020, 1, 31)),
+        text="hémorragie “aiguë” " + "of the brain " * 100,
+        reports=(words,),
+        more=(ExampleReference(series_instance_uid=uid("one", "1")),),
+        less=(ExampleReference(series_instance_uid=uid("two", "1")),),
+        diversity=0.5,
+    )
+
+
+def test_every_way_in_which_was_asked_is_a_text_of_its_own(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    """In ASCII, as everything of ours; the text whole, the report never, and no chosen case by its UID."""
+    question = every_way(paths, tmp_path / "reports")
+    made = asked_report(paths, question)
+    kind, dates, text, words, chosen, varied = said(made, "asked")
+    assert (kind, dates) == ("CT only", "no earlier than 4 years before")
+    assert text == f'with the words "hemorragie "aigue" {" ".join(["of the brain"] * 100)}"'
+    assert words == "with the words of the report sent along"
+    assert (chosen, varied) == ("more like 1 chosen case, less like 1", "varied")
+    content = saved(made, tmp_path).read_bytes()
+    assert b"Leviathan" not in content
+    assert all(uid(case, "1").encode() not in content for case in ("one", "two"))
+
+
+@pytest.mark.parametrize("references", ["dicom", "opaque"])
+def test_the_validators_find_no_error_where_it_is_said_how_it_was_asked(
+    paths: tuple[Path, ...], tmp_path: Path, references: str
+) -> None:
+    question = every_way(paths, tmp_path / "reports")
+    path = saved(asked_report(paths, question, references=references), tmp_path)
+    assert_valid(path)
+    dumped = subprocess.run([str(DSRDUMP), str(path)], capture_output=True, text=True, check=True).stdout
+    assert 'TEXT:(,,"How it was asked")="CT only"' in dumped
+
+
+def test_highdicom_reads_how_it_was_asked(paths: tuple[Path, ...], tmp_path: Path) -> None:
+    made = asked_report(paths, every_way(paths, tmp_path / "reports"))
+    content = hd.ComprehensiveSR.from_dataset(made).content
+    assert isinstance(content, hd.MeasurementReport)
+    found = hd.utils.find_content_items(
+        content[0],
+        name=hd.CodedConcept("asked", "99CBIR", "How it was asked"),
+        value_type=hd.ValueTypeValues.TEXT,
+        recursive=True,
+    )
+    assert [str(item.TextValue) for item in found] == said(made, "asked")
+
+
+def test_of_a_plain_question_a_report_says_nothing(paths: tuple[Path, ...]) -> None:
+    plain = asked_report(paths, Question(paths, same_patient=True))
+    assert plain == read_back(
+        similar_cases_report(read_example(paths), answer_about(paths), question_id="q1", created=CREATED)
+    )
+    assert said(plain, "asked") == []
+    assert said(plain, "121106") == [NOT_FOR_DIAGNOSIS]
+
+
+def test_a_refused_question_says_how_it_was_asked_too(paths: tuple[Path, ...]) -> None:
+    refused = Answer((), None, (), 0.0, refused=Refusal("unsupported", "Nothing to look at."))
+    question = Question(paths, filters=Filters(modality=("CT",), study_date_from=date(2020, 1, 31)))
+    made = similar_cases_report(
+        read_example(paths), refused, question_id="q1", created=CREATED, question=question
+    )
+    assert said(read_back(made), "asked") == ["CT only", "no earlier than 4 years before"]
+
+
+@pytest.mark.parametrize(
+    ("dates", "told"),
+    [
+        ("date", "since 2020-01-31"),
+        ("relative", "no earlier than 4 years before"),
+        ("none", "of a limited time"),
+    ],
+)
+def test_dates_are_told_as_the_settings_have_it(paths: tuple[Path, ...], dates: str, told: str) -> None:
+    question = Question(paths, filters=Filters(study_date_from=date(2020, 1, 31)))
+    assert said(asked_report(paths, question, dates=dates), "asked") == [told]
+
+
+def test_where_words_decide_on_the_ranks_nothing_is_called_likeness_alone(paths: tuple[Path, ...]) -> None:
+    [notice] = said(asked_report(paths, Question(paths, text="haemorrhage")), "121106")
+    assert notice.startswith("Not for diagnosis: ")
+    assert "likeness to what was asked" in notice
+    assert "alone" not in notice
