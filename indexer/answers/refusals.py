@@ -48,6 +48,10 @@ IN_FRENCH: Final[Mapping[str, str]] = {
     "de ce type seront indexés.",
     "region_not_seen": "L'encodeur ne voit rien dans la région marquée. Marquez une autre région, ou envoyez "
     "l'examen sans marque.",
+    "not_configured": "Cette demande comporte des mots, et aucun encodeur utilisé ici ne lit de texte. "
+    "Envoyez l'examen à un autre titre d'AE, qui demande sans mots, ou faites activer un encodeur qui lit.",
+    "unknown_words": "L'encodeur ne connaît aucun des mots de cette demande. Envoyez l'examen à un autre "
+    "titre d'AE, ou faites changer ces mots par l'administrateur.",
     "unsupported": _NO_IMAGE,
     "no_pixel_data": _NO_IMAGE,
     "no_instances": _NO_IMAGE,
@@ -62,6 +66,13 @@ IN_FRENCH: Final[Mapping[str, str]] = {
 }
 """What is said in French for a reason; the English sentence comes with the refusal."""
 
+IN_ENGLISH: Final[Mapping[str, str]] = {
+    "not_configured": "This question has words, and no encoder that is searched here reads text. Send the "
+    "study to another AE title, which asks without words, or let the administrator activate an encoder that "
+    "reads.",
+}
+"""What a person who asks is told in place of the sentence that comes with the refusal, which is a command."""
+
 _OTHERWISE: Final = (
     "Ce qui a été envoyé ne peut pas être comparé (raison : {}). Demandez avec une autre série, ou prévenez "
     "l'administrateur."
@@ -71,5 +82,5 @@ _OTHERWISE: Final = (
 def refusal_in_words(refusal: Refusal, language: Language) -> str:
     """Why nothing is shown and what to do, in sentences; a reason without words of its own is named."""
     if language == "en":
-        return refusal.message
+        return IN_ENGLISH.get(refusal.reason) or refusal.message
     return IN_FRENCH.get(refusal.reason) or _OTHERWISE.format(refusal.reason)
