@@ -37,7 +37,7 @@ def test_a_crash_loop_does_not_delay_the_restart_of_another_child() -> None:
         healthy = supervisor.start("sleeper", SLEEPER, {})
         first = pid_of(healthy.process)
         os.kill(first, signal.SIGKILL)
-        until(lambda: pid_of(healthy.process) != first, timeout_s=5)
+        until(lambda: pid_of(healthy.process) != first, timeout_s=60)
 
 
 def test_every_child_is_ended_with_the_supervisor(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_process_notices_that_its_parent_is_gone() -> None:
     gone.wait()
     stop = threading.Event()
     end_with_parent(gone.pid, stop, poll_s=0.02)
-    assert stop.wait(5)
+    assert stop.wait(60)
 
 
 def pid_of(process: subprocess.Popen[bytes] | None) -> int:
@@ -72,7 +72,7 @@ def pid_of(process: subprocess.Popen[bytes] | None) -> int:
     return process.pid
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -50,7 +50,7 @@ class FakeEmbedder:
     def embed_groups(self, paths: Sequence[Path], frame_number: int | None = None) -> EmbeddedFiles:
         self.seen.extend(paths)
         self.in_hand.release()
-        self.gate.wait(30)
+        self.gate.wait(120)
         skipped: list[SkippedFrame] = []
         series: dict[str, list[Dataset]] = defaultdict(list)
         for path in paths:
@@ -67,7 +67,7 @@ class FakeEmbedder:
 
     def embed_text(self, text: str) -> TextEmbedding:
         self.in_hand.release()
-        self.gate.wait(30)
+        self.gate.wait(120)
         if not self.reads:
             raise NotConfigured("No encoder that is searched reads text.")
         row = np.asarray([1.0, float(len(text)), float(text.count("e"))], np.float32)

@@ -22,6 +22,7 @@ from inference.app import create_app
 from inference.embedding import SeriesEmbedder
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.server import serving
+from tests.fakes.workstation import wait_until
 from tests.indexer.adapters.conftest import ct_instance, dicom_bytes
 
 TOKEN = "a token"
@@ -45,7 +46,7 @@ def worker(statistics: FakeEmbedder, spool: Path) -> Iterator[httpx.Client]:
     app = create_app(statistics, token=TOKEN, max_upload_bytes=LIMIT, max_at_once=2, spool=spool)
     with (
         serving(app) as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as client,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client,
     ):
         yield client
     statistics.gate.set()
@@ -208,7 +209,7 @@ def test_a_question_too_many_is_told_to_come_again(
     for thread in threads:
         thread.start()
     for _ in threads:
-        assert statistics.in_hand.acquire(timeout=30)
+        assert statistics.in_hand.acquire(timeout=60)
     refused = post(worker, paths)
     health = worker.get("/healthz")
     statistics.gate.set()
@@ -234,10 +235,7 @@ def test_an_asker_who_hangs_up_leaves_nothing_behind(
             )
     answer = post(worker, written(tmp_path / "sent", dicom_bytes(ct_instance(1))))
     assert answer.status_code in (200, 429)
-    for _ in range(100):
-        if not list(spool.iterdir()):
-            break
-        threading.Event().wait(0.05)
+    wait_until(lambda: not list(spool.iterdir()))
     assert post(worker, written(tmp_path / "sent", dicom_bytes(ct_instance(1)))).status_code == 200
 
 
@@ -422,7 +420,7 @@ def test_words_wait_in_the_same_line_as_files(worker: httpx.Client, statistics: 
     for one in asking:
         one.start()
     for _ in asking:
-        assert statistics.in_hand.acquire(timeout=30)
+        assert statistics.in_hand.acquire(timeout=60)
     refused = worker.post("/texts", json={"text": "c"})
     statistics.gate.set()
     for one in asking:

@@ -18,12 +18,20 @@ from inference.limits import Limits
 from tests.fakes import decoder_calls as calls
 
 ROOT = Path(__file__).parents[2]
+MEMORY_BYTES = 256 * 2**20
 
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Decoders]:
-    """Two decoders that give a call one second and 256 MB."""
-    with Decoders(Limits(timeout_s=1.0, memory_bytes=256 * 2**20), processes=2) as pool:
+    """Two decoders that give a call two seconds."""
+    with Decoders(Limits(timeout_s=2.0, memory_bytes=MEMORY_BYTES), processes=2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def patient() -> Iterator[Decoders]:
+    """Two decoders that give a call more than any machine needs for it."""
+    with Decoders(Limits(timeout_s=120.0, memory_bytes=MEMORY_BYTES), processes=2) as pool:
         yield pool
 
 
@@ -35,7 +43,7 @@ def is_alive(process_id: int) -> bool:
     return state != "Z"
 
 
-def wait_until_dead(process_id: int, seconds: float = 15) -> bool:
+def wait_until_dead(process_id: int, seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not is_alive(process_id):
@@ -50,9 +58,9 @@ def reason_of(pool: Decoders, function: object, *args: object) -> str:
     return refused.value.reason
 
 
-def test_a_call_is_answered_by_another_process(impatient: Decoders) -> None:
-    assert impatient.result(impatient.submit(calls.double, 21)) == 42
-    assert impatient.result(impatient.submit(calls.process_id)) != os.getpid()
+def test_a_call_is_answered_by_another_process(patient: Decoders) -> None:
+    assert patient.result(patient.submit(calls.double, 21)) == 42
+    assert patient.result(patient.submit(calls.process_id)) != os.getpid()
 
 
 def test_a_decoder_that_never_returns_is_killed_and_the_pool_goes_on(
@@ -65,44 +73,44 @@ def test_a_decoder_that_never_returns_is_killed_and_the_pool_goes_on(
 
 
 @pytest.mark.parametrize("deadly", [(calls.leave, 3), (calls.crash,)])
-def test_a_decoder_that_dies_costs_only_its_own_call(impatient: Decoders, deadly: tuple[object, ...]) -> None:
-    assert reason_of(impatient, *deadly) in ("decoder_crashed", "decode_timeout")
-    assert impatient.result(impatient.submit(calls.double, 5)) == 10
+def test_a_decoder_that_dies_costs_only_its_own_call(patient: Decoders, deadly: tuple[object, ...]) -> None:
+    assert reason_of(patient, *deadly) == "decoder_crashed"
+    assert patient.result(patient.submit(calls.double, 5)) == 10
 
 
-def test_good_calls_among_deadly_ones_are_all_answered(impatient: Decoders) -> None:
-    deadly = [impatient.submit(calls.leave, 1) for _ in range(6)]
-    good = [impatient.submit(calls.double, n) for n in range(30)]
-    assert [impatient.result(call) for call in good] == [2 * n for n in range(30)]
+def test_good_calls_among_deadly_ones_are_all_answered(patient: Decoders) -> None:
+    deadly = [patient.submit(calls.leave, 1) for _ in range(6)]
+    good = [patient.submit(calls.double, n) for n in range(30)]
+    assert [patient.result(call) for call in good] == [2 * n for n in range(30)]
     for call in deadly:
         with pytest.raises(Rejected):
-            impatient.result(call)
+            patient.result(call)
 
 
-def test_memory_is_bounded(impatient: Decoders) -> None:
+def test_memory_is_bounded(patient: Decoders) -> None:
     with pytest.raises(TooLarge):
-        impatient.result(impatient.submit(calls.fill_memory, 2**30))
-    assert impatient.result(impatient.submit(calls.fill_memory, 2**24)) == 2**24
+        patient.result(patient.submit(calls.fill_memory, 2**30))
+    assert patient.result(patient.submit(calls.fill_memory, 2**24)) == 2**24
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
-def test_memory_of_one_frame_serves_the_next(impatient: Decoders) -> None:
+def test_memory_of_one_frame_serves_the_next(patient: Decoders) -> None:
     """Given back to the kernel and fetched again, it would cost more than rendering does."""
-    faults = impatient.result(impatient.submit(calls.page_faults_of_one_more_array, 16 * 2**20))
+    faults = patient.result(patient.submit(calls.page_faults_of_one_more_array, 16 * 2**20))
     assert faults < 100
 
 
-def test_our_own_refusals_arrive_as_they_were_raised(impatient: Decoders) -> None:
+def test_our_own_refusals_arrive_as_they_were_raised(patient: Decoders) -> None:
     with pytest.raises(Unsupported) as refused:
-        impatient.result(impatient.submit(calls.refuse))
+        patient.result(patient.submit(calls.refuse))
     assert refused.value.reason == "report"
 
 
 def test_an_unforeseen_error_is_a_refusal_that_does_not_quote_the_file(
-    impatient: Decoders, caplog: pytest.LogCaptureFixture
+    patient: Decoders, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(Rejected) as refused:
-        impatient.result(impatient.submit(calls.stumble))
+        patient.result(patient.submit(calls.stumble))
     assert refused.value.reason == "undecodable_pixel_data"
     assert "DOE" not in str(refused.value) + caplog.text
 
@@ -131,18 +139,18 @@ if __name__ == "__main__":
     assert "DOE" not in done.stdout + done.stderr
 
 
-def test_decoders_do_not_load_the_encoder_runtime(impatient: Decoders) -> None:
-    loaded = impatient.result(impatient.submit(calls.loaded_modules))
+def test_decoders_do_not_load_the_encoder_runtime(patient: Decoders) -> None:
+    loaded = patient.result(patient.submit(calls.loaded_modules))
     assert "pydicom" in loaded
     assert "onnxruntime" not in loaded
 
 
-def test_a_pool_that_lost_an_idle_process_goes_on(impatient: Decoders) -> None:
-    impatient.result(impatient.submit(calls.double, 1))
+def test_a_pool_that_lost_an_idle_process_goes_on(patient: Decoders) -> None:
+    patient.result(patient.submit(calls.double, 1))
     for _ in range(3):
-        os.kill(impatient.result(impatient.submit(calls.process_id)), signal.SIGKILL)
+        os.kill(patient.result(patient.submit(calls.process_id)), signal.SIGKILL)
         time.sleep(0.5)
-        assert impatient.result(impatient.submit(calls.double, 1)) == 2
+        assert patient.result(patient.submit(calls.double, 1)) == 2
 
 
 def test_closing_does_not_wait_for_a_hanging_call() -> None:
@@ -161,9 +169,9 @@ def test_closing_does_not_wait_for_a_hanging_call() -> None:
     time.sleep(1)
     started = time.monotonic()
     pool.close()
-    waiter.join(timeout=20)
+    waiter.join(timeout=60)
     assert raised == [Unavailable]
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     with pytest.raises(Unavailable):
         pool.submit(calls.double, 1)
 
@@ -187,7 +195,7 @@ def test_a_hanging_decoder_does_not_outlive_a_killed_server(tmp_path: Path) -> N
     script.write_text(HANGING_SERVER)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     server = subprocess.Popen([sys.executable, str(script), str(note)], env=environment, cwd=ROOT)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not (note.exists() and note.read_text()) and time.monotonic() < end:
         time.sleep(0.05)
     decoder = int(note.read_text())

@@ -211,7 +211,7 @@ def test_while_one_encoder_is_loaded_another_one_answers(hall: Hall) -> None:
     def folder_of(version: EncoderVersion) -> Path:
         if version == beside:
             loading.set()
-            go_on.wait(DEADLINE_S)
+            go_on.wait(2 * DEADLINE_S)
         return hall.registry.folder_of(version)
 
     embedders = LoadedEmbedders(
@@ -225,7 +225,7 @@ def test_while_one_encoder_is_loaded_another_one_answers(hall: Hall) -> None:
     slow.start()
     assert loading.wait(DEADLINE_S)
     quick.start()
-    quick.join(DEADLINE_S / 6)
+    quick.join(DEADLINE_S)
     answered = not quick.is_alive()
     go_on.set()
     slow.join(DEADLINE_S)

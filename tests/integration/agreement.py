@@ -27,9 +27,10 @@ from indexer.adapters.qdrant.points import POOLED
 from indexer.domain import SeriesEmbedding
 from indexer.errors import CbirError
 from indexer.ports import StoredSeries
+from tests.fakes.listing import listed
 
-SETTLE_LIMIT_S = 90.0
-ENGINE_LIMIT_S = 10.0
+SETTLE_LIMIT_S = 180.0
+ENGINE_LIMIT_S = 30.0
 MOST_SERIES = 10_000
 HOLDS_S = 1.5
 """Longer than the service takes to compare everything once more."""
@@ -108,8 +109,8 @@ class Auditor:
     def announcements(self) -> list[str]:
         """What Orthanc has yet to announce, or its plugin to deliver, in words."""
         with self.walk.orthanc.client() as client:
-            listed = client.get("/series?expand").raise_for_status().json()
-        growing = [f"{series['ID']} is not stable" for series in listed if not series["IsStable"]]
+            expanded = client.get("/series?expand").raise_for_status().json()
+        growing = [f"{series['ID']} is not stable" for series in expanded if not series["IsStable"]]
         return [*growing, *(f"the hint of {archive_id} is not delivered" for archive_id in self._spooled())]
 
     def writings(self) -> dict[str, int]:
@@ -137,15 +138,15 @@ class Auditor:
         return [Row(*row) for row in found]
 
     def _spooled(self) -> list[str]:
-        (path,) = self.walk.orthanc.folder.rglob("cbir-outbox.sqlite")
+        (path,) = listed(self.walk.orthanc.folder, "**/cbir-outbox.sqlite")
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as outbox:
             return [archive_id for (archive_id,) in outbox.execute("SELECT orthanc_id FROM waiting")]
 
     def stored(self) -> Iterator[StoredSeries]:
         """What Orthanc holds, by its own list."""
         with self.walk.orthanc.client() as client:
-            listed = client.get("/series").raise_for_status().json()
-        for archive_id in listed:
+            archive_ids = client.get("/series").raise_for_status().json()
+        for archive_id in archive_ids:
             yield self.archive.series(archive_id)
 
     def points(self) -> list[str]:

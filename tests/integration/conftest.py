@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ STORESCU = "/usr/bin/storescu"
 MODERN_ORTHANC = "pacs-cbir-modern-orthanc"
 PER_FAMILY = 4
 INDEX_WAIT_S = 240.0
-ANSWER_WAIT_S = 60.0
+ANSWER_WAIT_S = 120.0
 SETTLED_S = 3.0
 ASKING = {"X-CBIR-Request": "1"}
 
@@ -110,7 +111,8 @@ def store(paths: Sequence[Path], port: int, called_ae_title: str) -> None:
 
 def wait_until_indexed(walk: Walk, console: Console, *, series: int) -> None:
     """Wait until exactly so many series are indexed and nothing else is open."""
-    for _ in range(3):
+    deadline = time.monotonic() + INDEX_WAIT_S
+    while time.monotonic() < deadline:
         counts = watch_until_done(console, walk.service.counts, settled_s=SETTLED_S, limit_s=INDEX_WAIT_S)
         if counts["indexed"] == series:  # type: ignore[index]
             return

@@ -20,6 +20,7 @@ from demo.families import WrittenStudy
 from demo.walk import Walk
 from indexer.search.judging import REFUSED
 from tests.fakes.drawn import says_why
+from tests.fakes.workstation import wait_until
 from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, looked_up, store
 from tests.integration.kept_sheet import keep
 from tests.integration.measured import measured_report
@@ -96,9 +97,18 @@ def test_the_log_and_the_metrics_say_where_the_time_went(filled: Walk, answers: 
     [line, *_] = [x for x in filled.service.log_path.read_text().splitlines() if "question_answered" in x]
     for part in ("quiet", "read", "embed", "search", "pictures", "sheet", "report"):
         assert f"{part}_ms=" in line
-    metrics = httpx.get(f"{filled.service.url}/metrics", trust_env=False, timeout=30).text
-    for step in ("embed", "search", "sheet", "deliver"):
-        assert f'cbir_answer_step_seconds_count{{step="{step}"}}' in metrics
+    steps = ("embed", "search", "sheet", "deliver")
+    metrics_with(filled, *(f'cbir_answer_step_seconds_count{{step="{step}"}}' for step in steps))
+
+
+def metrics_with(walk: Walk, *wanted: str) -> None:
+    """Wait until the metrics say all of this."""
+
+    def say_all() -> bool:
+        metrics = httpx.get(f"{walk.service.url}/metrics", trust_env=False, timeout=30).text
+        return all(one in metrics for one in wanted)
+
+    wait_until(say_all, ANSWER_WAIT_S)
 
 
 def test_orthanc_as_the_caller_keeps_both_and_never_indexes_them(
@@ -122,13 +132,7 @@ def test_orthanc_as_the_caller_keeps_both_and_never_indexes_them(
                 if one["MainDicomTags"].get("Manufacturer") == "pacs-cbir"
             }
         assert set(found) == {"OT", "SR"}
-    looked_at = ('reason="own_answer"} 1.0', 'reason="report"} 1.0')
-    metrics = ""
-    deadline = time.monotonic() + ANSWER_WAIT_S
-    while not all(one in metrics for one in looked_at) and time.monotonic() < deadline:
-        time.sleep(0.5)
-        metrics = httpx.get(f"{filled.service.url}/metrics", trust_env=False, timeout=30).text
-    assert all(one in metrics for one in looked_at)
+    metrics_with(filled, 'reason="own_answer"} 1.0', 'reason="report"} 1.0')
     assert filled.service.counts()["indexed"] == before  # type: ignore[index]
 
 

@@ -24,6 +24,7 @@ from demo.walk import Walk, hospital
 from indexer.adapters.qdrant import QdrantIndex
 from inference.card import load_card
 from tests.fakes.encoders import write_encoder
+from tests.fakes.workstation import wait_until
 from tests.integration.conftest import Programs, series_count, store
 from tests.integration.followed import LOOKING_OFTEN
 
@@ -33,7 +34,7 @@ MODELS = Path(__file__).parents[2] / "models"
 CHOSEN = tuple(family for family in FAMILIES if family.name in ("chest-cr", "spine-mr", "abdomen-ct"))
 PER_FAMILY = 4
 LIMIT_S = 180.0
-SEEN_S = 4.0
+SEEN = 20
 
 
 @dataclass
@@ -137,6 +138,10 @@ class Asking:
         self._stop.set()
         self._thread.join()
 
+    def until_answered_by(self, encoder: str) -> None:
+        """Wait until the encoder has answered a few times in a row."""
+        wait_until(lambda: self.encoders[-SEEN:] == [encoder] * SEEN, LIMIT_S)
+
     def listed(self) -> int:
         """How many other studies the page lists."""
         answer = httpx.get(
@@ -202,7 +207,7 @@ def _take_over(ward: Ward, first: Sequence[WrittenStudy], late: WrittenStudy) ->
         ward.kill_a_worker()
         ward.send(late)
         ward.wait("switched", _is_switched)
-        time.sleep(SEEN_S)
+        asking.until_answered_by("squares")
     assert asking.faults == []
     assert asking.encoders[0] == "grey32"
     assert asking.encoders[-1] == "squares"
@@ -215,7 +220,7 @@ def _take_over(ward: Ward, first: Sequence[WrittenStudy], late: WrittenStudy) ->
 def _give_back(ward: Ward, first: Sequence[WrittenStudy], before: dict[str, Any]) -> None:
     with Asking(ward, first[0], len(first) - 1) as asking:
         assert "grey32@" in ward.cbir("encoders", "roll-back")
-        time.sleep(SEEN_S)
+        asking.until_answered_by("grey32")
     assert asking.faults == []
     assert asking.encoders[-1] == "grey32"
     again = ward.ask(first[0])

@@ -22,7 +22,7 @@ from tests.integration.conftest import ASKING
 from tests.integration.marked import EVERY_MARK, FILE_NAME, MARKS, ODD, TYPED, UID_TEXT, MarkedFiles
 from tests.integration.traces import files_below, traces, traces_in_files
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 MODELS = Path(__file__).parents[2] / "models"
 
 

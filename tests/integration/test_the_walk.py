@@ -187,7 +187,7 @@ def children_of(walk: Walk) -> list[int]:
     return found
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
     """Wait for something that happens by itself."""
     deadline = time.monotonic() + timeout_s
     while not condition():

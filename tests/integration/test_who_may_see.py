@@ -16,7 +16,7 @@ from tests.integration.conftest import ASKING, store, wait_until_indexed
 
 pytestmark = pytest.mark.orthanc
 
-RIGHTS_WAIT_S = 15.0
+RIGHTS_WAIT_S = 60.0
 LIMITED = ("limited", "her password")
 SPINES = tuple(family for family in FAMILIES if family.name == "spine-mr")
 
