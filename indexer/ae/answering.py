@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -123,13 +123,20 @@ class Answering:
         except NotFound:
             return "noted"
 
-    def refuse(self, paths: Sequence[Path], refusal: Rejected, question_id: str, called: str = "") -> Reply:
+    def refuse(
+        self, paths: Sequence[Path], refusal: Rejected, question_id: str, preset: Preset | None = None
+    ) -> Reply:
         """Write down why there is no answer, without looking at any frame: that may be what went wrong."""
-        example, found = read_example(paths), _refused(refusal)
-        said = _Said(example, found, without_pictures(example, found), question_id, self.now())
+        preset = preset or Preset("")
+        sent, found = _Sent(read_example(paths), tuple(paths), preset), _refused(refusal)
+        question: Question | None = None
+        with suppress(Rejected):
+            question = self._question(sent, None, Chosen())
+        pictures = without_pictures(sent.example, found)
+        said = _Said(sent.example, found, pictures, question_id, self.now(), question)
         documents = self._documents(said, _Split())
-        tell_who_answers(documents, called)
-        return Reply(documents, found, example.instances[0].study_instance_uid)
+        tell_who_answers(documents, preset.ae_title)
+        return Reply(documents, found, sent.study_instance_uid)
 
     def noted(self, paths: Sequence[Path], caller: str) -> str | None:
         """Note the flags among these files, and ask nothing.

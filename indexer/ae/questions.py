@@ -301,7 +301,7 @@ class Questions:
         waited_ms = opened.waited_ms(time.monotonic())
         self._save(opened, begun=question.begun + 1)
         try:
-            preset = self._presets.get(question.called, Preset(question.called))
+            preset = self._preset_of(question)
             reply = self._answering.answer(paths, question.caller, question.question_id, preset)
         except Unavailable:
             self._save(opened, begun=0)
@@ -382,8 +382,12 @@ class Questions:
         question = opened.question
         logger.warning("question_refused question=%s reason=%s", question.question_id, refusal.reason)
         paths = self._spool.instances(question)
-        reply = self._answering.refuse(paths, refusal, question.question_id, question.called)
+        reply = self._answering.refuse(paths, refusal, question.question_id, self._preset_of(question))
         self._answered(opened, reply, {})
+
+    def _preset_of(self, question: SpooledQuestion) -> Preset:
+        """As it is configured now; a title that is no longer ours asks plainly."""
+        return self._presets.get(question.called, Preset(question.called))
 
     def _answered(self, opened: OpenQuestion, reply: Reply, waited_ms: Mapping[str, float]) -> None:
         self._keep(opened.question, reply)

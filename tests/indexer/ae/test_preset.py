@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
@@ -250,6 +251,32 @@ def _asked_while_nobody_answers(service: Service, folder: Path) -> None:
 def test_giving_up_is_told_with_the_title_that_was_called(service: Service, tmp_path: Path) -> None:
     """A question that ended the process three times is refused; its answer says which title it is from."""
     reply = Answering(service.searcher).refuse(
-        write(tmp_path / "q", instance("asked")), Rejected("It failed.", reason="gave_up"), "q1", "CBIR_CT"
+        write(tmp_path / "q", instance("asked")), Rejected("It failed.", reason="gave_up"), "q1", CT
     )
     assert [document.StationName for document in reply.documents] == ["CBIR_CT", "CBIR_CT"]
+    assert asked_in(reply.documents[1]) == ["CT only", "no earlier than 4 years before"]
+
+
+def asked_in(report: Dataset) -> list[str]:
+    """How it was asked, as a report says it."""
+    evaluations = report.ContentSequence[-1].ContentSequence
+    return [item.TextValue for item in evaluations if item.ConceptNameCodeSequence[0].CodeValue == "asked"]
+
+
+def test_the_answer_says_how_its_title_asks_and_that_of_the_first_nothing(
+    service: Service, workstation: Workstation, tmp_path: Path
+) -> None:
+    paths = write(tmp_path / "q", instance("asked"))
+    for called in ("CBIR", "CBIR_CT", "CBIR_VARIED"):
+        service.send(paths, called)
+    wait_until(lambda: len(workstation.sheets()) == len(workstation.answers()) == 3)
+    said = {report.get("StationName", "CBIR"): asked_in(report) for report in workstation.answers()}
+    sheets = {sheet.get("StationName", "CBIR"): sheet for sheet in workstation.sheets()}
+    assert said == {
+        "CBIR": [],
+        "CBIR_CT": ["CT only", "no earlier than 4 years before"],
+        "CBIR_VARIED": ['with the words "pleural effusion"', "varied"],
+    }
+    assert sheets["CBIR"].Rows < sheets["CBIR_CT"].Rows == sheets["CBIR_VARIED"].Rows, "a line more"
+    alone = {called: "by visual likeness alone" in sheet.ImageComments for called, sheet in sheets.items()}
+    assert alone == {"CBIR": True, "CBIR_CT": True, "CBIR_VARIED": False}
