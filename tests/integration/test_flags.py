@@ -92,7 +92,7 @@ class Room:
         folder.mkdir(parents=True)
         keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study_instance_uid}")
         said = self.run("getscu", "-S", "-od", str(folder), *keys)
-        found = [dcmread(path) for path in sorted(folder.iterdir())]
+        found: list[Dataset] = [dcmread(path) for path in sorted(folder.iterdir())]
         assert found, said
         return found
 
