@@ -45,17 +45,13 @@ def evaluate_command(
     threads: Annotated[int, typer.Option(min=0, help="Of ONNX Runtime; 0 lets it choose.")] = 0,
 ) -> None:
     """Measure an encoder: figures beside chance, pixels and other encoders, with intervals."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise Rejected(f"{', '.join(missing)} is not installed: pip install 'pacs-cbir[evaluate]'.")
+    _refuse_without_libraries()
     if archive == (benchmark is not None):
         raise Rejected("Name a benchmark's folder, or give --archive.")
     if archive:
         if encoder or baseline or vectors or dataset or maps:
             raise Rejected("--archive measures the encoders that are in use: it takes --out and --series.")
-        from cbir.evaluate_archive import ArchiveRun, evaluate_archive  # noqa: PLC0415 - takes seconds
-
-        evaluate_archive(ArchiveRun(out, series, sampled, seed, threads))
+        _measure_archive(out, series, sampled, seed, threads)
         return
     if benchmark is None or encoder is None:
         raise Rejected("Name the encoder's folder: cbir evaluate BENCH --encoder DIR.")
@@ -74,3 +70,15 @@ def evaluate_command(
         threads=threads,
     )
     evaluate_benchmark(run)
+
+
+def _refuse_without_libraries() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise Rejected(f"{', '.join(missing)} is not installed: pip install 'pacs-cbir[evaluate]'.")
+
+
+def _measure_archive(out: Path | None, series: int, sampled: int, seed: int, threads: int) -> None:
+    from cbir.evaluate_archive import ArchiveRun, evaluate_archive  # noqa: PLC0415 - takes seconds
+
+    evaluate_archive(ArchiveRun(out, series, sampled, seed, threads))

@@ -13,6 +13,7 @@ from rich.console import Console
 from indexer.errors import Rejected
 
 if TYPE_CHECKING:
+    from training.export.description import EncoderDescription
     from training.export.images import CheckImages
     from training.export.model import Export
 
@@ -75,33 +76,27 @@ def export_command(
     calibration_count: Annotated[int, typer.Option(min=8, help="Other images, to calibrate int8.")] = 96,
 ) -> None:
     """Write encoder.onnx and card.json, held against torch on real images; text.onnx of image-text models."""
-    from inference.card import Licence  # noqa: PLC0415 - torch and onnx take seconds
-    from training.export.description import EncoderDescription  # noqa: PLC0415
-    from training.export.images import CheckImages  # noqa: PLC0415
+    from training.export.images import CheckImages  # noqa: PLC0415 - torch and onnx take seconds
     from training.export.model import export_model  # noqa: PLC0415
     from training.export.sources import open_source  # noqa: PLC0415
 
     wanted = open_source(source, sequence=sequence, languages=tuple(language or ("en",)))
     shown = CheckImages.read(images, image_count, calibration_count if precision.value == "int8" else 0)
-    try:
-        description = EncoderDescription(
-            name=name or out.resolve().name,
-            version=version,
-            modalities=tuple(modality or ("*",)),
-            input=wanted.input,
-            licence=Licence(
-                code=code_licence,
-                weights=weights_licence,
-                initial_weights=initial_weights_licence,
-                training_labels=labels_licence,
-                commercial_use=commercial_use,
-            ),
-            training_data=training_data,
-            intended_use=intended_use,
-        )
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise Rejected(f"The encoder cannot be called that: {faults}") from None
+    description = _described(
+        name=name or out.resolve().name,
+        version=version,
+        modalities=tuple(modality or ("*",)),
+        input=wanted.input,
+        licence={
+            "code": code_licence,
+            "weights": weights_licence,
+            "initial_weights": initial_weights_licence,
+            "training_labels": labels_licence,
+            "commercial_use": commercial_use,
+        },
+        training_data=training_data,
+        intended_use=intended_use,
+    )
     made = export_model(
         wanted.tower,
         out,
@@ -112,6 +107,17 @@ def export_command(
         text=wanted.text,
     )
     _print(made, shown, out)
+
+
+def _described(**told: object) -> EncoderDescription:
+    """What the caller says of the encoder. Raises Rejected where a card would not take it."""
+    from training.export.description import EncoderDescription  # noqa: PLC0415
+
+    try:
+        return EncoderDescription.model_validate(told)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise Rejected(f"The encoder cannot be called that: {faults}") from None
 
 
 def _print(made: Export, shown: CheckImages, out: Path) -> None:

@@ -124,19 +124,13 @@ def map_figures(
     """
     rng = np.random.default_rng(seed)
     curves: dict[str, list[tuple[Curve, Curve]]] = {FEATURES: [], OCCLUSION: [], RANDOM: []}
-    agreement: dict[str, list[float]] = {WITH_OCCLUSION: [], WITH_RANDOM: [], _OCCLUSION_RANDOM: []}
+    agreement: dict[str, list[float]] = {name: [] for name in _AGREEMENTS}
     for pair in pairs:
-        wanted = encoder.card.input.preprocessing
-        frame, vector = cover(pair.one, wanted), encoder.encode(cover(pair.other, wanted).pixels[None])[0]
-        values = _values(encoder, randomised, pair, frame, vector)
-        patches = _patches_of(frame.area)
-        values[RANDOM] = rng.permutation(PATCHES * PATCHES).reshape(PATCHES, PATCHES).astype(np.float32)
+        one = _of_pair(encoder, randomised, pair, rng)
         for name, found in curves.items():
-            order = patches[np.argsort(-values[name].ravel()[patches], kind="stable")]
-            found.append(_curves(encoder, frame, vector, order))
-        for name, (a, b) in _AGREEMENTS.items():
-            if a in values and b in values:
-                agreement[name].append(_rank_correlation(values[a], values[b], patches))
+            found.append(one.curves(encoder, name))
+        for name, value in one.agreements():
+            agreement[name].append(value)
         if progress is not None:
             progress(1)
     subjects = tuple(pair.subject for pair in pairs)
@@ -147,6 +141,40 @@ def map_figures(
             for name, found in curves.items()
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _JudgedPair:
+    """A pair's frame, the other's vector, the patches of the frame, and each order's value of a patch.
+
+    `values` are float32 (PATCHES, PATCHES) by the name of the order.
+    """
+
+    frame: CoveredFrame
+    vector: Vector
+    patches: Patches
+    values: Mapping[str, Vector]
+
+    def curves(self, encoder: OnnxEncoder, name: str) -> tuple[Curve, Curve]:
+        """Deletion and insertion by one of the orders."""
+        order = self.patches[np.argsort(-self.values[name].ravel()[self.patches], kind="stable")]
+        return _curves(encoder, self.frame, self.vector, order)
+
+    def agreements(self) -> Iterator[tuple[str, float]]:
+        """The rank correlation of each two orders that are compared and are there."""
+        for name, (a, b) in _AGREEMENTS.items():
+            if a in self.values and b in self.values:
+                yield name, _rank_correlation(self.values[a], self.values[b], self.patches)
+
+
+def _of_pair(
+    encoder: OnnxEncoder, randomised: OnnxEncoder | None, pair: Pair, rng: np.random.Generator
+) -> _JudgedPair:
+    wanted = encoder.card.input.preprocessing
+    frame, vector = cover(pair.one, wanted), encoder.encode(cover(pair.other, wanted).pixels[None])[0]
+    values = _values(encoder, randomised, pair, frame, vector)
+    values[RANDOM] = rng.permutation(PATCHES * PATCHES).reshape(PATCHES, PATCHES).astype(np.float32)
+    return _JudgedPair(frame, vector, _patches_of(frame.area), values)
 
 
 def _values(

@@ -81,24 +81,30 @@ def noisy_labels(
         "tower_rate": tower_rate,
         "fit": {"seed": seed, "bfloat16": bfloat16, "device": device, "threads": threads},
     }
-    grid = [
-        {**shared, "loss": one, "noise": share}
-        for one, share in itertools.product(loss or ["generalized"], noise or [0.0])
-    ]
-    _train(out, benchmark, grid)
+    _train(out, benchmark, _configurations(shared, loss or ["generalized"], noise or [0.0]))
 
 
-def _train(out: Path, benchmark: Path, grid: list[dict[str, Any]]) -> None:
-    from evaluation.benchmark import Benchmark
+def _configurations(
+    shared: dict[str, Any], losses: list[str], noises: list[float]
+) -> list[NoisyLabelsConfiguration]:
+    """One for each loss and share of wrong labels. Raises TrainingError where options do not fit."""
     from training.errors import TrainingError
-    from training.fit import seed_everything
-    from training.methods.labelled_pictures import LabelledPictures
     from training.methods.noisy_labels import NoisyLabelsConfiguration
 
     try:
-        wanted = [NoisyLabelsConfiguration.model_validate(row) for row in grid]
+        return [
+            NoisyLabelsConfiguration.model_validate({**shared, "loss": loss, "noise": noise})
+            for loss, noise in itertools.product(losses, noises)
+        ]
     except ValidationError as error:
         raise TrainingError(f"These options do not go together: {error}") from error
+
+
+def _train(out: Path, benchmark: Path, wanted: list[NoisyLabelsConfiguration]) -> None:
+    from evaluation.benchmark import Benchmark
+    from training.fit import seed_everything
+    from training.methods.labelled_pictures import LabelledPictures
+
     first = wanted[0]
     seed_everything(first.fit)
     rows = Benchmark.open(benchmark).dataset(first.dataset)

@@ -72,15 +72,20 @@ def pairs(
         concentration=concentration,
         fit=FitSettings(seed=seed, device=device, threads=threads, bfloat16=False),
     )
-    if archive == (benchmark is not None):
-        raise Rejected("Say either --archive or --bench FOLDER.")
-    if benchmark is not None:
-        examinations = _of_benchmark(benchmark, dataset or ())
-    else:
-        examinations = _of_archive(out, reports, modality or (), max_frames)
+    _refuse_both_or_neither(benchmark, archive)
+    examinations = (
+        _of_benchmark(benchmark, dataset or ())
+        if benchmark is not None
+        else _of_archive(out, reports, modality or (), max_frames)
+    )
     tagger = _tagger(level, lexicon, umls)
     mined = mine_pairs(examinations, tagger, settings, out, by_hand=assignment, shared=shared)
     _print(Console(), mined, clusters)
+
+
+def _refuse_both_or_neither(benchmark: Path | None, archive: bool) -> None:
+    if archive == (benchmark is not None):
+        raise Rejected("Say either --archive or --bench FOLDER.")
 
 
 def _of_benchmark(folder: Path, datasets: list[str] | tuple[()]) -> Benchmark:
