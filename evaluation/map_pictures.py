@@ -8,7 +8,8 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 
-from evaluation.match_maps import FEATURES, OCCLUSION, STEPS, Curves, Pair
+from evaluation.deletion import STEPS
+from evaluation.match_maps import FEATURES, OCCLUSION, Curves, Pair
 from evaluation.plots import ACCENT, MUTED, RULE, styled_figure
 from indexer.domain import MatchMap, Vector
 from indexer.search.match_maps import match_maps

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from evaluation.benchmark import Benchmark
-from evaluation.embedding import BATCH_SIZE, Progress
+from evaluation.deletion import STEPS, Curve, Patches, deletion_and_insertion, patches_of
+from evaluation.embedding import Progress
 from evaluation.measurement import MAPS, Comparison, Measurement, compare
 from indexer.domain import MatchMap, Region, Vector
 from indexer.search.match_maps import match_maps
 from inference.covered import CoveredFrame, cover
 from inference.encoder import OnnxEncoder
 from inference.feature_maps import rendered_map
-from inference.occlusion import PATCHES, frame_inside, losses
+from inference.occlusion import PATCHES, losses
 from inference.preprocess import Pixels
 
-STEPS: Final = 12
 FEATURES: Final = "feature map"
 OCCLUSION: Final = "occlusion"
 RANDOM: Final = "random order"
@@ -36,9 +35,6 @@ _AGREEMENTS: Final = {
     WITH_RANDOM: (FEATURES, _FEATURES_RANDOMISED),
     _OCCLUSION_RANDOM: (OCCLUSION, _OCCLUSION_RANDOMISED),
 }
-
-Curve = NDArray[np.float64]
-Patches = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +154,7 @@ class _JudgedPair:
     def curves(self, encoder: OnnxEncoder, name: str) -> tuple[Curve, Curve]:
         """Deletion and insertion by one of the orders."""
         order = self.patches[np.argsort(-self.values[name].ravel()[self.patches], kind="stable")]
-        return _curves(encoder, self.frame, self.vector, order)
+        return deletion_and_insertion(encoder, self.frame, self.vector, order)
 
     def agreements(self) -> Iterator[tuple[str, float]]:
         """The rank correlation of each two orders that are compared and are there."""
@@ -174,7 +170,7 @@ def _of_pair(
     frame, vector = cover(pair.one, wanted), encoder.encode(cover(pair.other, wanted).pixels[None])[0]
     values = _values(encoder, randomised, pair, frame, vector)
     values[RANDOM] = rng.permutation(PATCHES * PATCHES).reshape(PATCHES, PATCHES).astype(np.float32)
-    return _JudgedPair(frame, vector, _patches_of(frame.area), values)
+    return _JudgedPair(frame, vector, patches_of(frame.area), values)
 
 
 def _values(
@@ -204,40 +200,6 @@ def patch_values(found: MatchMap, area: Region, patches: int = PATCHES) -> Vecto
     row = np.clip(np.floor(down), 0, rows - 1).astype(int)
     column = np.clip(np.floor(across), 0, columns - 1).astype(int)
     return np.asarray(found.values[np.ix_(row, column)])
-
-
-def _patches_of(area: Region) -> Patches:
-    """The patches, counted row by row, whose middle shows the frame and no bar beside it."""
-    middles = (np.arange(PATCHES) + 0.5) / PATCHES
-    down, across = area.top + middles * area.height, area.left + middles * area.width
-    inside = ((down > 0) & (down < 1))[:, None] & ((across > 0) & (across < 1))[None, :]
-    return np.flatnonzero(inside)
-
-
-def _curves(encoder: OnnxEncoder, frame: CoveredFrame, vector: Vector, order: Patches) -> tuple[Curve, Curve]:
-    """Deletion and insertion, (STEPS + 1,) cosines each."""
-    counts = [round(step * len(order) / STEPS) for step in range(STEPS + 1)]
-    frames = [_without(frame, order[:count]) for count in counts]
-    frames += [_without(frame, order[count:]) for count in counts]
-    batches = [
-        encoder.encode(np.stack(frames[start : start + BATCH_SIZE])) @ vector
-        for start in range(0, len(frames), BATCH_SIZE)
-    ]
-    likeness = np.concatenate(batches).astype(np.float64)
-    return likeness[: STEPS + 1], likeness[STEPS + 1 :]
-
-
-def _without(frame: CoveredFrame, patches: Patches) -> Pixels:
-    """The model's input with these patches filled with the frame's mean."""
-    _, height, width = frame.pixels.shape
-    inside = frame_inside(frame.area, height, width)
-    chosen = np.zeros(PATCHES * PATCHES, dtype=bool)
-    chosen[patches] = True
-    row, column = (np.minimum(np.arange(side) * PATCHES // side, PATCHES - 1) for side in (height, width))
-    covered = np.zeros((height, width), dtype=bool)
-    covered[inside] = chosen.reshape(PATCHES, PATCHES)[np.ix_(row, column)][inside]
-    mean = frame.pixels[:, inside[0], inside[1]].mean(axis=(1, 2))
-    return np.where(covered, mean[:, None, None], frame.pixels).astype(np.float32)
 
 
 def _rank_correlation(one: Vector, other: Vector, patches: Patches) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.benchmark import Benchmark
+from evaluation.deletion import STEPS
 from evaluation.embedding import FrameEmbedding, embed_images
 from evaluation.errors import BenchmarkError
 from evaluation.map_pictures import curves_plot, maps_plot, over_frame
@@ -15,7 +16,6 @@ from evaluation.match_maps import (
     FEATURES,
     OCCLUSION,
     RANDOM,
-    STEPS,
     MapFigures,
     Pair,
     map_figures,
