@@ -16,7 +16,7 @@ from tests.deployment.dockerfile import Built, Context, build
 
 ROOT = Path(__file__).parent.parent.parent
 REQUIRED = re.compile(r"^([A-Z_]+)=$", re.MULTILINE)
-OPTIONAL = frozenset({"CBIR_CALLERS", "CBIR_DESTINATIONS"})
+OPTIONAL = frozenset({"CBIR_AE_PRESETS", "CBIR_CALLERS", "CBIR_DESTINATIONS"})
 
 Composed = dict[str, Any]
 

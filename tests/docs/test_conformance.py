@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydicom.sr.coding import Code
 
+from cbir.presets import PresetOptions, parse_presets
 from indexer.ae import entity, finding, identifiers, retrieving, rows
 from indexer.ae.patience import Patience
 from indexer.answers import (
@@ -21,7 +22,23 @@ from indexer.answers import (
 from indexer.collecting import shipping
 from indexer.ledger import answers
 
-STATEMENT = (Path(__file__).parent.parent.parent / "docs" / "conformance.md").read_text()
+DOCS = Path(__file__).parent.parent.parent / "docs"
+STATEMENT, OPERATIONS = ((DOCS / name).read_text() for name in ("conformance.md", "operations.md"))
+
+
+def test_everything_that_a_preset_may_say_is_stated_in_both_papers() -> None:
+    for paper, heading in ((STATEMENT, "| Of a preset |"), (OPERATIONS, "## Ways to ask, by destination")):
+        section = paper.split(heading)[1].split("\n## ")[0].split("\n**")[0]
+        rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        stated = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+        assert sorted(stated) == sorted(PresetOptions.model_fields)
+
+
+def test_the_presets_of_the_papers_can_be_set() -> None:
+    written = re.findall(r'CBIR_AE_PRESETS="([^"]+)"', OPERATIONS)
+    assert written
+    for presets in written:
+        assert len(parse_presets(presets)) == 3
 
 
 def test_every_private_code_is_stated_with_its_meaning() -> None:

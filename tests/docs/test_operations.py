@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from cbir.configuration import options
+from cbir.presets import parse_presets
 from tests.docs.reasons import reasons
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,7 +35,9 @@ def test_every_event_that_is_explained_is_logged() -> None:
 
 
 def test_the_papers_name_only_options_and_commands_that_exist() -> None:
-    known = {name for name, _, _ in options()}
+    presets = re.findall(r'CBIR_AE_PRESETS="([^"]+)"', OPERATIONS)
+    titles = {preset.ae_title for written in presets for preset in parse_presets(written)}
+    known = {name for name, _, _ in options()} | titles
     containers = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     for paper in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"):
         named = set(re.findall(r"\bCBIR_[A-Z_]+[A-Z]\b", paper.read_text()))
