@@ -1,50 +1,5 @@
-"""A report with a planar region of interest, as another vendor's software writes it."""
+"""Where the report with a planar region of interest is written."""
 
-from __future__ import annotations
+from tests.fakes.measured import measured_report
 
-from io import BytesIO
-
-import highdicom as hd
-import numpy as np
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
-from pydicom.uid import generate_uid
-
-
-def measured_report(marked: Dataset) -> Dataset:
-    """A Comprehensive SR (TID 1500, 1410) with a rectangle on one image: its second quarter, both ways."""
-    columns, rows = int(marked.Columns), int(marked.Rows)
-    left, right, top, bottom = columns / 4, columns / 2, rows / 4, rows / 2
-    region = hd.sr.ImageRegion(
-        graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
-        graphic_data=np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]),
-        source_image=hd.sr.SourceImageForRegion(marked.SOPClassUID, marked.SOPInstanceUID),
-    )
-    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(uid=generate_uid(), identifier="lesion 1"),
-        referenced_region=region,
-        measurements=[hd.sr.Measurement(name=codes.SCT.Area, value=1.0, unit=codes.UCUM.SquareMillimeter)],
-    )
-    content = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(
-            observer_person_context=hd.sr.ObserverContext(
-                observer_type=codes.DCM.Person,
-                observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes(name="Doe^Jane"),
-            )
-        ),
-        procedure_reported=codes.LN.CTUnspecifiedBodyRegion,
-        imaging_measurements=[group],
-    )
-    report = hd.sr.ComprehensiveSR(
-        evidence=[marked],
-        content=content[0],
-        series_instance_uid=generate_uid(),
-        series_number=7,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="Another vendor",
-    )
-    buffer = BytesIO()
-    report.save_as(buffer, enforce_file_format=True)
-    return pydicom.dcmread(BytesIO(buffer.getvalue()))
+__all__ = ["measured_report"]

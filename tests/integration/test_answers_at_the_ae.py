@@ -20,10 +20,10 @@ from demo.families import WrittenStudy
 from demo.walk import Walk
 from indexer.search.judging import REFUSED
 from tests.fakes.drawn import says_why
+from tests.fakes.measured import measured_report
 from tests.fakes.workstation import wait_until
 from tests.integration.conftest import ANSWER_WAIT_S, STORESCU, looked_up, store
 from tests.integration.kept_sheet import keep
-from tests.integration.measured import measured_report
 
 pytestmark = pytest.mark.orthanc
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections import Counter
-from io import BytesIO
 from pathlib import Path, PosixPath
 from typing import Any, ClassVar
 
-import highdicom as hd
 import numpy as np
-import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, generate_uid
 
 from indexer.answers.documents import LARGEST_BYTES, MOST_BYTES, MOST_STEPS
@@ -25,6 +21,7 @@ from indexer.answers.marks import MOST_REGIONS, Marks, marks_of
 from indexer.domain import Region
 from indexer.search.question import RegionOfInterest
 from tests.fakes.answers import instance, uid, write
+from tests.fakes.measured import measured_report
 
 ROWS, COLUMNS = 100, 200
 GSPS = "1.2.840.10008.5.1.4.1.1.11.1"
@@ -217,44 +214,13 @@ def test_a_place_in_our_own_answer_is_no_mark(tmp_path: Path) -> None:
 
 
 def report(*, by_reference: bool = False) -> Dataset:
-    """A TID 1500 report with a planar region of interest, as another vendor's software writes it."""
+    """A report with a planar region of interest, as another vendor's software writes it."""
     source = image()
     source.file_meta.MediaStorageSOPClassUID = source.SOPClassUID
-    region = hd.sr.ImageRegion(
-        graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
-        graphic_data=np.array([[20, 10], [60, 10], [60, 50], [20, 50], [20, 10]], dtype=float),
-        source_image=hd.sr.SourceImageForRegion(CTImageStorage, uid("asked", "1", "1")),
-    )
-    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(uid=generate_uid(), identifier="lesion 1"),
-        referenced_region=region,
-        measurements=[hd.sr.Measurement(name=codes.SCT.Area, value=1.0, unit=codes.UCUM.SquareMillimeter)],
-    )
-    content = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(
-            observer_person_context=hd.sr.ObserverContext(
-                observer_type=codes.DCM.Person,
-                observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes(name="Doe^Jane"),
-            )
-        ),
-        procedure_reported=codes.LN.CTUnspecifiedBodyRegion,
-        imaging_measurements=[group],
-    )
-    document = hd.sr.ComprehensiveSR(
-        evidence=[source],
-        content=content[0],
-        series_instance_uid=uid("asked", "sr"),
-        series_number=7,
-        sop_instance_uid=uid("asked", "sr", "1"),
-        instance_number=1,
-        manufacturer="Another vendor",
-    )
-    buffer = BytesIO()
-    document.save_as(buffer, enforce_file_format=True)
-    plain = pydicom.dcmread(BytesIO(buffer.getvalue()))
+    document = measured_report(source, Region(0.1, 0.1, 0.2, 0.4))
     if by_reference:
-        _refer(plain)
-    return plain
+        _refer(document)
+    return document
 
 
 def _refer(document: Dataset) -> None:
