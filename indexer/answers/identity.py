@@ -10,17 +10,16 @@ MANUFACTURER: Final = "pacs-cbir"
 MODEL_NAME: Final = "Similar prior cases"
 SERIES_DESCRIPTION: Final = "Similar prior cases"
 SERIES_NUMBER: Final = 9901
-NOT_FOR_DIAGNOSIS: Final = "Not for diagnosis: ranked by visual likeness alone, computed without review."
-_BY_WHAT_WAS_ASKED: Final = (
-    "Not for diagnosis: ranked by computed likeness to what was asked, without review."
-)
+NOT_FOR_DIAGNOSIS: Final = "Not for diagnosis: ranked by computed likeness to what was asked, without review."
+"""The notice that is true of every answer."""
+_BY_LIKENESS_ALONE: Final = "Not for diagnosis: ranked by visual likeness alone, computed without review."
 
 _NAMESPACE: Final = uuid.UUID("0c2d9f0a-7f0e-5c53-8f86-5f2a0a3f7d11")
 
 
 def notice_of(is_by_likeness_alone: bool) -> str:
-    """The notice of an answer, which is not to claim more, or less, than what decided on its ranks."""
-    return NOT_FOR_DIAGNOSIS if is_by_likeness_alone else _BY_WHAT_WAS_ASKED
+    """The notice of an answer, which says so where nothing but visual likeness decided on its ranks."""
+    return _BY_LIKENESS_ALONE if is_by_likeness_alone else NOT_FOR_DIAGNOSIS
 
 
 def software_version() -> str:

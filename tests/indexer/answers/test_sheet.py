@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from indexer.answers.canvas import ALARM, COOL, WARM, Colour
 from indexer.answers.disclosure import WHOLE, Disclosure
 from indexer.answers.example import read_example
-from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
+from indexer.answers.identity import MANUFACTURER, notice_of
 from indexer.answers.illustrations import Illustrated, Picture, Pixels, without_pictures
 from indexer.answers.sheet import contact_sheet
 from indexer.answers.sheet_frame import WIDTH
@@ -132,7 +132,7 @@ def test_it_is_filed_in_the_study_of_the_example_in_a_series_of_its_own(paths: t
     assert (made.Manufacturer, made.SeriesDescription) == (MANUFACTURER, "Similar prior cases")
     assert (made.ConversionType, made.BurnedInAnnotation) == ("SYN", "YES")
     assert made.file_meta.TransferSyntaxUID.name == "Explicit VR Little Endian"
-    assert made.ImageComments == NOT_FOR_DIAGNOSIS
+    assert made.ImageComments == notice_of(True)
 
 
 def test_it_is_wide_enough_to_be_read_and_in_colour(paths: tuple[Path, ...]) -> None:

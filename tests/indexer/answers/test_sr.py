@@ -15,7 +15,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from indexer.answers.example import read_example
-from indexer.answers.identity import MANUFACTURER, NOT_FOR_DIAGNOSIS
+from indexer.answers.identity import MANUFACTURER, notice_of
 from indexer.answers.sr import similar_cases_report
 from indexer.domain import Answer, Filters, Refusal, Region, SequenceMatch, SeriesAttributes, SeriesReference
 from indexer.search.question import ExampleReference, Question, RegionOfInterest
@@ -190,7 +190,7 @@ def test_nothing_of_a_match_but_its_uids_is_told(paths: tuple[Path, ...], tmp_pa
 
 def test_every_answer_says_that_it_is_not_for_diagnosis(paths: tuple[Path, ...]) -> None:
     for document in (report(paths), report(paths, answer_about(paths, matches=0)), refusal(paths)):
-        assert NOT_FOR_DIAGNOSIS in [item.TextValue for item in named(read_back(document), "121106")]
+        assert notice_of(True) in [item.TextValue for item in named(read_back(document), "121106")]
 
 
 def test_no_match_is_said_in_words_and_in_code(paths: tuple[Path, ...]) -> None:
@@ -534,7 +534,7 @@ def test_of_a_plain_question_a_report_says_nothing(paths: tuple[Path, ...]) -> N
         similar_cases_report(read_example(paths), answer_about(paths), question_id="q1", created=CREATED)
     )
     assert said(plain, "asked") == []
-    assert said(plain, "121106") == [NOT_FOR_DIAGNOSIS]
+    assert said(plain, "121106") == [notice_of(True)]
 
 
 def test_a_refused_question_says_how_it_was_asked_too(paths: tuple[Path, ...]) -> None:

@@ -71,7 +71,7 @@ def test_the_page_and_the_sheet_say_the_same(visit: Visit, language: Language) -
     visit.go()
     page, sheet = words_of(visit, language), words_in(language)
     assert page["app.notice"] == sheet.not_for_diagnosis
-    assert plain(page["app.notice.why"]) == plain(sheet.by_likeness_alone)
+    assert plain(page["app.notice.why"]) == plain(sheet.by_what_was_asked)
     assert plain(page["legend.region"]) == plain(sheet.legend_region)
     for pairs in ("body_part", "modality", "archive"):
         said = page[f"likeness.of.{pairs}"].replace("{percent}", percentage(87, language))
