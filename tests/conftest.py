@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share: the real Orthanc, the real browser."""
+"""Fixtures that several rooms share: the real Orthanc, the real browser, the real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.orthanc import LocalOrthanc, OrthancMissing, find_orthanc
+from tests.postgresql import Cluster, NotInstalledError, cluster
 
 StartOrthanc = Callable[..., LocalOrthanc]
 
@@ -66,6 +67,18 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server of our own: promised by CBIR_REQUIRE_POSTGRESQL=1, else the test is skipped."""
+    try:
+        with cluster() as running:
+            yield running
+    except NotInstalledError as missing:
+        if os.environ.get("CBIR_REQUIRE_POSTGRESQL") == "1":
+            pytest.fail(f"CBIR_REQUIRE_POSTGRESQL=1, but: {missing}")
+        pytest.skip(str(missing))
 
 
 @pytest.fixture

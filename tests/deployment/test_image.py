@@ -18,7 +18,7 @@ from demo.families import write_studies
 from demo.orthanc import free_port
 from tests.deployment.conftest import ROOT, Composed
 from tests.deployment.dockerfile import Built, Context
-from tests.indexer.ledger.postgresql import NotInstalledError, cluster
+from tests.postgresql import NotInstalledError, cluster
 
 READY_S = 60.0
 INDEXED_S = 40.0

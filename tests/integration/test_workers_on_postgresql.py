@@ -22,7 +22,7 @@ from cbir.supervise import Supervisor
 from demo.families import FAMILIES, write_studies
 from indexer.adapters.qdrant import QdrantIndex
 from inference.card import load_card
-from tests.indexer.ledger.postgresql import Cluster, NotInstalledError, cluster
+from tests.postgresql import Cluster
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 PER_FAMILY = 12
@@ -44,17 +44,6 @@ CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 CREATE TRIGGER witness AFTER UPDATE ON series FOR EACH ROW EXECUTE FUNCTION see();
 """
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[Cluster]:
-    try:
-        with cluster() as running:
-            yield running
-    except NotInstalledError as missing:
-        if os.environ.get("CBIR_REQUIRE_POSTGRESQL") == "1":
-            pytest.fail(f"CBIR_REQUIRE_POSTGRESQL=1, but: {missing}")
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")

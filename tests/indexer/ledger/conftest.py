@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from indexer.ledger import Ledger
-from tests.indexer.ledger.postgresql import Cluster, NotInstalledError, cluster
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Cluster]:
-    try:
-        with cluster() as running:
-            yield running
-    except NotInstalledError as missing:
-        if os.environ.get("CBIR_REQUIRE_POSTGRESQL") == "1":
-            pytest.fail(f"CBIR_REQUIRE_POSTGRESQL=1, but: {missing}")
-        pytest.skip(str(missing))
+from tests.postgresql import Cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -17,7 +17,7 @@ from indexer.errors import LedgerUnavailable, Rejected
 from indexer.ledger import Indexed, Ledger, NewerSchema, Notice, Priority
 from indexer.ledger.database import Database
 from indexer.ledger.schema import METADATA
-from tests.indexer.ledger.postgresql import Cluster
+from tests.postgresql import Cluster
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
