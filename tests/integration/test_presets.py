@@ -17,8 +17,9 @@ from demo.families import FAMILIES, WrittenStudy, write_studies
 from demo.report import reported_cases
 from demo.walk import Walk, hospital
 from indexer.answers.refusals import IN_ENGLISH
+from indexer.answers.sheet_header import ASKED_SIZE
 from inference.text import NO_TEXT_ENCODER
-from tests.fakes.drawn import says_why
+from tests.fakes.drawn import is_drawn, says_why
 from tests.fakes.workstation import Workstation, free_port
 from tests.integration.conftest import ANSWER_WAIT_S, looked_up, store, wait_until_indexed
 
@@ -152,6 +153,40 @@ def test_words_that_no_encoder_reads_are_refused_with_what_to_do(
     said = [str(item.get("TextValue", "")) for item in items(report)]
     assert any("not_configured" in text and NO_TEXT_ENCODER in text for text in said)
     assert says_why(sheet.pixel_array, IN_ENGLISH["not_configured"])
+
+
+def test_sheet_and_report_say_how_their_title_asks(
+    answers: Mapping[str, tuple[Dataset, Dataset]], tmp_path: Path
+) -> None:
+    """The refused question as well; dates as they lie from what was asked about, which is the default."""
+    asked = {title: asked_in(report) for title, (_, report) in answers.items()}
+    [then] = asked.pop("CBIR_THEN")
+    assert re.fullmatch(r"no earlier than .+ (before|after), no later than .+ (before|after)", then)
+    assert asked == {
+        FIRST: [],
+        "CBIR_CT": ["CT only"],
+        "CBIR_TWO": [],
+        "CBIR_VARIED": ["varied"],
+        "CBIR_WORDS": ['with the words "pleural effusion"'],
+    }
+    for title, line in (
+        ("CBIR_CT", "CT only"),
+        ("CBIR_THEN", then),
+        ("CBIR_WORDS", "with the words “pleural effusion”"),
+    ):
+        assert is_drawn(answers[title][0].pixel_array[:200], line, ASKED_SIZE), title
+    path = tmp_path / "report.dcm"
+    answers["CBIR_WORDS"][1].save_as(path, enforce_file_format=True)
+    dumped = subprocess.run(
+        ["/usr/bin/dsrdump", "+Pl", str(path)], capture_output=True, text=True, check=True
+    )
+    assert 'TEXT:(,,"How it was asked")="with the words "pleural effusion""' in dumped.stdout
+
+
+def asked_in(report: Dataset) -> list[str]:
+    """How it was asked, as a report says it."""
+    said = (item for item in items(report) if item.ConceptNameCodeSequence[0].CodeValue == "asked")
+    return [str(item.TextValue) for item in said]
 
 
 def items(container: Dataset) -> list[Dataset]:
