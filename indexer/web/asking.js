@@ -44,6 +44,7 @@ export class Asking {
     const more = {
       ...this.filters.wishes,
       text_weight: this.words.weight,
+      reads_reports: this.words.reads,
       more: this.chosen.more,
       less: this.chosen.less,
       picture: true,

@@ -124,7 +124,7 @@ export class Example {
     const series = query.series[0];
     const frame = (matches[0] && exampleFrame(matches[0])) ?? series?.key_frame ?? null;
     const kinds = [...new Set(query.series.map(what))].slice(0, 3);
-    const facts = this.#files(query.uploaded, query.ignored);
+    const facts = this.#files(query.uploaded, query.ignored, query);
     this.viewer.upload(query.picture, frame, series?.modality ?? "", query.region, matches.length > 0);
     this.node.replaceChildren(
       this.#head(),
@@ -134,8 +134,9 @@ export class Example {
     );
   }
 
-  #files(sent, ignored) {
-    return dotted(t("count.files", { n: sent }), ignored ? t("count.ignored", { n: ignored }) : "");
+  #files(sent, ignored, { reports, unused_reports: unused } = {}) {
+    const read = reports ? t(unused ? "count.unused" : "count.reports", { n: reports }) : "";
+    return dotted(t("count.files", { n: sent }), ignored ? t("count.ignored", { n: ignored }) : "", read);
   }
 
   /** Where the viewer begins: what was asked with, or what is nearest to the best match. */

@@ -121,7 +121,7 @@ async function askAgain() {
   const { signal } = pending;
   archive.leave();
   document.body.classList.add("asked");
-  words.beside(Boolean(asking.example));
+  words.beside(asking.example);
   panel.asking(t(asking.example?.upload ? "asking.sending" : "asking.comparing", { n: 0 }), Boolean(asking.example?.upload));
   answers.asking();
   try {

@@ -22,9 +22,11 @@ from indexer.domain import SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Background
 from indexer.search.judging import REFUSED, Judge
-from tests.browser import Visit, drag, visit_of, wait_for_picture
+from tests.browser import Visit, drag, faults_of, visit_of, wait_for_picture
+from tests.fakes.answers import write
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.house import Furnished, served
+from tests.fakes.reports import report
 from tests.fakes.watched import Watched
 from tests.indexer.api.test_sending import with_sending
 from tests.indexer.conftest import Studies
@@ -255,6 +257,40 @@ def test_words_beside_files_stand_in_no_address(house: Furnished, page: Page, st
         assert base64.b64decode(sent.headers["x-cbir-text"]).decode() == "left Zoé"
         for request in visit.requests:
             assert "left" not in request.url + request.headers.get("x-cbir-query", "")
+        assert not visit.complaints
+
+
+def test_reports_that_are_dropped_are_read_where_that_is_ticked(
+    house: Furnished, page: Page, studies: Studies, tmp_path: Path
+) -> None:
+    new = studies.new("chest-cr")
+    [told] = write(tmp_path / "told", report("new", "top"))
+    [silent] = write(tmp_path / "silent", report("new", "", StudyInstanceUID=new.study_instance_uid))
+    house.languages = ("en", "fr")
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        tick = page.get_by_label("Read reports that I drop")
+        expect(tick).not_to_be_checked()
+        visit.drop(told)
+        expect(visit.example()).to_contain_text("1 file sent")
+        expect(visit.matches).to_have_count(0)
+        tick.check()
+        assert visit.matched()
+        expect(visit.example()).to_contain_text("words of 1 report")
+        assert faults_of(page) == []
+        visit.drop(*new.paths, silent)
+        expect(visit.example()).to_contain_text("1 report that tells nothing to ask with")
+        assert visit.matched()
+        page.locator("#language").click()
+        expect(page.get_by_label("Lire les comptes rendus déposés")).to_be_checked()
+        expect(visit.example()).to_contain_text("1 compte rendu où rien ne peut être demandé")
+        sent = [request.url for request in visit.requests if "api/search/upload" in request.url]
+        assert [parse_qs(urlsplit(one).query)["reads_reports"] for one in sent] == [
+            ["false"],
+            ["true"],
+            ["true"],
+        ]
         assert not visit.complaints
 
 
