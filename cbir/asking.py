@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cbir.deployment import Deployment
-from indexer.api.answering import AnswerBody, QueryBody
+from indexer.api.answering import AnswerBody
 from indexer.api.asking import ExampleBody, QuestionBody, UploadOptions
+from indexer.api.understood import QueryBody
 from indexer.domain import Answer
 from indexer.errors import Rejected
 from indexer.ports import Caller

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from indexer import problems
 from indexer.answers.identity import software_version
-from indexer.api import browsing, health, hints, maps, metrics, page, pictures, searching, sending
+from indexer.api import browsing, health, hints, maps, metrics, page, pictures, searching, sending, status
 from indexer.api.bookmarks import Bookmarks
 from indexer.api.door import Door, Walls
 from indexer.api.house import ApiSettings, Gate, Gates, House
@@ -57,7 +57,7 @@ def create_app(
     app.state.metrics = metrics.Metrics(house.ledger, measured)
     app.state.pictures = pictures.Pictures()
     app.state.maps = maps.pair_maps(house)
-    for room in (searching, maps, browsing, pictures, sending, hints, health, metrics, page):
+    for room in (searching, maps, status, browsing, pictures, sending, hints, health, metrics, page):
         app.include_router(room.router)
     problems.install(app)
     app.add_middleware(Door, settings=settings)

@@ -1,79 +1,28 @@
-"""What is indexed: the state of every series, and the studies that can be asked about."""
+"""What is indexed: every series with its state, and the studies that can be asked about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from pydantic import Field
 
-from indexer.answers.identity import NOT_FOR_DIAGNOSIS
-from indexer.api.answering import EncoderBody, FrameBody, Wire, key_frame
 from indexer.api.asking import FiltersBody, Strict, Uid
-from indexer.api.house import House, TheBookmarks, TheCaller, TheHouse, TheSettings
+from indexer.api.house import House, TheBookmarks, TheCaller, TheHouse
+from indexer.api.references import FrameBody, Wire, key_frame
 from indexer.domain import IndexedSeries, SeriesReference
 from indexer.errors import NotFound
-from indexer.following import Filling, filling
 from indexer.ledger import Page, SeriesRow, State, StudyRow
-from indexer.line_up import DOCUMENTS, LineUps, RoutedEncoder
+from indexer.line_up import DOCUMENTS
 from indexer.ports import Caller
 
 MAX_PAGES_READ: Final = 20
 
 router = APIRouter(prefix="/api", tags=["browse"])
 Cursor = Annotated[str | None, Field(max_length=512)]
-
-
-class BesideBody(Wire):
-    """The line-up that is filled beside the one that is searched: `filled` of `total` series are done."""
-
-    encoders: list[EncoderBody]
-    filled: int
-    total: int
-    switch_when_filled: bool
-
-    @classmethod
-    def of(cls, line_ups: LineUps, filled: Filling) -> BesideBody:
-        """How far it is."""
-        beside = line_ups.beside.versions if line_ups.beside else ()
-        return cls(
-            encoders=[EncoderBody.of(version) for version in beside],
-            filled=filled.filled,
-            total=filled.total,
-            switch_when_filled=line_ups.switch_when_filled,
-        )
-
-
-class TextEncoderBody(Wire):
-    """The encoder that words are asked with, and the languages (ISO 639-1) that it reads."""
-
-    name: str
-    languages: list[str]
-
-    @classmethod
-    def of(cls, encoder: RoutedEncoder) -> TextEncoderBody:
-        """One that reads."""
-        return cls(name=encoder.version.name, languages=list(encoder.languages))
-
-
-class StatusBody(Wire):
-    """How far indexing is; `lag_s` is how long the series that waits longest is overdue.
-
-    `text_encoder` is null where no encoder that is searched reads text.
-    """
-
-    series: dict[str, int]
-    reasons: dict[str, int]
-    lag_s: float
-    encoder: EncoderBody
-    encoders: list[EncoderBody]
-    beside: BesideBody | None
-    text_encoder: TextEncoderBody | None
-    max_upload_bytes: int
-    notice: str
 
 
 class SeriesBody(Wire):
@@ -153,25 +102,6 @@ class StudiesListing(FiltersBody):
 
     limit: Annotated[int, Field(ge=1, le=200)] = 24
     cursor: Cursor = None
-
-
-@router.get("/status")
-def status(house: TheHouse, settings: TheSettings) -> StatusBody:
-    """How many series are waiting, indexed, skipped and failed, and why; which encoders are searched."""
-    line_ups = house.line_ups()
-    versions, reading = line_ups.serving.versions, line_ups.serving.text_encoder
-    filled = filling(house.ledger.holders(), line_ups)
-    return StatusBody(
-        series={state.value: count for state, count in house.ledger.counts().items()},
-        reasons=house.ledger.reasons(),
-        lag_s=round(house.ledger.lag_s(datetime.now(UTC)), 3),
-        encoder=EncoderBody.of(versions[0]),
-        encoders=[EncoderBody.of(version) for version in versions],
-        beside=BesideBody.of(line_ups, filled) if filled else None,
-        text_encoder=TextEncoderBody.of(reading) if reading else None,
-        max_upload_bytes=settings.max_upload_bytes,
-        notice=NOT_FOR_DIAGNOSIS,
-    )
 
 
 @router.get("/series")

@@ -20,12 +20,13 @@ from starlette.responses import JSONResponse, Response
 from indexer.answers.dicom_json import MEDIA_TYPE, NOTICE, OUTCOME, said_of, to_dicom_json
 from indexer.answers.example import read_instance
 from indexer.answers.links import Links
-from indexer.api.answering import AnswerBody, QueryBody
+from indexer.api.answering import AnswerBody
 from indexer.api.asking import MAX_TEXT_HEADER, QuestionBody, UploadOptions
 from indexer.api.house import House, TheCaller, TheGates, TheHouse, TheSettings
 from indexer.api.maps import ThePairMaps
 from indexer.api.metrics import Metrics, TheMetrics
 from indexer.api.progress import NDJSON, SeriesBySeries, Tell, told
+from indexer.api.understood import QueryBody
 from indexer.domain import Answer, MatchMap
 from indexer.errors import CbirError, Rejected, TooLarge
 from indexer.intake import KINDS, Received, reader_for, received
