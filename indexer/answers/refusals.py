@@ -19,6 +19,10 @@ _COMPRESSED: Final = (
 _NO_IMAGE: Final = (
     "Ce qui a été envoyé ne contient aucune image qui puisse être comparée. Envoyez les images de l'examen."
 )
+_NO_WORDS: Final = (
+    "Le compte rendu envoyé ne dit rien de ce qui se voit : il n'y a pas de mots avec lesquels demander. Envoyez "
+    "les images de l'examen, ou un compte rendu rédigé."
+)
 _NO_ANSWER: Final = (
     "Une partie du système n'a pas répondu à temps. Renvoyez l'examen plus tard ; si cela dure, prévenez "
     "l'administrateur."
@@ -52,6 +56,8 @@ IN_FRENCH: Final[Mapping[str, str]] = {
     "Envoyez l'examen à un autre titre d'AE, qui demande sans mots, ou faites activer un encodeur qui lit.",
     "unknown_words": "L'encodeur ne connaît aucun des mots de cette demande. Envoyez l'examen à un autre "
     "titre d'AE, ou faites changer ces mots par l'administrateur.",
+    "empty_report": _NO_WORDS,
+    "no_report": _NO_WORDS,
     "unsupported": _NO_IMAGE,
     "no_pixel_data": _NO_IMAGE,
     "no_instances": _NO_IMAGE,

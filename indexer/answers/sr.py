@@ -28,7 +28,8 @@ from indexer.answers.identity import (
     notice_of,
     software_version,
 )
-from indexer.answers.sr_content import Grouping, root
+from indexer.answers.sr_content import root
+from indexer.answers.sr_groups import Grouping
 from indexer.answers.unused_marks import UnusedMark, unused_mark_in_words
 from indexer.domain import Answer
 from indexer.search.question import Question
