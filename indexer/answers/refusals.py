@@ -20,8 +20,8 @@ _NO_IMAGE: Final = (
     "Ce qui a été envoyé ne contient aucune image qui puisse être comparée. Envoyez les images de l'examen."
 )
 _NO_WORDS: Final = (
-    "Le compte rendu envoyé ne dit rien de ce qui se voit : il n'y a pas de mots avec lesquels demander. Envoyez "
-    "les images de l'examen, ou un compte rendu rédigé."
+    "Le compte rendu envoyé ne dit rien de ce qui se voit : il n'y a pas de mots avec lesquels demander. "
+    "Envoyez les images de l'examen, ou un compte rendu rédigé."
 )
 _NO_ANSWER: Final = (
     "Une partie du système n'a pas répondu à temps. Renvoyez l'examen plus tard ; si cela dure, prévenez "
