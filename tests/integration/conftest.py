@@ -102,9 +102,9 @@ def series_count(study: WrittenStudy) -> int:
     return len(next(family for family in FAMILIES if family.name == study.family).series)
 
 
-def store(paths: Sequence[Path], port: int, called_ae_title: str) -> None:
+def store(paths: Sequence[Path], port: int, called_ae_title: str, *options: str) -> None:
     """C-STORE files with dcmtk's storescu, as the workstation."""
-    command = [STORESCU, "-aet", "WORKSTATION", "-aec", called_ae_title, "127.0.0.1", str(port)]
+    command = [STORESCU, "-aet", "WORKSTATION", "-aec", called_ae_title, *options, "127.0.0.1", str(port)]
     done = subprocess.run([*command, *map(str, paths)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

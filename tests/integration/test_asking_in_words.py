@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,12 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 from cbir.engine_process import running_engine
 from demo.walk import Walk, hospital
 from indexer.adapters.qdrant import QdrantIndex
+from indexer.intake.multipart_related import RelatedBody
 from inference.card import load_card
-from tests.integration.conftest import ASKING, Programs, store
+from tests.integration import kept_sheet
+from tests.integration.conftest import ANSWER_WAIT_S, ASKING, Programs, store
 from tests.integration.followed import LOOKING_OFTEN
+from tests.integration.measured import measured_report
 from tests.integration.traces import traces_in_files
 from tests.training.methods.bilingual import (
     Drawing,
@@ -34,7 +37,7 @@ from tests.training.methods.bilingual import (
     write_configuration,
 )
 from tests.training.methods.captioned import caption_of
-from tests.training.pairs.studies import report, save
+from tests.training.pairs.studies import document, report, save
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(600)]
 
@@ -52,7 +55,9 @@ class Sent:
 
     drawing: Drawing
     study_instance_uid: str
+    image_uid: str
     report_series_uid: str
+    report_instance_uid: str
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -152,6 +157,7 @@ def ward(
         "CBIR_ENCODER": "grey32",
         "CBIR_LOG_LEVEL": "DEBUG",
         "CBIR_THREADS": "1",
+        "CBIR_AE_PRESETS": "CBIR_WORDS?reads_reports=true&text_weight=1",
     }
     with hospital(folder, options, programs=programs, stable_age_s=1) as walk:
         ward = Ward(walk, folder, encoders_dir)
@@ -168,6 +174,9 @@ def test_words_are_asked_with_once_an_encoder_that_reads_is_activated(ward: Ward
     _carried_by_a_report(ward)
     _with_an_example(ward)
     _by_the_command(ward)
+    _by_a_report_beside_an_image(ward)
+    _by_a_report_alone(ward)
+    _by_a_mark_that_tells_nothing(ward)
     _reports_are_shown_nowhere(ward)
     _nothing_known(ward)
     _a_report_is_deleted(ward)
@@ -252,6 +261,118 @@ def _by_the_command(ward: Ward) -> None:
     assert told == [match["study_instance_uid"] for match in ward.found(text=words, limit=3)]
 
 
+def _by_a_report_beside_an_image(ward: Ward) -> None:
+    """Sent by dcmtk's storescu: the same image with two reports is two questions, and CBIR reads neither."""
+    shown, image = _unknown(ward, "beside")
+    others = [kind for kind in sorted({one.kind for one in ward.studies}) if kind != shown][:2]
+    first: dict[str, set[tuple[str, str]]] = {}
+    for called, kind in (("CBIR", others[0]), ("CBIR_WORDS", others[0]), ("CBIR_WORDS", others[1])):
+        paths = _saved(ward, image, _report_of(image, caption_of(*kind)))
+        sheet, answer = _asked_by_dicom(ward, paths, called)
+        assert sheet.StudyInstanceUID == answer.StudyInstanceUID == image.StudyInstanceUID
+        named = _studies_named(ward, answer)
+        if called == "CBIR_WORDS":
+            assert kind in _kinds_of(ward, named[0])
+            assert named == [one["study_instance_uid"] for one in _uploaded(ward, paths)]
+        first[f"{called} {kind}"] = _kinds_of(ward, named[0])
+    plain = next(iter(first.values()))
+    assert shown in plain, "without words it is what the image shows"
+
+
+def _by_a_report_alone(ward: Ward) -> None:
+    """A Basic Text SR, and an encapsulated document; one that the archive holds finds others, not itself."""
+    _, image = _unknown(ward, "alone")
+    kind = sorted({one.kind for one in ward.studies})[3]
+    words = french_caption_of(*kind)
+    encapsulated = document(image.StudyInstanceUID, f"{words} Dr {NAME}: {RARE}.".encode(), "text/plain")
+    encapsulated.PatientID, encapsulated.PatientName = image.PatientID, image.PatientName
+    for alone in (_report_of(image, words), encapsulated):
+        sheet, answer = _asked_by_dicom(ward, _saved(ward, alone), "CBIR_WORDS")
+        for filed in (sheet, answer):
+            assert filed.StudyInstanceUID == image.StudyInstanceUID
+            assert (filed.PatientID, filed.PatientName) == (image.PatientID, image.PatientName)
+        assert sheet.pixel_array.std() > 10
+        assert kind in _kinds_of(ward, _studies_named(ward, answer)[0])
+        keep = os.environ.get("CBIR_TEST_SCREENSHOTS")
+        if keep:
+            kept_sheet.keep(sheet, Path(keep) / f"words-of-a-report-{alone.Modality}.png")
+    known = ward.studies[2]
+    (path,) = (ward.folder / "sent").glob(f"{known.report_instance_uid}.dcm")
+    _, answer = _asked_by_dicom(ward, [path], "CBIR_WORDS")
+    named = _studies_named(ward, answer)
+    assert named
+    assert known.study_instance_uid not in named
+
+
+def _by_a_mark_that_tells_nothing(ward: Ward) -> None:
+    """Measurements alone are no words: beside an image they are its mark, alone the question is refused."""
+    _, image = _unknown(ward, "marked")
+    for empty in ("BirthDate", "Sex"):
+        setattr(image, f"Patient{empty}", "")
+    image.StudyTime = image.AccessionNumber = image.StudyID = image.ReferringPhysicianName = ""
+    marking = measured_report(image)
+    _, answer = _asked_by_dicom(ward, _saved(ward, image, marking), "CBIR_WORDS")
+    assert _studies_named(ward, answer)
+    assert "reports_not_used reports=1 reason=empty_report" in ward.walk.service.log_path.read_text()
+    _, refused = _asked_by_dicom(ward, _saved(ward, marking), "CBIR_WORDS")
+    assert _studies_named(ward, refused) == []
+    said = [str(item.value) for item in refused.iterall() if item.keyword == "TextValue"]
+    assert any("(empty_report)" in one for one in said)
+
+
+def _asked_by_dicom(ward: Ward, paths: Sequence[Path], called: str) -> tuple[Dataset, Dataset]:
+    """The sheet and the report that the workstation receives."""
+    store(paths, ward.walk.service.dimse_port, called, "--required")
+    received = [ward.walk.workstation.next_received(ANSWER_WAIT_S) for _ in range(2)]
+    sheet, answer = received
+    assert sheet is not None, ward.walk.service.log_path.read_text()[-3000:]
+    assert answer is not None, ward.walk.service.log_path.read_text()[-3000:]
+    return sheet, answer
+
+
+def _studies_named(ward: Ward, answer: Dataset) -> list[str]:
+    """The studies of the cases in a report, in rank order, each once."""
+    studies = {one.image_uid: one.study_instance_uid for one in ward.studies}
+    named = (str(item.value) for item in answer.iterall() if item.keyword == "ReferencedSOPInstanceUID")
+    content = (uid for uid in named if uid in studies)
+    return list(dict.fromkeys(studies[uid] for uid in content))
+
+
+def _uploaded(ward: Ward, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The matches of the same question over HTTP."""
+    body = RelatedBody(paths)
+    answer = httpx.post(
+        f"{ward.walk.service.url}/api/search/upload",
+        params={"reads_reports": True, "text_weight": 1},
+        content=b"".join(body),
+        headers={"Content-Type": body.content_type, **ASKING},
+        timeout=60.0,
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["query"]["reports"] == 1
+    matches: list[dict[str, Any]] = answer.json()["matches"]
+    return matches
+
+
+def _unknown(ward: Ward, patient: str) -> tuple[tuple[str, str], Dataset]:
+    """What is shown, and an image like one of the archive's, of a patient that it does not know."""
+    like = ward.studies[1]
+    return like.kind, _image(like.drawing, generate_uid(), f"NEW-{patient}")
+
+
+def _report_of(image: Dataset, words: str) -> Dataset:
+    """What is sent along; names and a rare word stand in it that must not be kept."""
+    text = report(image.StudyInstanceUID, image.PatientID, [f"{words} Dr {NAME} saw a {RARE}."])
+    text.ContentSequence[0].ContentSequence[0].TextValue = f"{NAME} was told of a {RARE}."
+    text.PatientName, text.StudyDate = image.PatientName, image.StudyDate
+    return text
+
+
+def _saved(ward: Ward, *datasets: Dataset) -> list[Path]:
+    return [save(one, ward.folder / "sent" / f"{one.SOPInstanceUID}.dcm") for one in datasets]
+
+
 def _reports_are_shown_nowhere(ward: Ward) -> None:
     studies = ward.get("/api/studies?limit=100")["studies"]
     assert [(one["modalities"], one["series"]) for one in studies] == [(["CR"], 1)] * len(ward.studies)
@@ -304,7 +425,15 @@ def _send(ward: Ward, drawing: Drawing, number: int) -> None:
     text.StudyDate = image.StudyDate
     paths = [save(one, ward.folder / "sent" / f"{one.SOPInstanceUID}.dcm") for one in (image, text)]
     store(paths, ward.walk.orthanc.dicom_port, ward.walk.orthanc.ae_title)
-    ward.studies.append(Sent(drawing, study, str(text.SeriesInstanceUID)))
+    ward.studies.append(
+        Sent(
+            drawing,
+            study,
+            str(image.SOPInstanceUID),
+            str(text.SeriesInstanceUID),
+            str(text.SOPInstanceUID),
+        )
+    )
 
 
 def _image(drawing: Drawing, study: str, patient: str) -> Dataset:
