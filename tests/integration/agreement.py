@@ -171,9 +171,9 @@ class Auditor:
         with self._index() as index:
             kept = index.embeddings_by_id(self.own.encoder_version, ids)
         for stored in series:
-            expected = self._embedded(stored)
-            found = kept[stored.listed.reference.archive_id]
-            assert found.frames == expected.frames
+            expected, archive_id = self._embedded(stored), stored.listed.reference.archive_id
+            found = kept[archive_id]
+            assert found.frames == expected.frames, self._history(archive_id)
             np.testing.assert_allclose(found.frame_vectors, expected.frame_vectors, atol=AS_STORED)
             np.testing.assert_allclose(found.vector, expected.vector, atol=AS_STORED)
 
@@ -182,6 +182,11 @@ class Auditor:
             paths = [fetched.path for fetched in self.archive.fetch(stored.instances, Path(folder))]
             (embedding,) = self.own.embedder.embed_files(paths)
         return embedding
+
+    def _history(self, archive_id: str) -> str:
+        """What the service said of one series."""
+        lines = self.walk.service.log_path.read_text().splitlines()
+        return "\n".join(line for line in lines if archive_id in line)
 
     def _told(self, found: Sequence[str]) -> str:
         log = self.walk.service.log_path.read_text()[-3000:]
