@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property, partial
-from ssl import SSLContext
+from functools import cached_property
 from types import TracebackType
 
 from fastapi import FastAPI
 from prometheus_client import Histogram
 
 from cbir.collecting import Collection
+from cbir.dimse import Dimse
 from cbir.engine_process import Endpoint, vector_endpoint
 from cbir.following import Following
 from cbir.line_ups import first_line_ups
@@ -20,20 +20,10 @@ from cbir.settings import LOOPBACK, Settings
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.adapters.qdrant import QdrantIndex
-from indexer.ae.answering import Answering
-from indexer.ae.delivery import deliver
-from indexer.ae.entity import ApplicationEntity
-from indexer.ae.patience import Patience
-from indexer.ae.questions import Questions
-from indexer.ae.spool import Spool
-from indexer.ae.tls import mutual_tls
-from indexer.answers.illustrations import Illustrations
 from indexer.answers.links import PRESETS, Links
-from indexer.answers.sheet_layout import SheetStyle
 from indexer.api import ApiSettings, House, create_app
 from indexer.api.metrics import answer_steps
 from indexer.domain import EncoderVersion, IndexedSeries
-from indexer.errors import Rejected
 from indexer.ledger import Ledger, RememberedLineUps
 from indexer.patients import Pseudonyms, load_key
 from indexer.ports import Encoder
@@ -259,54 +249,7 @@ class Deployment:
         """How long each step of an answer takes: the AE tells, /metrics shows."""
         return answer_steps()
 
-    def questions(self, search: Search, encoder: Encoder) -> Questions:
-        """What is sent to the AE title, from its acknowledgement to the delivery of its answer."""
-        settings = self.settings
-        return Questions(
-            spool=Spool(settings.data_dir / "questions", max_bytes=settings.max_spool_bytes),
-            answering=Answering(
-                search,
-                limit=settings.answer_limit,
-                references=settings.references,
-                retrieve_ae_title=settings.orthanc_ae_title,
-                forms=settings.answer_forms,
-                illustrations=Illustrations(self.archive, encoder),
-                style=SheetStyle(settings.language, settings.dates),
-                choosing=self.collection.choosing,
-            ),
-            deliver=partial(deliver, ae_title=settings.ae_title),
-            callers=settings.callers,
-            presets=settings.ae_presets,
-            patience=Patience(quiet_s=settings.question_quiet_s, give_up_s=settings.answer_retry_s),
-            keeping=self.collection.keeping,
-            took=lambda step, took_s: self.answer_steps.labels(step).observe(took_s),
-        )
-
-    def application_entity(self, questions: Questions) -> ApplicationEntity:
-        """The CBIR application entity. Raises Rejected when its TLS files cannot be used."""
-        settings = self.settings
-        return ApplicationEntity(
-            ae_title=settings.ae_title,
-            host=settings.dimse_host,
-            port=settings.dimse_port,
-            callers=settings.callers,
-            questions=questions,
-            max_instance_bytes=settings.max_instance_bytes,
-            tls=_dimse_tls(settings),
-            collecting=self.collection.by_dicom,
-            presets=tuple(preset.ae_title for preset in settings.ae_presets),
-        )
-
-
-def _dimse_tls(settings: Settings) -> SSLContext | None:
-    certificate, key = settings.dimse_tls_certificate, settings.dimse_tls_key
-    callers_ca = settings.dimse_tls_callers_ca
-    if certificate is None or key is None or callers_ca is None:
-        return None
-    try:
-        return mutual_tls(certificate, key, callers_ca)
-    except OSError as error:
-        raise Rejected(
-            "CBIR_DIMSE_TLS_CERTIFICATE, CBIR_DIMSE_TLS_KEY and CBIR_DIMSE_TLS_CALLERS_CA cannot be used: "
-            f"{error.strerror or error}."
-        ) from error
+    @cached_property
+    def dimse(self) -> Dimse:
+        """What is asked by DICOM, and who takes it."""
+        return Dimse(self.settings, self.archive, self.collection, self.answer_steps)

@@ -60,8 +60,8 @@ def serve(settings: Settings) -> None:
         search = deployment.search(encoder)
         stack.enter_context(deployment.following.follower())
         stack.enter_context(deployment.following.calibration())
-        questions = deployment.questions(search, encoder)
-        entity = deployment.application_entity(questions)
+        questions = deployment.dimse.questions(search, encoder)
+        entity = deployment.dimse.application_entity(questions)
         for part in (Sweeping(deployment.collection.cases), questions, entity):
             stack.callback(part.stop)
             part.start()

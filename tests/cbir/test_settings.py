@@ -132,7 +132,7 @@ def test_the_configured_entity_takes_callers_over_tls_only(tmp_path: Path) -> No
         dimse_tls_callers_ca=tmp_path / "caller.pem",
     )
     deployment = Deployment(settings)
-    entity = deployment.application_entity(deployment.questions(FakeSearcher(), FakeEncoder()))  # type: ignore[arg-type]
+    entity = deployment.dimse.application_entity(deployment.dimse.questions(FakeSearcher(), FakeEncoder()))  # type: ignore[arg-type]
     entity.start()
     try:
         assert echo_over_tls(entity.port, tmp_path, *shown(tmp_path, "caller"))
@@ -147,14 +147,14 @@ def test_tls_files_that_cannot_be_used_are_refused_by_the_names_of_their_options
     absent = tmp_path / "absent.pem"
     settings = Settings(dimse_tls_certificate=absent, dimse_tls_key=absent, dimse_tls_callers_ca=absent)
     deployment = Deployment(settings)
-    questions = deployment.questions(FakeSearcher(), FakeEncoder())  # type: ignore[arg-type]
+    questions = deployment.dimse.questions(FakeSearcher(), FakeEncoder())  # type: ignore[arg-type]
     with pytest.raises(Rejected, match=r"CBIR_DIMSE_TLS_KEY.*No such file"):
-        deployment.application_entity(questions)
+        deployment.dimse.application_entity(questions)
 
 
 def test_the_room_for_questions_is_what_was_configured(tmp_path: Path) -> None:
     deployment = Deployment(Settings(data_dir=tmp_path, max_spool_bytes=10))
-    questions = deployment.questions(FakeSearcher(), FakeEncoder())  # type: ignore[arg-type]
+    questions = deployment.dimse.questions(FakeSearcher(), FakeEncoder())  # type: ignore[arg-type]
     content = BytesIO()
     instance("asked").save_as(content, enforce_file_format=True)
     example = read_instance(BytesIO(content.getvalue()))

@@ -43,7 +43,7 @@ def settings_with(folder: Path, presets: str, port: int = 0, encoders_dir: Path 
 def serving(settings: Settings) -> Iterator[None]:
     """The application entity as it is configured."""
     deployment = Deployment(settings)
-    entity = deployment.application_entity(deployment.questions(FakeSearcher(), FakeEncoder()))  # type: ignore[arg-type]
+    entity = deployment.dimse.application_entity(deployment.dimse.questions(FakeSearcher(), FakeEncoder()))  # type: ignore[arg-type]
     entity.start()
     try:
         yield
