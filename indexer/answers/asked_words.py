@@ -85,8 +85,8 @@ _WORDS: Final[Mapping[Language, _Words]] = {
         ),
         reports=("avec les mots du compte rendu", "avec les mots de {} comptes rendus"),
         unused_reports=(
-            "le compte rendu joint n'a pas servi : rien n'y peut être demandé",
-            "{} comptes rendus joints n'ont pas servi : rien n'y peut être demandé",
+            "le compte rendu joint n'a pas servi : il ne dit rien qui puisse être comparé",
+            "{} comptes rendus joints n'ont pas servi : ils ne disent rien qui puisse être comparé",
         ),
         more=("plus proches de {} cas choisi", "plus proches de {} cas choisis"),
         less=("moins proches de {} cas choisi", "moins proches de {} cas choisis"),
