@@ -12,17 +12,20 @@ import pytest
 from pydicom.uid import generate_uid
 
 from demo.families import FAMILIES, write_studies
+from indexer.adapters.inference_http import InferenceClient
 from indexer.answers.identity import MANUFACTURER
 from indexer.domain import IndexedSeries, Vector
 from indexer.errors import EncoderUnavailable, NotConfigured, Rejected
 from indexer.following import Reconciler
 from indexer.ledger import Ledger, State
 from indexer.patients import Pseudonyms
+from inference.app import create_app
 from inference.decoders import Decoders
 from inference.limits import Limits
 from inference.report_embedding import MOST_ASKED_WITH, ReportEmbedder, read_reports
 from inference.text import TextEncoder
 from tests.fakes.encoders import write_encoder
+from tests.fakes.server import serving
 from tests.fakes.text_tower import add_text_tower
 from tests.inference.test_side_by_side import Hall
 from tests.training.pairs.studies import document, report, save
@@ -278,6 +281,19 @@ def test_of_reports_that_are_asked_with_those_that_tell_nothing_are_left_out(
     ]
     asked = hall.embedders.embed_reports([*useless, written(tmp_path, "Le foie.")])
     np.testing.assert_allclose(asked.vector, AXES[1], atol=1e-6)
+
+
+def test_a_worker_elsewhere_reads_them_just_so(hall: Hall, tmp_path: Path) -> None:
+    hall.serve("looks", "reads")
+    paths = (written(tmp_path, "A cyst."), written(tmp_path, "Le foie."))
+    here = hall.embedders.embed_reports(paths)
+    with serving(create_app(hall.embedders)) as url, InferenceClient(url) as client:
+        there = client.embed_reports(paths)
+        with pytest.raises(Rejected) as refused:
+            client.embed_reports((written(tmp_path, "Milzzyste."),))
+    assert (there.encoder, there.studies, there.patients) == (here.encoder, here.studies, here.patients)
+    np.testing.assert_array_equal(there.vector, here.vector)
+    assert refused.value.reason == "unknown_words"
 
 
 def test_of_very_many_the_first_are_read(hall: Hall, tmp_path: Path) -> None:
