@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, Final, cast
@@ -127,6 +128,7 @@ class ApplicationEntity:
 
     def stop(self) -> None:
         """Stop listening and abort what is open; senders repeat what was not acknowledged."""
+        self._wait_for_rejected()
         self._entity.shutdown()
         self._server = None
 
@@ -158,6 +160,13 @@ class ApplicationEntity:
     def _reject(self, association: Association, diagnostic: int) -> None:
         association.acse.send_reject(REJECTED_PERMANENT, BY_SERVICE_USER, diagnostic)
         association.kill()
+
+    def _wait_for_rejected(self) -> None:
+        """Let those that were rejected hang up, or be hung up on: what is rejected cannot be aborted."""
+        deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        for association in self._entity.active_associations:
+            if association.is_rejected:
+                association.join(max(0.0, deadline - time.monotonic()))
 
     def _on_ended(self, event: Event) -> None:
         with self._lock:

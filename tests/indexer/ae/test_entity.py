@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,17 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
-from pynetdicom import evt
+from pynetdicom import build_context, evt
 from pynetdicom.ae import ApplicationEntity as Scu
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    MaximumLengthNotification,
+)
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
@@ -30,6 +38,27 @@ from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import Workstation, echo, free_port, listens, send, wait_until
 
 PATIENCE = Patience(quiet_s=0.3, held_s=600.0, retry_first_s=0.1, retry_longest_s=0.3)
+
+
+REJECTED = b"\x03"
+"""The type of an A-ASSOCIATE-RJ PDU (PS3.8 9.3.4)."""
+
+
+def association_request(calling: str, called: str) -> bytes:
+    """An A-ASSOCIATE-RQ PDU that asks for C-ECHO (PS3.8 9.3.2)."""
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = UID("1.2.840.10008.3.1.1.1")
+    primitive.calling_ae_title, primitive.called_ae_title = calling, called
+    wanted = build_context(Verification)
+    wanted.context_id = 1
+    primitive.presentation_context_definition_list = [wanted]
+    length = MaximumLengthNotification()
+    implementation = ImplementationClassUIDNotification()
+    implementation.implementation_class_uid = UID("1.2.3")
+    primitive.user_information = [length, implementation]
+    pdu = A_ASSOCIATE_RQ()
+    pdu.from_primitive(primitive)
+    return bytes(pdu.encode())
 
 
 class Service:
@@ -111,6 +140,17 @@ def test_a_wrong_called_title_is_rejected_at_association(service: Service) -> No
     refused = echo(service.port, called="ORTHANC")
     assert refused.returncode != 0
     assert "Called AE Title Not Recognized" in refused.stderr + refused.stdout
+
+
+@pytest.mark.parametrize("time", range(10))
+def test_ending_while_somebody_is_turned_away_breaks_no_thread(tmp_path: Path, time: int) -> None:
+    """A thread that breaks fails the test; one time in ten it did."""
+    with socket.socket() as stranger:
+        with Service(tmp_path / "questions", "WS1=localhost:104") as service:
+            stranger.connect(("127.0.0.1", service.port))
+            stranger.sendall(association_request("STRANGER", "CBIR"))
+            assert stranger.recv(1) == REJECTED, time
+        assert service.entity.connections == 0
 
 
 def test_a_known_title_from_another_address_is_rejected(tmp_path: Path) -> None:
