@@ -373,7 +373,7 @@ def test_an_orthanc_that_hangs_is_unavailable_after_the_timeout() -> None:
             archive.changes(0, 10)
         with pytest.raises(ArchiveUnavailable, match="in time"):
             archive.visible(Caller("x", {}), [SeriesReference("1", "2", SOME_ID)])
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 4, "one of them would have waited for the answer"
 
 
 @pytest.mark.parametrize("status", [500, 503, 301])

@@ -17,7 +17,7 @@ from tests.fakes.archive import FakeArchive
 from tests.indexer.following.house import ENCODER, NOW, OTHER_ENCODER, QUIET_S, House, embedding
 
 OTHER = LineUp((RoutedEncoder(OTHER_ENCODER),))
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class Hall:
