@@ -292,7 +292,13 @@ def _by_a_report_alone(ward: Ward) -> None:
             assert filed.StudyInstanceUID == image.StudyInstanceUID
             assert (filed.PatientID, filed.PatientName) == (image.PatientID, image.PatientName)
         assert sheet.pixel_array.std() > 10
-        assert kind in _kinds_of(ward, _studies_named(ward, answer)[0])
+        named = _studies_named(ward, answer)
+        assert kind in _kinds_of(ward, named[0])
+        example = str(ward.folder / "sent" / f"{alone.SOPInstanceUID}.dcm")
+        by_command = ward.cbir("search", "--example", example, "--reads-reports", "--json")
+        assert by_command.returncode == 0, by_command.stderr
+        matches = json.loads(by_command.stdout)["matches"]
+        assert [match["study_instance_uid"] for match in matches] == named
         keep = os.environ.get("CBIR_TEST_SCREENSHOTS")
         if keep:
             kept_sheet.keep(sheet, Path(keep) / f"words-of-a-report-{alone.Modality}.png")
