@@ -131,6 +131,7 @@ class TextAnswer(_Wire):
     vector: str
     studies: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
+    reports: int = 0
 
     @classmethod
     def of(cls, text: TextEmbedding) -> TextAnswer:
@@ -140,13 +141,14 @@ class TextAnswer(_Wire):
             vector=_encoded(text.vector),
             studies=text.studies,
             patients=text.patients,
+            reports=text.reports,
         )
 
     def to_domain(self) -> TextEmbedding:
         """Read it back. Raises EncoderUnavailable for a vector of the wrong size, or not finite."""
         encoder = self.encoder.to_domain()
         vector = _decoded(self.vector, (encoder.dimension,))
-        return TextEmbedding(encoder, vector, self.studies, self.patients)
+        return TextEmbedding(encoder, vector, self.studies, self.patients, self.reports)
 
 
 class Problem(_Wire):

@@ -110,6 +110,7 @@ class ReportEmbedder:
             pooled(np.stack(vectors)),
             studies=tuple(sorted({report.identity.study_instance_uid for report in reports})),
             patients=tuple(sorted(one for one in patients if one)),
+            reports=len(vectors),
         )
 
     def _take(

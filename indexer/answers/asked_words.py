@@ -179,7 +179,10 @@ def _begun(text: str, longest: int) -> str:
 def _of_reports(question: Question, answer: Answer, words: _Words) -> Iterator[str]:
     if question.reports:
         used = words.reports_along if question.example is not None else words.reports
-        yield _counted(len(question.reports), words.unused_reports if answer.unused_reports else used)
+        if answer.unused_reports:
+            yield _counted(len(question.reports), words.unused_reports)
+        else:
+            yield _counted(answer.read_reports or len(question.reports), used)
 
 
 def _of_chosen(question: Question, answer: Answer, words: _Words) -> Iterator[str]:

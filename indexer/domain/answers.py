@@ -99,7 +99,6 @@ class Answer:
         embed_ms: of `took_ms`, until the vectors of the example and of the words were there.
         compared: how many series of the example were compared: of very many, those of each kind.
         read_reports: how many reports' words were asked with.
-        read_reports: how many reports that came with the question were asked with.
         unused_reports: why the reports that came with the question were left out, one word in snake case;
             empty where their words were asked with, or there were none.
     """
@@ -114,6 +113,5 @@ class Answer:
     less: tuple[SeriesReference, ...] = ()
     embed_ms: float = 0.0
     compared: int = 0
-    read_reports: int = 0
     read_reports: int = 0
     unused_reports: str = ""

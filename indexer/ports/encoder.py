@@ -38,13 +38,15 @@ def window_or_none(center: float | None, width: float | None) -> Window | None:
 class TextEmbedding:
     """The unit vector float32 (d,) of a text, comparable with the image vectors of `encoder`.
 
-    Of reports, `studies` and `patients` are theirs: Study Instance UIDs, and keyed hashes where known.
+    Of reports, `reports` is how many have a part in it, `studies` and `patients` are those of all that were
+    read: Study Instance UIDs, and keyed hashes where known.
     """
 
     encoder: EncoderVersion
     vector: Vector
     studies: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
+    reports: int = 0
 
 
 class Encoder(Protocol):

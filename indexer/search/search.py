@@ -153,6 +153,7 @@ class Search:
             more=tuple(embedding.reference for embedding in asked.more),
             less=tuple(embedding.reference for embedding in asked.less),
             compared=len(asked.compared),
+            read_reports=asked.words.read,
             unused_reports=asked.words.unused_reports,
         )
 

@@ -30,6 +30,11 @@ class Words:
         return [clue_of_text(one) for one in (self.of_text, self.of_reports) if one is not None]
 
     @property
+    def read(self) -> int:
+        """How many reports are asked with."""
+        return 0 if self.of_reports is None else self.of_reports.reports
+
+    @property
     def studies(self) -> tuple[str, ...]:
         """The Study Instance UIDs of the reports: no match comes from there."""
         return () if self.of_reports is None else self.of_reports.studies

@@ -78,7 +78,7 @@ class FakeEmbedder:
         reports = [dcmread(path) for path in paths]
         text = self.embed_text(" ".join(str(report.get("TextValue", "")) for report in reports))
         studies = tuple(sorted({str(report.StudyInstanceUID) for report in reports}))
-        return replace(text, studies=studies, patients=("hashed",))
+        return replace(text, studies=studies, patients=("hashed",), reports=len(reports))
 
     def render_file(
         self, path: Path, frame_number: int, longest_side: int, window: Window | None = None

@@ -121,6 +121,7 @@ class FakeEncoder:
             text,
             studies=tuple(sorted({str(one.StudyInstanceUID) for one in read})),
             patients=tuple(sorted(one for one in patients if one)),
+            reports=len(read),
         )
 
     def _answer(self) -> None:

@@ -370,7 +370,7 @@ def test_reports_are_embedded_and_nothing_of_them_stays(
     body = RelatedBody(written(tmp_path / "sent", *map(dicom_bytes, reports)))
     answer = worker.post("/reports", content=body, headers={"Content-Type": body.content_type})
     assert answer.status_code == 200
-    assert set(answer.json()) == {"encoder", "vector", "studies", "patients"}
+    assert set(answer.json()) == {"encoder", "vector", "studies", "patients", "reports"}
     vector = np.frombuffer(base64.b64decode(answer.json()["vector"]), "<f4")
     np.testing.assert_array_equal(vector, statistics.embed_text("A cyst. No lesion.").vector)
     assert len(statistics.seen) == 2

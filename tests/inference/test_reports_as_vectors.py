@@ -281,6 +281,7 @@ def test_of_reports_that_are_asked_with_those_that_tell_nothing_are_left_out(
     ]
     asked = hall.embedders.embed_reports([*useless, written(tmp_path, "Le foie.")])
     np.testing.assert_allclose(asked.vector, AXES[1], atol=1e-6)
+    assert asked.reports == 1
 
 
 def test_a_worker_elsewhere_reads_them_just_so(hall: Hall, tmp_path: Path) -> None:

@@ -99,10 +99,11 @@ def test_reports_become_the_vector_that_the_worker_made_of_them(tmp_path: Path) 
         embedder.reads = False
         with pytest.raises(NotConfigured):
             client.embed_reports(paths)
-    assert (found.encoder, found.studies, found.patients) == (
+    assert (found.encoder, found.studies, found.patients, found.reports) == (
         expected.encoder,
         expected.studies,
         expected.patients,
+        2,
     )
     assert found.studies
     assert np.array_equal(found.vector, expected.vector)

@@ -82,6 +82,14 @@ def test_that_answer_is_known_when_it_comes_back_with_the_report(house: Furnishe
     assert Answering(house.search(), now=datetime.now).answer(paths, "WS1", "q2", WORDS) == "echo"
 
 
+def test_what_is_said_to_be_asked_with_is_what_was(house: Furnished, tmp_path: Path) -> None:
+    marking = marking_report("asked", uid("asked", "1", "1"))
+    reply = sent(house, tmp_path, WORDS, image("left"), report("asked", "right"), marking)
+    assert isinstance(reply, Reply)
+    said = [str(item.value) for item in reply.documents[-1].iterall() if item.keyword == "TextValue"]
+    assert "with the words of the report sent along" in said
+
+
 def test_an_encapsulated_document_is_read_and_never_looked_at(house: Furnished, tmp_path: Path) -> None:
     """Its modality is that of the images."""
     assert first(sent(house, tmp_path, WORDS, image("left"), document("asked", "bottom"))) == uid("bottom")

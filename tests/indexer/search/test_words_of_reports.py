@@ -128,6 +128,13 @@ def test_a_report_without_words_is_left_out_beside_anything_else_and_the_answer_
     assert "reports_not_used reports=1 reason=empty_report" in caplog.text
 
 
+def test_how_many_reports_are_asked_with_is_told(reading: World, reports: Path) -> None:
+    reading.add("1", (0, 1, 0))
+    told, silent = report(reports, "effusion"), report(reports, "", study="other")
+    found = reading.search().similar(Question(None, reports=(told, silent)), TRUSTED)
+    assert (found.read_reports, found.unused_reports) == (1, "")
+
+
 def test_with_nothing_else_the_question_is_refused_with_the_reason(reading: World, reports: Path) -> None:
     with pytest.raises(Rejected) as refused:
         studies(reading, Question(None, reports=(report(reports, ""),)))

@@ -80,6 +80,7 @@ class OneVectorEncoder:
             self.embed_text(" ".join(path.read_text() for path in told)),
             studies=tuple(study for study, _ in whose),
             patients=tuple(patient for _, patient in whose),
+            reports=len(told),
         )
 
 
