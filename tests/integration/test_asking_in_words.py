@@ -25,10 +25,10 @@ from demo.walk import Walk, hospital
 from indexer.adapters.qdrant import QdrantIndex
 from indexer.intake.multipart_related import RelatedBody
 from inference.card import load_card
+from tests.fakes.measured import measured_report
 from tests.integration import kept_sheet
 from tests.integration.conftest import ANSWER_WAIT_S, ASKING, Programs, store
 from tests.integration.followed import LOOKING_OFTEN
-from tests.integration.measured import measured_report
 from tests.integration.traces import traces_in_files
 from tests.training.methods.bilingual import (
     Drawing,

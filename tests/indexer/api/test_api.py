@@ -11,6 +11,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from pydicom import dcmread
 
 from demo.families import WrittenStudy
 from indexer.api import ApiSettings
+from indexer.api.application import RENDERINGS_WAITING
 from indexer.domain import SeriesEmbedding
 from indexer.errors import LedgerUnavailable
 from indexer.intake.multipart_related import RelatedBody
 from indexer.ledger import Failed, Ledger
+from indexer.ports import Window
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.house import LINKS, Furnished, by_series, served
 from tests.fakes.watched import Watched
@@ -750,6 +753,41 @@ def test_a_frame_that_is_not_there_is_404_and_a_size_that_is_none_422(
     problem(client.get(path.replace("/frames/1/", "/frames/99/")), 404)
     problem(client.get(path.replace("/frames/1/", "/frames/0/")), 422)
     problem(client.get(path, params={"size": 1_000_000}), 422)
+
+
+class Unhurried(FakeEncoder):
+    """Renders nothing until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+
+    def render(
+        self, instance: Path, frame_number: int, longest_side: int, window: Window | None = None
+    ) -> bytes:
+        assert self.let.wait(60)
+        return super().render(instance, frame_number, longest_side, window)
+
+
+def test_more_pictures_at_once_than_may_wait_are_429_and_those_that_waited_are_shown(
+    house: Furnished, studies: Studies
+) -> None:
+    house.encoder = encoder = Unhurried()
+    too_many = 3
+    asking = 1 + RENDERINGS_WAITING + too_many
+    with asked(house, max_renderings=1) as client, ThreadPoolExecutor(asking) as threads:
+        path = picture_path(client, studies.old("chest-cr")[0])
+        asked_for = [threads.submit(client.get, path, params={"size": 64 + n}) for n in range(asking)]
+        try:
+            wait_until(lambda: sum(one.done() for one in asked_for) >= too_many)
+        finally:
+            encoder.let.set()
+        answers = [one.result() for one in asked_for]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert too_many <= len(refused) < asking
+    for answer in refused:
+        assert problem(answer, 429)["reason"] == "overloaded"
+        assert int(answer.headers["retry-after"]) > 0
 
 
 # Health
