@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,14 @@ def faults_of(page: Page) -> list[str]:
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
     ]
+
+
+def until(page: Page, happened: Callable[[], bool], timeout_s: float = 20) -> None:
+    """Wait for what the page does by itself; what its browser tells arrives meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline, "waited in vain"
+        page.wait_for_timeout(20)
 
 
 def drag(page: Page, place: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:

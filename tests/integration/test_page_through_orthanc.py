@@ -11,7 +11,7 @@ from rich.console import Console
 
 from demo.families import FAMILIES, write_studies
 from demo.walk import Walk, hospital
-from tests.browser import visit_of, wait_for_picture
+from tests.browser import until, visit_of, wait_for_picture
 from tests.integration.conftest import ASKING, Programs, store, wait_until_indexed
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
@@ -58,8 +58,7 @@ def test_windows_maps_and_sending_work_on_the_page_in_orthanc(ward: Walk, known:
     width = visit.example().get_by_label("Width")
     width.fill("300")
     width.press("Enter")
-    known.wait_for_load_state("networkidle")
-    assert any("window_width=300" in request.url for request in visit.requests)
+    until(known, lambda: any("window_width=300" in request.url for request in visit.requests))
     known.get_by_role("button", name="Where alike").click()
     expect(visit.matches.first.locator(".map")).to_be_visible(timeout=30_000)
     visit.matches.first.get_by_role("button", name="Send", exact=True).click()

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from demo.families import WrittenStudy
 from indexer.answers.links import PRESETS, Links
 from indexer.api import ApiSettings
-from tests.browser import Visit, drag, visit_of, wait_for_picture
+from tests.browser import Visit, drag, until, visit_of, wait_for_picture
 from tests.fakes.house import Furnished, served
 from tests.indexer.conftest import Studies
 
@@ -34,6 +34,11 @@ def windows_of(visit: Visit) -> set[tuple[float, float]]:
         for query in queries
         if "window_center" in query
     }
+
+
+def windowed(visit: Visit) -> set[str]:
+    """The pictures that were asked for with a window."""
+    return {urlsplit(request.url).path for request in visit.requests if "window_center" in request.url}
 
 
 def in_view(place: Locator) -> str:
@@ -152,6 +157,7 @@ def test_a_drag_is_seen_at_once_and_drawn_sharply_afterwards_in_example_and_matc
     page.mouse.up()
     for image in images:
         expect(image).to_have_js_property("style.filter", "")
+    until(page, lambda: windows_of(visit) != set())
     (window,) = windows_of(visit)
     assert window[0] > 0.5
     assert window[1] < 1
@@ -169,8 +175,7 @@ def test_a_window_is_written_as_numbers_and_stays_while_frames_are_scrolled(
     width.press("Enter")
     expect(visit.example().get_by_label("Preset")).to_have_value("changed")
     visit.example().get_by_label("Frame", exact=True).fill("5")
-    visit.page.wait_for_load_state("networkidle")
-    assert windows_of(visit) == {(0.5, 0.5)}
+    until(visit.page, lambda: windows_of(visit) == {(0.5, 0.5)})
     width.fill("-3")
     width.press("Enter")
     expect(width).to_have_value("0.5")
@@ -181,10 +186,8 @@ def test_a_ct_has_presets_in_hounsfield_units_for_example_and_matches(visit: Vis
     preset = visit.example().get_by_label("Preset")
     assert preset.locator("option").all_inner_texts() == ["As stored", "Lung", "Bone", "Soft tissue", "Brain"]
     preset.select_option("lung")
-    visit.page.wait_for_load_state("networkidle")
+    until(visit.page, lambda: len(windowed(visit)) >= 3)
     assert windows_of(visit) == {(-600, 1500)}
-    windowed = {urlsplit(request.url).path for request in visit.requests if "window_center" in request.url}
-    assert len(windowed) >= 3
     visit.matches.first.locator(".match-picture").click()
     dialog = visit.page.locator("#compare")
     expect(dialog.get_by_label("Preset")).to_have_value("lung")
@@ -228,9 +231,8 @@ def test_where_frames_are_alike_is_drawn_over_matches_and_over_both_pictures_of_
     first = dialog.locator(".map").last.evaluate("canvas => canvas.toDataURL()")
     visit.page.keyboard.press("ArrowDown")
     expect(dialog.locator("figure").last.locator(".map")).to_be_visible()
-    visit.page.wait_for_load_state("networkidle")
-    visit.page.wait_for_timeout(300)
-    assert dialog.locator(".map").last.evaluate("canvas => canvas.toDataURL()") != first
+    last = dialog.locator(".map").last
+    until(visit.page, lambda: last.evaluate("canvas => canvas.toDataURL()") != first)
     dialog.get_by_role("button", name="Where alike").click()
     expect(dialog.locator(".map:visible")).to_have_count(0)
 
@@ -285,7 +287,7 @@ def test_the_window_is_dragged_in_the_comparison_too(visit: Visit, studies: Stud
     for figure in figures.all():
         wait_for_picture(figure)
     drag(visit.page, figures.last.locator(".stage"), (0.5, 0.5), (0.4, 0.5))
-    visit.page.wait_for_load_state("networkidle")
+    until(visit.page, lambda: windows_of(visit) != set())
     (window,) = windows_of(visit)
     assert window[1] < 1
     for figure in figures.all():
