@@ -14,8 +14,9 @@ from pydicom.dataset import Dataset
 
 from indexer.ae.answering import Answering
 from indexer.ae.patience import Patience
-from indexer.ae.questions import MAX_BROKEN, Questions
+from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool, SpooledQuestion, SpoolFull
+from indexer.ae.steps import MAX_BROKEN
 from indexer.answers.example import read_instance
 from indexer.answers.identity import MANUFACTURER
 from indexer.destinations import Destination
