@@ -14,6 +14,7 @@ from indexer.adapters.folder import FolderArchive
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
+from indexer.ae.documents import Documents
 from indexer.ae.entity import ApplicationEntity
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
@@ -54,11 +55,13 @@ class Dimse:
         return Answering(
             search,
             limit=settings.answer_limit,
-            references=settings.references,
-            retrieve_ae_title=settings.orthanc_ae_title,
-            forms=settings.answer_forms,
+            documents=Documents(
+                settings.answer_forms,
+                settings.references,
+                settings.orthanc_ae_title,
+                SheetStyle(settings.language, settings.dates),
+            ),
             illustrations=Illustrations(self.archive, encoder),
-            style=SheetStyle(settings.language, settings.dates),
             choosing=self.collection.choosing,
         )
 

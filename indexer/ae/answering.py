@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +12,15 @@ from typing import Final, Literal, Protocol
 
 from pydicom.dataset import Dataset
 
+from indexer.ae.documents import Documents, Said
 from indexer.ae.preset import Chosen, Preset
-from indexer.answers.echo import is_echo, tell_who_answers
-from indexer.answers.example import Example, ExampleInstance, read_example
+from indexer.ae.sent import Sent
+from indexer.ae.timing import Split
+from indexer.answers.echo import is_echo
+from indexer.answers.example import Example, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
 from indexer.answers.key_objects import flagged_in
 from indexer.answers.marks import Marks, marks_of
-from indexer.answers.sheet import contact_sheet
-from indexer.answers.sheet_layout import SheetStyle
-from indexer.answers.sr import References, similar_cases_report
 from indexer.answers.unused_marks import UnusedMark
 from indexer.collecting.choosing import Choosing
 from indexer.domain import Answer, Refusal
@@ -33,8 +31,6 @@ from indexer.search.question import RegionOfInterest
 
 logger = logging.getLogger(__name__)
 
-Form = Literal["sheet", "report"]
-FORMS: Final[tuple[Form, ...]] = ("sheet", "report")
 NoReply = Literal["echo", "noted"]
 """Why nothing is sent: our own answer came back; flags were noted for the next question about the example."""
 
@@ -73,22 +69,16 @@ class Answering:
     Attributes:
         searcher: finds the cases.
         limit: the number of matches.
-        references: as in `similar_cases_report`.
-        retrieve_ae_title: as there.
-        forms: which documents, in which order; at least one.
+        documents: what is written.
         illustrations: where pictures come from; None draws sheets without.
-        style: of the sheet.
         choosing: heeds the cases that a caller flagged; None does not.
         now: local time, for the documents' dates.
     """
 
     searcher: Searcher
     limit: int = 10
-    references: References = "dicom"
-    retrieve_ae_title: str = ""
-    forms: tuple[Form, ...] = FORMS
+    documents: Documents = field(default_factory=Documents)
     illustrations: Illustrations | None = None
-    style: SheetStyle = field(default_factory=SheetStyle)
     choosing: Choosing | None = None
     now: Callable[[], datetime] = datetime.now
 
@@ -108,9 +98,9 @@ class Answering:
             Unavailable: a neighbour did not answer: ask again later.
             Rejected: the files cannot even be read, so that no document can be filed.
         """
-        split = _Split()
+        split = Split()
         with split.part("read"):
-            sent = _Sent(read_example(paths), tuple(paths), preset)
+            sent = Sent.read(paths, preset)
             if is_echo(sent.example, paths, self.now(), preset.ae_title):
                 return "echo"
             about = self._flagged(sent.example, paths, caller)
@@ -118,7 +108,7 @@ class Answering:
             return self._answered(sent, caller, question_id, split)
         try:
             with self.choosing.recalled(Caller(name=caller), about) as recalled:
-                again = _Sent(read_example(recalled), recalled, preset)
+                again = Sent.read(recalled, preset)
                 return self._answered(again, caller, question_id, split)
         except NotFound:
             return "noted"
@@ -128,15 +118,13 @@ class Answering:
     ) -> Reply:
         """Write down why there is no answer, without looking at any frame: that may be what went wrong."""
         preset = preset or Preset("")
-        sent, found = _Sent(read_example(paths), tuple(paths), preset), _refused(refusal)
+        sent, found = Sent.read(paths, preset), _refused(refusal)
         question: Question | None = None
         with suppress(Rejected):
             question = self._question(sent, None, Chosen())
         pictures = without_pictures(sent.example, found)
-        said = _Said(sent.example, found, pictures, question_id, self.now(), question)
-        documents = self._documents(said, _Split())
-        tell_who_answers(documents, preset.ae_title)
-        return Reply(documents, found, sent.study_instance_uid)
+        said = Said(sent.example, found, pictures, question_id, self.now(), preset.ae_title, question)
+        return Reply(self.documents.of(said, Split()), found, sent.study_instance_uid)
 
     def noted(self, paths: Sequence[Path], caller: str) -> str | None:
         """Note the flags among these files, and ask nothing.
@@ -156,7 +144,7 @@ class Answering:
             return None
         return self.choosing.note(caller, flagged, example.instances[0].study_instance_uid)
 
-    def _answered(self, sent: _Sent, caller: str, question_id: str, split: _Split) -> Reply:
+    def _answered(self, sent: Sent, caller: str, question_id: str, split: Split) -> Reply:
         with split.part("read"):
             marks = marks_of(sent.example, sent.paths)
             chosen = self._chosen(sent, caller)
@@ -168,19 +156,24 @@ class Answering:
             logger.info("mark_not_used question=%s reason=%s", question_id, asked.unused_mark)
         with split.part("pictures"):
             illustrated = self._illustrated(sent.example, sent.paths, asked.found)
-        said = _Said(
-            sent.example, asked.found, illustrated, question_id, self.now(), asked.question, asked.unused_mark
+        said = Said(
+            sent.example,
+            asked.found,
+            illustrated,
+            question_id,
+            self.now(),
+            called=sent.preset.ae_title,
+            question=asked.question,
+            unused_mark=asked.unused_mark,
         )
-        documents = self._documents(said, split)
-        tell_who_answers(documents, sent.preset.ae_title)
-        return Reply(documents, asked.found, sent.study_instance_uid, split.took_ms)
+        return Reply(self.documents.of(said, split), asked.found, sent.study_instance_uid, split.took_ms)
 
-    def _chosen(self, sent: _Sent, caller: str) -> Chosen:
+    def _chosen(self, sent: Sent, caller: str) -> Chosen:
         if self.choosing is None:
             return Chosen()
         return Chosen(*self.choosing.chosen(caller, sent.study_instance_uid))
 
-    def _found(self, sent: _Sent, marks: Marks, chosen: Chosen, caller: str, split: _Split) -> _Asked:
+    def _found(self, sent: Sent, marks: Marks, chosen: Chosen, caller: str, split: Split) -> _Asked:
         """By the first mark that can be used, else by all that was sent; and why a mark was not used."""
         unused, gone = marks.unused, set[tuple[str, int]]()
         for region in marks.regions[:MOST_TRIED]:
@@ -203,14 +196,14 @@ class Answering:
         except Rejected as refusal:
             return _Asked(_refused(refusal), whole, unused)
 
-    def _question(self, sent: _Sent, region: RegionOfInterest | None, chosen: Chosen) -> Question:
+    def _question(self, sent: Sent, region: RegionOfInterest | None, chosen: Chosen) -> Question:
         if not sent.images and not (sent.preset.reads_reports and sent.reports):
             raise Unsupported("Only reports, key objects or presentation states were sent: send images.")
         return sent.preset.question(
             images=sent.images, reports=sent.reports, limit=self.limit, region=region, chosen=chosen
         )
 
-    def _search(self, question: Question, caller: str, split: _Split) -> Answer:
+    def _search(self, question: Question, caller: str, split: Split) -> Answer:
         with split.part("search"):
             found = self.searcher.similar(question, Caller(name=caller))
         split.part_of("search", "embed", found.embed_ms)
@@ -220,77 +213,6 @@ class Answering:
         if self.illustrations is None:
             return without_pictures(example, found)
         return self.illustrations.of(example, paths, found)
-
-    def _documents(self, said: _Said, split: _Split) -> tuple[Dataset, ...]:
-        """Each form; one that fails is no reason to send nothing."""
-        documents: list[Dataset] = []
-        failed: Exception | None = None
-        for form in self.forms:
-            try:
-                with split.part(form):
-                    documents.append(self._sheet(said) if form == "sheet" else self._report(said))
-            except Exception as error:  # noqa: BLE001 - the edge; its text may quote the example
-                failed = error
-                logger.error(  # noqa: TRY400
-                    "answer_form_failed question=%s form=%s error=%s\n%s",
-                    said.question_id,
-                    form,
-                    type(error).__name__,
-                    "".join(traceback.format_tb(error.__traceback__)),
-                )
-        if failed is not None and not documents:
-            raise failed
-        return tuple(documents)
-
-    def _sheet(self, said: _Said) -> Dataset:
-        return contact_sheet(
-            said.example,
-            said.found,
-            said.illustrated,
-            question_id=said.question_id,
-            created=said.created,
-            style=self.style,
-            question=said.question,
-            unused_mark=said.unused_mark,
-        )
-
-    def _report(self, said: _Said) -> Dataset:
-        return similar_cases_report(
-            said.example,
-            said.found,
-            question_id=said.question_id,
-            created=said.created,
-            references=self.references,
-            retrieve_ae_title=self.retrieve_ae_title,
-            sizes=said.illustrated.sizes(),
-            question=said.question,
-            dates=self.style.dates,
-            unused_mark=said.unused_mark,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What came: the example, its files in the same order, and how the AE title that was called asks."""
-
-    example: Example
-    paths: tuple[Path, ...]
-    preset: Preset
-
-    @property
-    def study_instance_uid(self) -> str:
-        return self.example.instances[0].study_instance_uid
-
-    @property
-    def images(self) -> tuple[Path, ...]:
-        return tuple(path for path, one in self._together() if one.is_image)
-
-    @property
-    def reports(self) -> tuple[Path, ...]:
-        return tuple(path for path, one in self._together() if one.may_tell)
-
-    def _together(self) -> Iterator[tuple[Path, ExampleInstance]]:
-        return zip(self.paths, self.example.instances, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,41 +224,7 @@ class _Asked:
     unused_mark: UnusedMark | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """Everything that the documents of one question are made of; `question` is None where none was asked."""
-
-    example: Example
-    found: Answer
-    illustrated: Illustrated
-    question_id: str
-    created: datetime
-    question: Question | None = None
-    unused_mark: UnusedMark | None = None
-
-
 def _refused(error: Rejected) -> Answer:
     return Answer(
         example=(), encoder=None, matches=(), took_ms=0.0, refused=Refusal(error.reason, str(error))
     )
-
-
-class _Split:
-    """How long each part of the answering took."""
-
-    def __init__(self) -> None:
-        self.took_ms: dict[str, float] = {}
-
-    def part_of(self, whole: str, name: str, took_ms: float) -> None:
-        """Tell a first part of a part from its rest."""
-        rest = self.took_ms.pop(whole) - took_ms
-        self.took_ms |= {name: took_ms, whole: rest}
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            took_ms = (time.perf_counter() - started) * 1000
-            self.took_ms[name] = self.took_ms.get(name, 0.0) + took_ms

@@ -12,7 +12,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
-from indexer.ae.answering import Answering, Form, Reply
+from indexer.ae.answering import Answering, Reply
+from indexer.ae.documents import Documents, Form
 from indexer.ae.preset import Preset
 from indexer.answers.disclosure import WHOLE, Disclosure
 from indexer.answers.example import Example
@@ -87,7 +88,7 @@ def codes(report: Dataset) -> list[str]:
 def test_the_settings_say_which_documents_come_and_in_which_order(
     searcher: Remembering, paths: tuple[Path, ...], forms: tuple[Form, ...], expected: list[str]
 ) -> None:
-    reply = Answering(searcher, forms=forms).answer(paths, "WS1", "q1", FIRST)
+    reply = Answering(searcher, documents=Documents(forms)).answer(paths, "WS1", "q1", FIRST)
     assert isinstance(reply, Reply)
     assert kinds(reply.documents) == expected
 
@@ -206,7 +207,9 @@ def test_a_sheet_that_cannot_be_drawn_does_not_cost_the_report(
     assert kinds(reply.documents) == [REPORT]
     assert "answer_form_failed question=q1 form=sheet" in caplog.text
     with pytest.raises(ZeroDivisionError):
-        Answering(searcher, illustrations=broken, forms=("sheet",)).answer(paths, "WS1", "q1", FIRST)
+        Answering(searcher, illustrations=broken, documents=Documents(("sheet",))).answer(
+            paths, "WS1", "q1", FIRST
+        )
 
 
 class Choosy(Remembering):

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.folder.library import FolderLibrary
 from indexer.ae.answering import Answering
+from indexer.ae.documents import Documents
 from indexer.ae.patience import Patience
 from indexer.ae.preset import Preset
 from indexer.ae.questions import Questions
@@ -80,7 +81,7 @@ class Room:
         choosing = house.choosing(library=self.library)
         return Questions(
             spool=Spool(house.folder / "questions"),
-            answering=Answering(self, forms=("report",), choosing=choosing),
+            answering=Answering(self, documents=Documents(forms=("report",)), choosing=choosing),
             deliver=self._deliver,
             callers=(WS1, WS2),
             presets=(Preset("CBIR_FEW", limit=2),),

@@ -15,6 +15,7 @@ import pytest
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.folder.library import FolderLibrary
 from indexer.ae.answering import Answering
+from indexer.ae.documents import Documents
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
@@ -76,7 +77,7 @@ class Room:
         cases = house.cases(deidentify=deidentify)
         self.questions = Questions(
             spool=Spool(house.folder / "questions"),
-            answering=Answering(self.searcher, forms=("report",)),
+            answering=Answering(self.searcher, documents=Documents(forms=("report",))),
             deliver=self.deliver,
             callers=(WS1,),
             patience=patience,

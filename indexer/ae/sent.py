@@ -1,0 +1,43 @@
+"""What was sent: an example, and what came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from indexer.ae.preset import Preset
+from indexer.answers.example import Example, ExampleInstance, read_example
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came: the example, its files in the same order, and how the AE title that was called asks."""
+
+    example: Example
+    paths: tuple[Path, ...]
+    preset: Preset
+
+    @classmethod
+    def read(cls, paths: Sequence[Path], preset: Preset) -> Self:
+        """Read the headers. Raises Rejected where a file is no DICOM, or lacks a UID."""
+        return cls(read_example(paths), tuple(paths), preset)
+
+    @property
+    def study_instance_uid(self) -> str:
+        """The study of the first; all are of one."""
+        return self.example.instances[0].study_instance_uid
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """Something to ask with."""
+        return tuple(path for path, one in self._together() if one.is_image)
+
+    @property
+    def reports(self) -> tuple[Path, ...]:
+        """Documents of others that may have words."""
+        return tuple(path for path, one in self._together() if one.may_tell)
+
+    def _together(self) -> Iterator[tuple[Path, ExampleInstance]]:
+        return zip(self.paths, self.example.instances, strict=True)
