@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
+from indexer.domain import EncoderVersion, IndexedSeries, SeriesAttributes, SeriesReference
 from indexer.errors import EncoderUnavailable, NotFound, Rejected, TooLarge, Unsupported
 from indexer.ledger import Failed, Gone, Indexed, Lease, Outcome, Skipped
 from indexer.line_up import DOCUMENTS, Holdings, LineUps
@@ -113,14 +113,19 @@ class SeriesIndexing:
     def _kept(
         self, lease: Lease, stored: StoredSeries, wanted: Sequence[EncoderVersion]
     ) -> dict[EncoderVersion, SeriesAttributes]:
-        """The encoders whose vectors are those of the same files and patient key: nothing to do."""
+        """The encoders whose vectors are those of the same files and patient key: nothing to do.
+
+        What the ledger says of the files is not enough: somebody may have stored vectors of others and
+        died, or stored them late.
+        """
         if lease.fingerprint != stored.fingerprint:
             return {}
         made, kept = Holdings.of(lease.encoder).made, {}
         for version in wanted:
-            found = self.index.indexed(version, [lease.archive_id]) if str(version) in made else {}
-            if lease.archive_id in found and self._is_of_our_key(found[lease.archive_id].attributes):
-                kept[version] = found[lease.archive_id].attributes
+            held = self.index.indexed(version, [lease.archive_id]) if str(version) in made else {}
+            found = held.get(lease.archive_id)
+            if found and _is_of(found, stored) and self._is_of_our_key(found.attributes):
+                kept[version] = found.attributes
         return kept
 
     def _is_of_our_key(self, attributes: SeriesAttributes) -> bool:
@@ -169,7 +174,7 @@ class SeriesIndexing:
     ) -> None:
         try:
             embedded = embedder.embed_series(stored.listed.reference, sampled, fetched)
-            self.index.upsert([embedded.embedding])
+            self.index.upsert([replace(embedded.embedding, fingerprint=stored.fingerprint)])
         except Rejected as refused:
             looked.refused[embedder.version] = refused
             return
@@ -192,6 +197,11 @@ class SeriesIndexing:
         if not bearable:
             raise TooLarge(f"Every instance is over {limit} bytes: raise CBIR_MAX_INSTANCE_BYTES.")
         return bearable
+
+
+def _is_of(indexed: IndexedSeries, stored: StoredSeries) -> bool:
+    """Whether the vectors are of these files; those of earlier releases do not say, and are believed."""
+    return indexed.fingerprint in ("", stored.fingerprint)
 
 
 def _is_text(stored: StoredSeries) -> bool:

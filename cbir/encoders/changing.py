@@ -99,7 +99,7 @@ def switch(deployment: Deployment) -> str:
     if filled is not None:
         _refuse_what_is_lacking(deployment, line_ups, filled)
         compared = deployment.following.reconciler().compare(datetime.now(UTC))
-        if lacking := compared.outdated + compared.bare:
+        if lacking := compared.lacking:
             raise Rejected(
                 f"{line_ups.beside} lacks {lacking} series, which are embedded now: wait for them. {WATCH}"
             )

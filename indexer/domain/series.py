@@ -92,7 +92,8 @@ class SeriesEmbedding:
 
     `vector` is float32 (d,), unit length: the pooled vector. `frame_vectors` is float32 (n, d), unit
     rows, aligned with `frames`, in the order of the series. `extent` is what an example stands for; what
-    is indexed stands for its series.
+    is indexed stands for its series. `fingerprint` is the archive's, of the files that were embedded: empty
+    of an example, and of what an earlier release stored.
     """
 
     reference: SeriesReference
@@ -102,6 +103,7 @@ class SeriesEmbedding:
     vector: Vector
     frame_vectors: Vector
     extent: Extent = "series"
+    fingerprint: str = ""
 
     def narrowed(self, indices: Sequence[int]) -> SeriesEmbedding:
         """The same series, standing for some of its frames only (0-based); pooled again."""
@@ -131,12 +133,13 @@ class SeriesEmbedding:
 class IndexedSeries:
     """One series that is indexed, without its vectors: what it is, and which of its frames they stand for.
 
-    `frames` are in the order of the series.
+    `frames` are in the order of the series; `fingerprint` is that of `SeriesEmbedding`.
     """
 
     reference: SeriesReference
     attributes: SeriesAttributes
     frames: tuple[FrameReference, ...]
+    fingerprint: str = ""
 
 
 def pooled(frame_vectors: Vector) -> Vector:

@@ -3,7 +3,8 @@
 from indexer.following.calibrating import Calibrator
 from indexer.following.calibration import Calibration
 from indexer.following.changes import ChangeFollower, Polled
-from indexer.following.comparison import Comparison, Reconciler
+from indexer.following.compared import Comparison
+from indexer.following.comparison import Reconciler
 from indexer.following.filling import Filling, filling
 from indexer.following.follower import Follower, compare_and_switch
 from indexer.following.hints import Events, Hint

@@ -5,69 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import datetime
-from itertools import islice
-from typing import Final, TypeVar
 
 from indexer.domain import EncoderVersion
+from indexer.following.compared import Comparison
 from indexer.following.id_set import IdSet
+from indexer.following.pieces import CHUNK, Stopped, pieces
+from indexer.following.vectors import OPEN_STATES, VectorComparison, is_settled
 from indexer.ledger import KnownSeries, Ledger, Notice, Priority, State
 from indexer.line_up import Holdings, LineUps
 from indexer.ports import Archive, ListedSeries, VectorIndex
 
 logger = logging.getLogger(__name__)
-
-CHUNK: Final = 1000
-VERIFIED_AT_ONCE: Final = 50
-OPEN_STATES: Final = (State.WAITING, State.LEASED)
-
-Item = TypeVar("Item")
-
-
-@dataclass
-class Comparison:
-    """How many series one comparison saw, and what it found.
-
-    Attributes:
-        listed: series in the archive.
-        unknown: of those, not in the ledger.
-        changed: another revision than the one looked at last.
-        outdated: not looked at by every encoder that takes them.
-        gone: in the ledger and no longer in the archive.
-        orphaned: vectors of series that the ledger does not know; deleted.
-        rehashed: vectors whose patient was hashed with another key than the one in use.
-        bare: the ledger says that they have vectors, and they have none; those that wait are counted too.
-        complete: False when it was stopped half-way.
-        took_s: how long it took.
-    """
-
-    listed: int = 0
-    unknown: int = 0
-    changed: int = 0
-    outdated: int = 0
-    gone: int = 0
-    orphaned: int = 0
-    rehashed: int = 0
-    bare: int = 0
-    complete: bool = False
-    took_s: float = 0.0
-
-    @property
-    def found(self) -> int:
-        """How many series were put back to work, or out."""
-        settled = self.unknown + self.changed + self.outdated + self.gone
-        return settled + self.orphaned + self.rehashed + self.bare
-
-    def __str__(self) -> str:
-        """As `key=value` words for the log."""
-        counted = (name for name in self.__dataclass_fields__ if name != "took_s")
-        return " ".join(f"{name}={getattr(self, name)}" for name in counted)
-
-
-class _Stopped(Exception):
-    """The comparison was asked to stop."""
 
 
 class Reconciler:
@@ -121,6 +71,14 @@ class Reconciler:
         comparison, started = Comparison(), time.monotonic()
         stopped = stop or threading.Event()
         line_ups = self._line_ups()
+        vectors = VectorComparison(
+            archive=self._archive.name,
+            ledger=self._ledger,
+            index=self._index,
+            patient_key_name=self._patient_key_name,
+            now=now,
+            stopped=stopped,
+        )
         try:
             there = self._look_at_the_archive(line_ups, comparison, now, stopped)
             self._look_for_the_gone(there, comparison, now, stopped)
@@ -128,10 +86,8 @@ class Reconciler:
                 if encoder not in self._line_ups().versions:
                     continue  # retired meanwhile: its place must not be made again
                 self._index.prepare(encoder)
-                stored = self._look_at_the_vectors(encoder, comparison, now, stopped)
-                self._look_for_other_keys(encoder, comparison, now, stopped)
-                self._look_for_the_bare(encoder, stored, comparison, now, stopped)
-        except _Stopped:
+                vectors.compare(encoder, comparison)
+        except Stopped:
             return comparison
         self._ledger.remember(self._key, now.isoformat())
         comparison.complete = True
@@ -144,7 +100,7 @@ class Reconciler:
         there = IdSet()
         missing = {version for version in line_ups.only_beside if not self._is_at_hand(version)}
         newcomers = Priority.BACKFILL if self._ledger.recall(self._key) is None else Priority.CHANGED
-        for listed in _pieces(self._archive.list_series(), CHUNK, stopped):
+        for listed in pieces(self._archive.list_series(), CHUNK, stopped):
             there.update(series.reference.archive_id for series in listed)
             comparison.listed += len(listed)
             known = self._ledger.known_among([series.reference.archive_id for series in listed])
@@ -203,76 +159,12 @@ class Reconciler:
         for ids in self._settled(stopped):
             gone = there.absent(ids)
             comparison.gone += len(gone)
-            self._ledger.notice(self._again(gone, Priority.CHANGED), now)
-
-    def _look_at_the_vectors(
-        self, encoder: EncoderVersion, comparison: Comparison, now: datetime, stopped: threading.Event
-    ) -> IdSet:
-        """Delete vectors without a row: a worker has a row in its hands before it stores vectors.
-
-        A row that appears while its vectors are being deleted is looked at again.
-        """
-        stored = IdSet()
-        for ids in _pieces(self._index.archive_ids(encoder), CHUNK, stopped):
-            stored.update(ids)
-            known = self._ledger.known_among(ids)
-            orphaned = [archive_id for archive_id in ids if archive_id not in known]
-            if orphaned:
-                self._index.delete(encoder, orphaned)
-                comparison.orphaned += len(orphaned)
-                returned = self._ledger.known_among(orphaned).values()
-                ours = [row.archive_id for row in returned if self._is_ours(row)]
-                self._ledger.notice(self._again(ours, Priority.CHANGED), now)
-        return stored
-
-    def _look_for_other_keys(
-        self, encoder: EncoderVersion, comparison: Comparison, now: datetime, stopped: threading.Event
-    ) -> None:
-        """Pseudonyms of another key are made again from the archive; until then they match nobody."""
-        otherwise = self._index.hashed_otherwise(encoder, self._patient_key_name)
-        for ids in _pieces(otherwise, CHUNK, stopped):
-            known = self._ledger.known_among(ids).values()
-            settled = [row.archive_id for row in known if self._is_ours(row) and _is_settled(row)]
-            comparison.rehashed += len(settled)
-            self._ledger.notice(self._again(settled, Priority.BACKFILL), now)
-
-    def _look_for_the_bare(
-        self,
-        encoder: EncoderVersion,
-        stored: IdSet,
-        comparison: Comparison,
-        now: datetime,
-        stopped: threading.Event,
-    ) -> None:
-        """A series may have been indexed since the vectors were listed: ask for its vectors by name.
-
-        One that is looked at anyway is counted too, for its row claims vectors that are not there.
-        """
-        for rows in _pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
-            claimed = {row.archive_id: row for row in rows if _claims_vectors(row, encoder)}
-            for suspects in _pieces(stored.absent(list(claimed)), VERIFIED_AT_ONCE, stopped):
-                found = self._index.indexed(encoder, suspects)
-                bare = [archive_id for archive_id in suspects if archive_id not in found]
-                comparison.bare += len(bare)
-                settled = [archive_id for archive_id in bare if _is_settled(claimed[archive_id])]
-                self._ledger.notice(self._again(settled, Priority.BACKFILL), now)
-
-    def _is_ours(self, row: KnownSeries) -> bool:
-        """The vectors of every archive lie together; another archive's series are its own follower's."""
-        return row.archive == self._archive.name
+            self._ledger.notice((Notice(i, self._archive.name, Priority.CHANGED) for i in gone), now)
 
     def _settled(self, stopped: threading.Event) -> Iterator[list[str]]:
         """The ids of settled rows; nobody needs to be told of those that are looked at anyway."""
-        for rows in _pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
-            yield [row.archive_id for row in rows if _is_settled(row)]
-
-    def _again(self, archive_ids: Iterable[str], priority: Priority) -> list[Notice]:
-        return [Notice(archive_id, self._archive.name, priority) for archive_id in archive_ids]
-
-
-def _claims_vectors(row: KnownSeries, encoder: EncoderVersion) -> bool:
-    could_have = row.state is State.INDEXED or row.state in OPEN_STATES
-    return could_have and str(encoder) in Holdings.of(row.encoder).made
+        for rows in pieces(self._ledger.known(self._archive.name), CHUNK, stopped):
+            yield [row.archive_id for row in rows if is_settled(row)]
 
 
 def _is_outdated(row: KnownSeries, wanted: Sequence[EncoderVersion], missing: Set[EncoderVersion]) -> bool:
@@ -284,15 +176,3 @@ def _is_outdated(row: KnownSeries, wanted: Sequence[EncoderVersion], missing: Se
         return False
     could_look = [version for version in wanted if version not in missing]
     return Holdings.of(row.encoder).lack(could_look) or (row.state is State.INDEXED and not wanted)
-
-
-def _is_settled(row: KnownSeries) -> bool:
-    return row.state not in OPEN_STATES
-
-
-def _pieces(items: Iterable[Item], size: int, stopped: threading.Event) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while piece := list(islice(iterator, size)):
-        if stopped.is_set():
-            raise _Stopped
-        yield piece

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from indexer.following.changes import ChangeFollower
-from indexer.following.comparison import Comparison, Reconciler
+from indexer.following.compared import Comparison
+from indexer.following.comparison import Reconciler
 from indexer.following.rounds import Round, Rounds
 from indexer.following.switching import Switching
 

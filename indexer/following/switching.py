@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from indexer.errors import Rejected
-from indexer.following.comparison import Comparison
+from indexer.following.compared import Comparison
 from indexer.following.filling import filling
 from indexer.ledger import Ledger, RememberedLineUps
 from indexer.line_up import LineUps
@@ -75,7 +75,7 @@ class Switching:
         self._compared = line_ups if comparison.complete else None
         if not seemed_filled:
             return False
-        if not comparison.complete or comparison.outdated or comparison.bare:
+        if not comparison.complete or comparison.lacking:
             self._not_before_s = self._clock() + PATIENCE * comparison.took_s
             return False
         try:

@@ -33,7 +33,7 @@ ROWS: Final = "rows"
 STUDIES: Final = "studies"
 _OPEN: Final = (State.WAITING, State.LEASED)
 _SHOWN: Final = tuple(SERIES.c[name] for name in SeriesRow.__dataclass_fields__)
-_KNOWN: Final = (SERIES.c.archive_id, SERIES.c.revision, SERIES.c.state, SERIES.c.encoder, SERIES.c.archive)
+_KNOWN: Final = tuple(SERIES.c[name] for name in KnownSeries.__dataclass_fields__)
 
 
 def count_states(connection: Connection, archive: str | None) -> dict[State, int]:

@@ -178,13 +178,17 @@ class StudyRow:
 
 @dataclass(frozen=True, slots=True)
 class KnownSeries:
-    """What a comparison with the archive needs of a row; `revision` is the one last looked at."""
+    """What a comparison with the archive needs of a row; `revision` is the one last looked at.
+
+    `fingerprint` is of the files that were looked at last; None when nobody did.
+    """
 
     archive_id: str
     revision: str | None
     state: State
     encoder: str | None
     archive: str
+    fingerprint: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,10 @@ class VectorIndex(Protocol):
         """Every indexed series, in no order."""
         ...
 
+    def fingerprints(self, encoder: EncoderVersion) -> Iterator[tuple[str, str]]:
+        """The archive id of every indexed series with the fingerprint of its embedding, in no order."""
+        ...
+
     def sample(
         self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int
     ) -> tuple[SeriesEmbedding, ...]:

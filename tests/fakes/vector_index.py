@@ -101,12 +101,15 @@ class FakeVectorIndex:
 
     def indexed(self, encoder: EncoderVersion, archive_ids: Sequence[str]) -> Mapping[str, IndexedSeries]:
         return {
-            archive_id: IndexedSeries(stored.reference, stored.attributes, stored.frames)
+            archive_id: IndexedSeries(stored.reference, stored.attributes, stored.frames, stored.fingerprint)
             for archive_id, stored in self.embeddings_by_id(encoder, archive_ids).items()
         }
 
     def archive_ids(self, encoder: EncoderVersion) -> Iterator[str]:
         return iter(tuple(self._of(encoder)))
+
+    def fingerprints(self, encoder: EncoderVersion) -> Iterator[tuple[str, str]]:
+        return iter([(archive_id, stored.fingerprint) for archive_id, stored in self._of(encoder).items()])
 
     def sample(
         self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int

@@ -92,6 +92,7 @@ def test_a_report_goes_to_the_first_encoder_that_reads(hall: Hall, tmp_path: Pat
     assert attributes.body_part_examined == "ABDOMEN"
     assert indexed.reference.study_instance_uid == "1.2.3"
     assert [frame.frame_number for frame in indexed.frames] == [1]
+    assert indexed.fingerprint == hall.archive.series(indexed.reference.archive_id).fingerprint
     np.testing.assert_allclose(vector_of(hall), AXES[0], atol=1e-6)
 
 

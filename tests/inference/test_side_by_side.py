@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from demo.families import FAMILIES, write_studies
 from indexer.domain import EncoderVersion
 from indexer.errors import EncoderUnavailable, Rejected
+from indexer.following import Reconciler
 from indexer.ledger import Ledger, Notice, Priority, SeriesRow, State
 from indexer.line_up import Holdings, LineUps
 from indexer.ports import FetchedInstance, StoredInstance
@@ -160,6 +161,25 @@ def test_a_new_series_is_fetched_once_for_both(hall: Hall, chest: Path) -> None:
     hall.work()
     assert hall.made() == {"any", "fine"}
     assert len(hall.archive.fetched) == 1
+
+
+def test_only_the_encoder_whose_vectors_are_of_other_files_embeds_again(hall: Hall, chest: Path) -> None:
+    hall.serve("any", beside=("fine",))
+    archive_id = hall.archive.store(chest)
+    hall.work()
+    right, wrong = hall.line_ups.versions
+    before = hall.index.embeddings_by_id(right, [archive_id])[archive_id]
+    made = hall.index.embeddings_by_id(wrong, [archive_id])[archive_id]
+    hall.index.upsert([replace(made, fingerprint="of other files")])
+    reconciler = Reconciler(
+        archive=hall.archive, ledger=hall.ledger, index=hall.index, line_ups=lambda: hall.line_ups, quiet_s=0
+    )
+    assert reconciler.compare(hall.now).stale == 1
+    hall.work()
+    assert hall.index.embeddings_by_id(right, [archive_id])[archive_id] is before
+    again = hall.index.embeddings_by_id(wrong, [archive_id])[archive_id]
+    assert again.fingerprint == made.fingerprint == before.fingerprint
+    assert reconciler.compare(hall.now).found == 0
 
 
 def test_an_encoder_beside_that_is_broken_holds_up_no_new_series(hall: Hall, chest: Path) -> None:

@@ -67,7 +67,7 @@ def test_every_series_and_every_vector_of_a_release_is_known_again(data: Path, t
     studies = tmp_path / "studies"
     list(write_studies(studies, per_family=PER_FAMILY))
     compared = cbir(data, studies, ["reconcile"])
-    for nothing in ("unknown=0", "outdated=0", "gone=0", "orphaned=0", "bare=0", "complete=True"):
+    for nothing in ("unknown=0", "outdated=0", "gone=0", "orphaned=0", "stale=0", "bare=0", "complete=True"):
         assert nothing in compared
 
 

@@ -14,7 +14,15 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from indexer.adapters.qdrant.connection import connect, is_conflict, our_errors
 from indexer.adapters.qdrant.nearest import NearestStudies
-from indexer.adapters.qdrant.points import FRAMES, POOLED, checked, embedding_of, indexed_of, point_of
+from indexer.adapters.qdrant.points import (
+    FINGERPRINT,
+    FRAMES,
+    POOLED,
+    checked,
+    embedding_of,
+    indexed_of,
+    point_of,
+)
 from indexer.adapters.qdrant.scope import filter_of, hashed_with, is_value
 from indexer.domain import (
     Candidate,
@@ -191,6 +199,12 @@ class QdrantIndex:
         """Every indexed series, in no order."""
         for point in self._scroll(encoder, IDS_A_PAGE, with_payload=["archive_id"]):
             yield (point.payload or {})["archive_id"]
+
+    def fingerprints(self, encoder: EncoderVersion) -> Iterator[tuple[str, str]]:
+        """Every indexed series with the fingerprint of what was embedded; empty of an earlier release."""
+        for point in self._scroll(encoder, IDS_A_PAGE, with_payload=["archive_id", FINGERPRINT]):
+            payload = point.payload or {}
+            yield payload["archive_id"], payload.get(FINGERPRINT, "")
 
     def sample(
         self, encoder: EncoderVersion, filters: Filters, *, limit: int, seed: int

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from qdrant_client import QdrantClient, models
 
-from indexer.adapters.qdrant.points import BULKY, FRAMES, POOLED, candidate_of, sent
+from indexer.adapters.qdrant.points import FRAMES, POOLED, UNASKED, candidate_of, sent
 from indexer.adapters.qdrant.scope import filter_of
 from indexer.domain import Candidate, Scope, Vector
 
@@ -67,7 +67,7 @@ class NearestStudies:
             ),
             query=sent(self._frame_vectors),
             using=FRAMES,
-            with_payload=models.PayloadSelectorExclude(exclude=BULKY),
+            with_payload=models.PayloadSelectorExclude(exclude=UNASKED),
         )
         hits = [hit for group in found.groups for hit in group.hits]
         return [candidate_of(hit.payload or {}, hit.score, len(self._frame_vectors)) for hit in hits]

@@ -24,7 +24,9 @@ from indexer.patients import key_name_of
 
 POOLED = "pooled"
 FRAMES = "frames"
-BULKY = ["frames", "sop_instance_uids"]
+FINGERPRINT = "fingerprint"
+UNASKED = ["frames", "sop_instance_uids", FINGERPRINT]
+"""What a candidate does without."""
 NOBODY = "-"
 """The `patient_key` of a series without a known patient, whom every key leaves alone."""
 DECIMALS = 7
@@ -67,7 +69,7 @@ def point_of(embedding: SeriesEmbedding) -> models.PointStruct:
 
 
 def payload_of(embedding: SeriesEmbedding) -> dict[str, Any]:
-    """What is kept beside the vectors: UIDs, attributes and frames; no name, no id, no free text."""
+    """What is kept beside the vectors: UIDs, attributes, frames, a hash; no name, no id, no free text."""
     reference, attributes = embedding.reference, embedding.attributes
     payload: dict[str, Any] = {
         "study_instance_uid": reference.study_instance_uid,
@@ -87,6 +89,8 @@ def payload_of(embedding: SeriesEmbedding) -> dict[str, Any]:
         payload["study_date"] = day_number(attributes.study_date)
     if attributes.patient is not None:
         payload["patient"] = attributes.patient
+    if embedding.fingerprint:
+        payload[FINGERPRINT] = embedding.fingerprint
     payload["patient_key"] = NOBODY if attributes.patient is None else key_name_of(attributes.patient)
     return payload
 
@@ -102,13 +106,14 @@ def embedding_of(point: models.Record, encoder: EncoderVersion) -> SeriesEmbeddi
         frames=_frames(payload),
         vector=checked(np.asarray(vectors[POOLED], dtype=np.float32), encoder.dimension),
         frame_vectors=checked(np.asarray(vectors[FRAMES], dtype=np.float32), encoder.dimension),
+        fingerprint=_fingerprint(payload),
     )
 
 
 def indexed_of(point: models.Record) -> IndexedSeries:
     """The series that a point stands for, of which only the payload is there."""
     payload = point.payload or {}
-    return IndexedSeries(_reference(payload), _attributes(payload), _frames(payload))
+    return IndexedSeries(_reference(payload), _attributes(payload), _frames(payload), _fingerprint(payload))
 
 
 def candidate_of(payload: Mapping[str, Any], max_sim: float, frame_count: int) -> Candidate:
@@ -131,6 +136,11 @@ def _day(number: int) -> date:
 
 def _frames(payload: Mapping[str, Any]) -> tuple[FrameReference, ...]:
     return tuple(FrameReference(*frame) for frame in payload["frames"])
+
+
+def _fingerprint(payload: Mapping[str, Any]) -> str:
+    """A point of an earlier release has none."""
+    return str(payload.get(FINGERPRINT, ""))
 
 
 def _reference(payload: Mapping[str, Any]) -> SeriesReference:

@@ -450,10 +450,34 @@ def test_what_is_indexed_is_given_without_vectors(index: VectorIndex) -> None:
     assert index.indexed(ENCODER, []) == {}
 
 
+def test_vectors_say_of_which_files_they_are(index: VectorIndex) -> None:
+    stored = replace(series("1"), fingerprint="f" * 64)
+    index.upsert([stored, series("2")])
+    listed = list(index.fingerprints(ENCODER))
+    assert sorted(listed) == [("orthanc-1-1", "f" * 64), ("orthanc-2-1", "")]
+    ids = [archive_id for archive_id, _ in listed]
+    for found in (index.indexed(ENCODER, ids), index.embeddings_by_id(ENCODER, ids)):
+        assert {archive_id: found[archive_id].fingerprint for archive_id in ids} == dict(listed)
+    index.upsert([replace(stored, fingerprint="e" * 64)])
+    assert dict(index.fingerprints(ENCODER))["orthanc-1-1"] == "e" * 64
+    assert {c.reference.archive_id for c in ask(index)} == set(ids)
+
+
+def test_the_files_of_an_earlier_release_are_not_known(kind: str, index: VectorIndex) -> None:
+    index.upsert([series("1") if kind == "fake" else replace(series("1"), fingerprint="f" * 64)])
+    if isinstance(index, QdrantIndex):
+        index._client.delete_payload(
+            collection_of(ENCODER), keys=["fingerprint"], points=[series("1").reference.point_id], wait=True
+        )
+    assert list(index.fingerprints(ENCODER)) == [("orthanc-1-1", "")]
+    assert index.indexed(ENCODER, ["orthanc-1-1"])["orthanc-1-1"].fingerprint == ""
+
+
 def test_every_archive_id_is_listed_once(index: VectorIndex) -> None:
     index.upsert([series(f"{n}") for n in range(1100)])
     listed = list(index.archive_ids(ENCODER))
     assert sorted(listed) == sorted(f"orthanc-{n}-1" for n in range(1100))
+    assert sorted(index.fingerprints(ENCODER)) == [(archive_id, "") for archive_id in sorted(listed)]
 
 
 def test_a_sample_is_of_different_series_that_pass_the_filters(index: VectorIndex) -> None:

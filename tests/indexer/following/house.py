@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -84,7 +84,7 @@ class Desk:
             self.index.delete(encoder, [lease.archive_id])
             return Gone()
         reference = stored.listed.reference
-        self.index.upsert([embedding(reference, encoder)])
+        self.index.upsert([replace(embedding(reference, encoder), fingerprint=stored.fingerprint)])
         return Indexed(
             reference, SeriesAttributes("CT"), stored.listed.revision, stored.fingerprint, str(encoder)
         )

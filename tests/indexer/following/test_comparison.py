@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from indexer.domain import SeriesAttributes, SeriesReference
+from indexer.domain import EncoderVersion, SeriesAttributes, SeriesReference
 from indexer.errors import Unavailable
 from indexer.following import Reconciler
 from indexer.following import comparison as comparison_module
+from indexer.following import vectors as vectors_module
 from indexer.following.id_set import IdSet
 from indexer.ledger import Gone, Notice, Priority, State
 from indexer.line_up import LineUps
@@ -214,6 +215,101 @@ def test_an_indexed_series_without_vectors_is_indexed_again(house: House) -> Non
     assert house.vectors() == {lost, kept}
 
 
+def late(house: House, archive_id: str, fingerprint: str = "of other files") -> None:
+    """Vectors of other files arrive, from a worker that nobody waits for any more."""
+    stored = embedding(house.archive.series(archive_id).listed.reference)
+    house.index.upsert([replace(stored, fingerprint=fingerprint)])
+
+
+def test_a_series_whose_vectors_are_of_other_files_is_looked_at_again(house: House) -> None:
+    archive_id, _ = house.put(1), house.put(2)
+    house.compare()
+    house.work()
+    late(house, archive_id)
+    comparison = house.compare(later(1))
+    assert (comparison.stale, comparison.lacking, comparison.found) == (1, 1, 1)
+    assert house.compare(later(1)).found == 0
+    assert house.work(later(1)) == [archive_id]
+    assert house.compare(later(2)).found == 0
+
+
+def test_vectors_that_do_not_say_of_which_files_they_are_are_believed(house: House) -> None:
+    archive_id = house.put()
+    house.compare()
+    house.work()
+    late(house, archive_id, fingerprint="")
+    assert house.compare(later(1)).found == 0
+
+
+def test_a_series_indexed_again_while_the_vectors_are_listed_is_not_stale(house: House) -> None:
+    archive_id = house.put()
+    house.compare()
+    house.work()
+    listing = house.index.fingerprints
+
+    def grow_afterwards(encoder: EncoderVersion) -> Iterator[tuple[str, str]]:
+        listed = list(listing(encoder))
+        house.archive.put(study="1.1", series="1.1.1", sop="1.1.1.2")
+        house.ledger.notice([Notice(archive_id, "orthanc", Priority.CHANGED)], NOW)
+        house.work()
+        return iter(listed)
+
+    house.index.fingerprints = grow_afterwards  # type: ignore[method-assign]
+    assert house.reconciler().compare(NOW).stale == 0
+
+
+def test_a_failed_series_is_not_tried_again_because_of_its_vectors(house: House) -> None:
+    archive_id = house.put()
+    house.compare()
+    house.work()
+    house.ledger.notice([Notice(archive_id, "orthanc", Priority.CHANGED)], NOW)
+    house.fail()
+    house.compare()
+    house.fail()
+    late(house, archive_id)
+    assert house.compare(later(1)).found == 0
+    assert house.vectors() == {archive_id}
+
+
+def test_stale_vectors_of_another_archive_are_its_own_followers(house: House) -> None:
+    archive_id = house.put()
+    house.ledger.notice([Notice(archive_id, "folder", Priority.CHANGED)], NOW)
+    house.work()
+    late(house, archive_id)
+    assert house.reconciler().compare(NOW).stale == 0
+    assert house.vectors() == {archive_id}
+
+
+def test_vectors_that_come_late_to_a_series_that_was_skipped_are_deleted(house: House) -> None:
+    archive_id = house.put()
+    house.compare()
+    house.skip(None)
+    late(house, archive_id)
+    comparison = house.compare(later(1))
+    assert (comparison.orphaned, comparison.found) == (1, 1)
+    assert house.vectors() == set()
+    assert house.work(later(1)) == []
+
+
+def test_a_row_that_answers_for_its_vectors_while_they_are_deleted_is_looked_at_again(house: House) -> None:
+    archive_id = house.put()
+    house.compare()
+    house.skip(None)
+    late(house, archive_id)
+    delete = house.index.delete
+
+    def index_meanwhile(*arguments: object) -> None:
+        house.ledger.notice([Notice(archive_id, "orthanc", Priority.CHANGED)], NOW)
+        house.work()
+        delete(*arguments)  # type: ignore[arg-type]
+
+    house.index.delete = index_meanwhile  # type: ignore[method-assign, assignment]
+    assert house.reconciler().compare(NOW).orphaned == 1
+    assert house.vectors() == set()
+    house.work(later(1))
+    assert house.vectors() == house.indexed() == {archive_id}
+
+
 class RetiringArchive(FakeArchive):
     """While it is listed, somebody retires the line-up beside and deletes its vectors."""
 
@@ -243,14 +339,14 @@ def test_a_place_that_was_deleted_during_a_comparison_is_not_made_again(house: H
 def test_a_series_indexed_after_the_vectors_were_listed_is_not_bare(house: House) -> None:
     house.put()
     house.compare()
-    listing = house.index.archive_ids
+    listing = house.index.fingerprints
 
-    def index_afterwards(encoder: object) -> Iterator[str]:
-        ids = list(listing(encoder))  # type: ignore[arg-type]
+    def index_afterwards(encoder: EncoderVersion) -> Iterator[tuple[str, str]]:
+        listed = list(listing(encoder))
         house.work()
-        return iter(ids)
+        return iter(listed)
 
-    house.index.archive_ids = index_afterwards  # type: ignore[method-assign]
+    house.index.fingerprints = index_afterwards  # type: ignore[method-assign]
     comparison = house.reconciler().compare(later(1))
     assert len(house.indexed()) == 1
     assert comparison.bare == 0
@@ -278,8 +374,9 @@ def test_only_rows_of_the_same_archive_can_be_gone(house: House) -> None:
 def test_archives_larger_than_a_piece_are_compared_whole(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison_module, "CHUNK", 3)
-    monkeypatch.setattr(comparison_module, "VERIFIED_AT_ONCE", 2)
+    for module in (comparison_module, vectors_module):
+        monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(vectors_module, "VERIFIED_AT_ONCE", 2)
     ids = [house.put(number) for number in range(20)]
     house.compare()
     house.work()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -139,6 +140,20 @@ def test_what_the_ledger_believes_and_the_index_does_not_hold_holds_up_the_switc
     assert lost in hall.house.vectors(OTHER_ENCODER)
 
 
+def test_vectors_of_other_files_hold_up_the_switch(hall: Hall) -> None:
+    hall.activate()
+    hall.compare()
+    hall.work()
+    archive_id = sorted(hall.house.indexed())[0]
+    reference = hall.house.archive.series(archive_id).listed.reference
+    hall.house.index.upsert([replace(embedding(reference, OTHER_ENCODER), fingerprint="of other files")])
+    hall.compare()
+    assert hall.serving == (ENCODER,)
+    hall.work()
+    hall.compare()
+    assert hall.serving == (OTHER_ENCODER,)
+
+
 def test_what_an_encoder_of_both_line_ups_holds_is_not_what_the_new_one_was_to_make(hall: Hall) -> None:
     """The old encoder is in the new line-up too, and holds series there that another one takes."""
     both = LineUp((RoutedEncoder(OTHER_ENCODER, ("CT",)), RoutedEncoder(ENCODER)))
@@ -218,7 +233,7 @@ def test_a_series_that_is_looked_at_again_half_way_does_not_lose_its_place(hall:
     hall.compare()
     hall.work()
     archive_id = sorted(hall.house.indexed())[0]
-    hall.house.ledger.notice(hall.reconciler._again([archive_id], Priority.CHANGED), NOW)
+    hall.house.ledger.notice([Notice(archive_id, "orthanc", Priority.CHANGED)], NOW)
     hall.compare()
     assert hall.serving == (OTHER_ENCODER,)
 

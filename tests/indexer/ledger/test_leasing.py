@@ -315,10 +315,10 @@ def test_what_a_comparison_needs_is_known_of_one_archive(ledger: Ledger) -> None
     settle(ledger, indexed())
     settle(ledger, Failed("bad", "Bad."))
     assert list(ledger.known("orthanc")) == [
-        KnownSeries("a", "r1", State.INDEXED, ENCODER, "orthanc"),
-        KnownSeries("b", "r9", State.FAILED, None, "orthanc"),
+        KnownSeries("a", "r1", State.INDEXED, ENCODER, "orthanc", "files of a"),
+        KnownSeries("b", "r9", State.FAILED, None, "orthanc", None),
     ]
-    waiting = KnownSeries("z", None, State.WAITING, None, "folder")
+    waiting = KnownSeries("z", None, State.WAITING, None, "folder", None)
     assert ledger.known_among(["z", "nowhere"]) == {"z": waiting}
 
 
