@@ -92,7 +92,6 @@ class Judge:
         example: Sequence[SeriesEmbedding],
         ranked: Sequence[RankedStudy],
         *,
-        everywhere: bool = True,
         frames_of: Callable[[Candidate, EncoderVersion], int] = _one,
     ) -> Refusal | None:
         """Why no case is shown for an example; None where its cases may be shown.
@@ -101,16 +100,12 @@ class Judge:
 
         Args:
             example: its series.
-            ranked: what was found for them.
-            everywhere: whether all of the archive was searched. Where a filter left something out, that the
-                rest is far away says nothing of the example.
+            ranked: what was found for them in the whole archive: that the rest is far away, where a filter
+                left something out, says nothing of the example.
             frames_of: how many frames a series that was found has. Chance is known of whole series: a part
                 of one is not judged by it.
         """
-        refusals = [
-            self._of_series(series, _best(series, ranked), everywhere=everywhere, frames_of=frames_of)
-            for series in example
-        ]
+        refusals = [self._of_series(series, _best(series, ranked), frames_of) for series in example]
         if not refusals or None in refusals:
             return None
         return refusals[0]
@@ -139,8 +134,6 @@ class Judge:
         self,
         series: SeriesEmbedding,
         best: Candidate | None,
-        *,
-        everywhere: bool,
         frames_of: Callable[[Candidate, EncoderVersion], int],
     ) -> Refusal | None:
         known, background = self.known(series.encoder), self._background(series.encoder, series.attributes)
@@ -152,7 +145,7 @@ class Judge:
                 "this archive is like it. Check that the right series was sent; a kind of image that "
                 f"{series.encoder.name} does not know needs another encoder.",
             )
-        if best is None or background is None or not everywhere or not _is_chance(best, background):
+        if best is None or background is None or not _is_chance(best, background):
             return None
         if known is not None and not is_outsider and _is_same_kind(series.attributes, best.attributes):
             return None

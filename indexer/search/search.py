@@ -7,17 +7,27 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
-from indexer.domain import Answer, EncoderVersion, Filters, Match, Refusal, Scope, SeriesEmbedding
+from indexer.domain import (
+    Answer,
+    EncoderVersion,
+    Filters,
+    Match,
+    Refusal,
+    Scope,
+    SeriesEmbedding,
+    SeriesReference,
+)
 from indexer.errors import Rejected
 from indexer.ledger import Ledger
 from indexer.line_up import LineUps
 from indexer.ports import Access, Archive, Caller, Encoder, VectorIndex
-from indexer.search.clues import MOST_SERIES, Clue, clues_of, most_telling, of_a_case
+from indexer.search.chosen import ChosenCases
+from indexer.search.clues import MOST_SERIES, Clue, clues_of, most_telling
 from indexer.search.diversity import MOST_BESIDES, diversified
 from indexer.search.examples import Examples
 from indexer.search.judging import Judge
 from indexer.search.matches import Matches
-from indexer.search.question import ExampleReference, Question
+from indexer.search.question import Question
 from indexer.search.ranking import RankedStudy, Ranking
 from indexer.search.regions import AskedRegion, Regions, breadth
 from indexer.search.seen_frames import SeenFrames
@@ -93,26 +103,29 @@ class Search:
             the index holds no more; none, with the reason, where the question is refused.
 
         Raises:
-            NotFound: the example is unknown, or the caller may not see it.
-            NotIndexed: the example is known but has no vectors (yet).
+            NotFound: the example, or a chosen case that is not left out, is unknown, or not for the caller.
+            NotIndexed: that is known but has no vectors (yet).
             NotConfigured: words are asked with, and no encoder reads text.
             Rejected: the DICOM given is not understood, or the words.
             Unavailable: a neighbour did not answer.
         """
         started = time.perf_counter()
         line_ups = self._line_ups()
+        chosen = ChosenCases.of(question, self._examples, caller, line_ups)
+        question = chosen.question
         try:
             example = self._example(question, caller, line_ups)
         except Rejected as error:
             refusal = self._judge.refusal_of(error)
             if refusal is None:
                 raise
-            return Answer((), None, (), took_ms=_since_ms(started), refused=refusal)
+            refused = Answer((), None, (), took_ms=_since_ms(started), refused=refusal)
+            return replace(refused, more=_references(chosen.more), less=_references(chosen.less))
         words = words_of(question, self._encoder)
         if words.unused_reports:
             question = replace(question, reports=())
         embed_ms = _since_ms(started)
-        asked = self._asked(question, example, words, caller, line_ups)
+        asked = self._asked(question, example, chosen, words, caller)
         answer = self._answer(question, asked, caller, line_ups)
         return replace(answer, took_ms=_since_ms(started), embed_ms=embed_ms)
 
@@ -120,28 +133,25 @@ class Search:
         self,
         question: Question,
         example: tuple[SeriesEmbedding, ...],
+        chosen: ChosenCases,
         words: Words,
         caller: Caller,
-        line_ups: LineUps,
     ) -> _Asked:
         """Whose vectors are compared: those of the region or the example, of chosen cases, of the words."""
         region = self._region(question, example, caller)
         if region is not None:
             example = (region.example,)
         compared = most_telling(example, MOST_SERIES)
-        of_each = of_a_case(len(question.more) + len(question.less))
-        more = self._chosen(question.more, of_each, caller, line_ups)
-        less = self._chosen(question.less, of_each, caller, line_ups)
-        clues = [*clues_of(compared, "example"), *clues_of(more, "more"), *clues_of(less, "less")]
-        clues += words.clues()
-        return _Asked(example, tuple(compared), tuple(more), tuple(less), words, region, tuple(clues))
+        clues = [*clues_of(compared, "example")]
+        clues += [*clues_of(chosen.more, "more"), *clues_of(chosen.less, "less"), *words.clues()]
+        return _Asked(example, compared, chosen.more, chosen.less, words, region, tuple(clues))
 
     def _answer(self, question: Question, asked: _Asked, caller: Caller, line_ups: LineUps) -> Answer:
         """Rank, judge and show; the times are for `similar` to tell."""
         ranking = Ranking(self._index, question.text_weight, line_ups.serving.versions)
         studies = VisibleStudies(ranking, self._access, caller)
         ranked = studies.nearest(asked.clues, _scope(question, asked), _breadth(question))
-        refusal = self._refusal(question, asked.compared, ranked)
+        refusal = self._refusal(question, asked, ranked, studies)
         matches = () if refusal is not None else self._matches_of(ranked, question, asked.region)
         return Answer(
             example=asked.example,
@@ -150,8 +160,8 @@ class Search:
             took_ms=0.0,
             same_patient=self._same_patient(question, asked.compared, studies),
             refused=refusal,
-            more=tuple(embedding.reference for embedding in asked.more),
-            less=tuple(embedding.reference for embedding in asked.less),
+            more=_references(asked.more),
+            less=_references(asked.less),
             compared=len(asked.compared),
             read_reports=asked.words.read,
             unused_reports=asked.words.unused_reports,
@@ -186,21 +196,24 @@ class Search:
         return self._matches.of(ranked, self._matches.stored(ranked), other_people=False)
 
     def _refusal(
-        self, question: Question, example: Sequence[SeriesEmbedding], ranked: Sequence[RankedStudy]
+        self, question: Question, asked: _Asked, ranked: Sequence[RankedStudy], studies: VisibleStudies
     ) -> Refusal | None:
         """Why the example is not answered.
 
         Judged is an example that is whole and asked with alone: a part of a frame is like no whole frame,
-        and with a text or chosen cases the person says herself what is meant.
+        and with a text or chosen cases the person says herself what is meant. That the cases which a filter
+        leaves are far away says nothing of the example: then it is held against all that the filter left out.
         """
         if question.region is not None or question.has_words or question.more or question.less:
             return None
-        return self._judge.of_ranked(
-            example,
-            ranked,
-            everywhere=question.filters == Filters(),
-            frames_of=self._matches.frames_of,
-        )
+        refusal = self._judged(asked, ranked)
+        if refusal is None or question.filters == Filters():
+            return refusal
+        everywhere = replace(_scope(question, asked), filters=Filters())
+        return self._judged(asked, studies.nearest(asked.clues, everywhere, _breadth(question)))
+
+    def _judged(self, asked: _Asked, ranked: Sequence[RankedStudy]) -> Refusal | None:
+        return self._judge.of_ranked(asked.compared, ranked, frames_of=self._matches.frames_of)
 
     def _example(self, question: Question, caller: Caller, line_ups: LineUps) -> tuple[SeriesEmbedding, ...]:
         if question.example is None:
@@ -213,15 +226,6 @@ class Search:
         if question.region is None or question.example is None:
             return None
         return self._regions.read(question.region, question.example, example, caller)
-
-    def _chosen(
-        self, references: Sequence[ExampleReference], of_each: int, caller: Caller, line_ups: LineUps
-    ) -> list[SeriesEmbedding]:
-        return [
-            embedding
-            for reference in references
-            for embedding in most_telling(self._examples.read(reference, caller, line_ups), of_each)
-        ]
 
 
 def _scope(question: Question, asked: _Asked) -> Scope:
@@ -240,6 +244,10 @@ def _scope(question: Question, asked: _Asked) -> Scope:
         not_studies=tuple(sorted(studies.union(asked.words.studies))),
         not_patients=tuple(sorted({one for one in patients if one}.union(asked.words.patients))),
     )
+
+
+def _references(embeddings: Sequence[SeriesEmbedding]) -> tuple[SeriesReference, ...]:
+    return tuple(embedding.reference for embedding in embeddings)
 
 
 def _is_region_alone(question: Question) -> bool:

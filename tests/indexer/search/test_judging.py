@@ -208,13 +208,6 @@ def test_a_known_example_is_refused_by_chance_only_where_another_kind_of_image_i
     assert refused.reason == "no_nearer_than_chance"
 
 
-def test_where_a_filter_left_something_out_the_rest_may_be_far() -> None:
-    example = series(INSIDE, attributes=CHEST)
-    ranked = found(example, 0.1)
-    assert judge(background(0.4, 0.9)).of_ranked([example], ranked) is not None
-    assert judge(background(0.4, 0.9)).of_ranked([example], ranked, everywhere=False) is None
-
-
 def test_nothing_is_refused_where_nothing_is_known() -> None:
     example = series(OUTSIDE)
     assert Judge().of_ranked([example], found(example, -0.5)) is None
