@@ -76,6 +76,8 @@ class Question:
         reports: DICOM reports whose words are asked with as the text is; they are neither kept nor logged.
         more: chosen cases that a match shall be like as well.
         less: chosen cases that a match shall be unlike.
+        leaves_out_absent: whether chosen cases that cannot be compared now (gone, not indexed by what is
+            searched, not for the caller) are left out; otherwise the question is refused because of them.
         diversity: in [0, 1]; 0 ranks by likeness alone, more prefers matches unlike one another.
     """
 
@@ -89,6 +91,7 @@ class Question:
     reports: tuple[Path, ...] = ()
     more: tuple[ExampleReference, ...] = ()
     less: tuple[ExampleReference, ...] = ()
+    leaves_out_absent: bool = False
     diversity: float = 0.0
 
     def __post_init__(self) -> None:
