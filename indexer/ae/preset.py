@@ -65,5 +65,6 @@ class Preset:
             reports=tuple(reports) if self.reads_reports else (),
             more=chosen.more,
             less=chosen.less,
+            leaves_out_absent=True,
             diversity=self.diversity,
         )
