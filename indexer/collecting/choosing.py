@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from indexer.answers.example import REPORT_MODALITIES
 from indexer.answers.key_objects import Flagged
 from indexer.collecting.cases import Case, Cases
-from indexer.collecting.recalling import Recalling
+from indexer.collecting.recalling import AsSent, Recalling
 from indexer.ledger import KeptAnswer, KeptFlag, SeriesRow, State
 from indexer.line_up import DOCUMENTS, REFUSED
 from indexer.ports import Caller
@@ -125,14 +125,18 @@ class Choosing:
     def recalled(self, caller: Caller, study_instance_uid: str) -> AbstractContextManager[tuple[Path, ...]]:
         """The images of an example that the archive holds, as files that are gone afterwards.
 
-        Only those of the patient whose study this caller has sent.
+        Only those of a study that this caller has sent: of that patient, with the images that were compared.
 
         Raises:
             NotFound: the archive does not hold it, or the caller may not see it.
             Unavailable: the archive does not answer.
         """
         answers = self.kept.answers_of(caller.name, self._since())
-        sent = {a.patient for a in answers if a.study_instance_uid == study_instance_uid and a.patient}
+        sent = {
+            AsSent(answer.patient, frozenset(answer.instances))
+            for answer in answers
+            if answer.study_instance_uid == study_instance_uid and answer.patient and answer.instances
+        }
         return self.recalling.files(caller, study_instance_uid, sent)
 
     def _since(self) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -14,7 +14,7 @@ from indexer.collecting.cases import without_our_answers
 from indexer.collecting.policy import Policy
 from indexer.errors import NotFound
 from indexer.line_up import DOCUMENTS
-from indexer.ports import Access, Archive, ArchivedStudy, Caller, Library, StoredInstance
+from indexer.ports import Access, Archive, Caller, Library, StoredInstance
 
 MOST_SERIES: Final = 12
 """Series of an example that are recalled: as many as are compared."""
@@ -23,6 +23,14 @@ MOST_BYTES: Final = 2**30
 """Of all instances that are recalled together: of more, fewer of each series are taken."""
 
 _NO_IMAGES: Final = REPORT_MODALITIES | DOCUMENTS
+
+
+@dataclass(frozen=True, slots=True)
+class AsSent:
+    """What is known of a study that was sent: its patient's pseudonym, SOP Instance UIDs of its images."""
+
+    patient: str = field(repr=False)
+    instances: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Recalling:
 
     @contextmanager
     def files(
-        self, caller: Caller, study_instance_uid: str, patients: Collection[str]
+        self, caller: Caller, study_instance_uid: str, sent: Collection[AsSent]
     ) -> Iterator[tuple[Path, ...]]:
         """The images of a study, as files that are gone afterwards.
 
@@ -54,16 +62,16 @@ class Recalling:
         Args:
             caller: who may see them.
             study_instance_uid: which study.
-            patients: pseudonyms; only a study of one of them is taken out, for a UID alone, which two
-                studies may share and anybody may write, opens nobody's record.
+            sent: only a study that is one of these is taken out, of that patient and with all those images;
+                for a UID alone, which two studies may share and anybody may write, opens nobody's record.
 
         Raises:
             NotFound: the archive does not hold it, or the caller may not see it.
             Unavailable: the archive does not answer.
         """
-        study = self._study(caller, study_instance_uid, patients) if patients else None
-        series = [] if study is None else [self._instances(one.archive_id) for one in study.series]
-        series = sorted(series, key=len, reverse=True)[:MOST_SERIES]
+        every = self._images(caller, study_instance_uid, sent) if sent else []
+        allowed = [[one for one in series if one.size_bytes <= self.max_instance_bytes] for series in every]
+        series = sorted(allowed, key=len, reverse=True)[:MOST_SERIES]
         wanted = {instance.archive_id: instance for instance in bounded(series)}
         with TemporaryDirectory(prefix="cbir-recalled-") as folder:
             found = self.archive.fetch(tuple(wanted.values()), Path(folder)) if wanted else ()
@@ -72,24 +80,23 @@ class Recalling:
                 raise NotFound(f"The archive does not hold study {study_instance_uid} as it was sent.")
             yield tuple(paths[archive_id] for archive_id in wanted if archive_id in paths)
 
-    def _study(
-        self, caller: Caller, study_instance_uid: str, patients: Collection[str]
-    ) -> ArchivedStudy | None:
-        """The study with those of its series that hold images and that the caller may see."""
+    def _images(
+        self, caller: Caller, study_instance_uid: str, sent: Collection[AsSent]
+    ) -> list[tuple[StoredInstance, ...]]:
+        """Of the study that was sent those series that hold images and that the caller may see."""
         visible = self.access.visible(caller, self.archive.series_of_study(study_instance_uid))
         for study in self.library.studies_holding(sorted(visible)).values():
-            if self.policy.patient(study) in patients:
-                images = (
-                    series
-                    for series in without_our_answers(study).series
-                    if series.archive_id in visible and series.modality not in _NO_IMAGES
-                )
-                return replace(study, series=tuple(images))
-        return None
-
-    def _instances(self, archive_id: str) -> list[StoredInstance]:
-        found = self.library.instances_of(archive_id)
-        return [instance for instance in found if instance.size_bytes <= self.max_instance_bytes]
+            patient = self.policy.patient(study)
+            known = [one.instances for one in sent if one.instances and one.patient == patient]
+            images = [
+                self.library.instances_of(series.archive_id)
+                for series in (without_our_answers(study).series if known else ())
+                if series.archive_id in visible and series.modality not in _NO_IMAGES
+            ]
+            held = {instance.sop_instance_uid for series in images for instance in series}
+            if any(instances <= held for instances in known):
+                return images
+        return []
 
 
 def bounded(series: Sequence[Sequence[StoredInstance]]) -> list[StoredInstance]:

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from indexer.domain import Answer, Match, Pairs
+from indexer.domain import Answer, Match, Pairs, SeriesEmbedding
 from indexer.ledger.schema import ANSWERS, AnyRow
 
 MOST_READ: Final = 100
 """Questions of one caller that are looked through; older ones are as good as forgotten."""
+MOST_INSTANCES: Final = 24
+"""Instances of an example that are kept by their UIDs: evenly chosen of more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,10 @@ class KeptCase:
 class KeptAnswer:
     """One question of a caller and the cases it was answered with, in rank order.
 
-    `study_instance_uid` is the example's, and `patient` its patient's pseudonym, empty where it has none.
+    `study_instance_uid` is the example's, and `patient` its patient's pseudonym, empty where it has none;
+    `instances` are SOP Instance UIDs of the images that were compared, evenly chosen of many.
     `refused` is one word, empty where the question was answered, and `message` its sentence.
+    `called` is the AE title of ours that it was sent to, empty for the first.
     """
 
     question_id: str
@@ -79,10 +83,19 @@ class KeptAnswer:
     refused: str = ""
     message: str = ""
     patient: str = field(default="", repr=False)
+    instances: tuple[str, ...] = ()
+    called: str = ""
 
     @classmethod
     def of(
-        cls, answer: Answer, *, question_id: str, caller: str, asked_at: datetime, study_instance_uid: str
+        cls,
+        answer: Answer,
+        *,
+        question_id: str,
+        caller: str,
+        asked_at: datetime,
+        study_instance_uid: str,
+        called: str = "",
     ) -> KeptAnswer:
         """What is kept of one answer."""
         refusal = answer.refused
@@ -95,6 +108,8 @@ class KeptAnswer:
             refused=refusal.reason if refusal else "",
             message=refusal.message if refusal else "",
             patient=(answer.example[0].attributes.patient or "") if answer.example else "",
+            instances=_instances(answer.example),
+            called=called,
         )
 
 
@@ -134,10 +149,16 @@ def delete_answers(connection: Connection, before: datetime) -> int:
     return connection.execute(delete(ANSWERS).where(ANSWERS.c.asked_at < before)).rowcount
 
 
+def _instances(example: Sequence[SeriesEmbedding]) -> tuple[str, ...]:
+    every = list(dict.fromkeys(frame.sop_instance_uid for series in example for frame in series.frames))
+    count = min(MOST_INSTANCES, len(every))
+    return tuple(every[place * len(every) // count] for place in range(count))
+
+
 def _to_json(kept: KeptAnswer) -> str:
     cases = [{**asdict(case), "study_date": _iso(case.study_date)} for case in kept.cases]
     said = {"cases": cases, "refused": kept.refused, "message": kept.message, "patient": kept.patient}
-    return json.dumps(said, separators=(",", ":"))
+    return json.dumps({**said, "instances": kept.instances, "called": kept.called}, separators=(",", ":"))
 
 
 def _from_row(row: AnyRow) -> KeptAnswer:
@@ -151,6 +172,8 @@ def _from_row(row: AnyRow) -> KeptAnswer:
         refused=said["refused"],
         message=said["message"],
         patient=said.get("patient", ""),
+        instances=tuple(said.get("instances", ())),
+        called=said.get("called", ""),
     )
 
 

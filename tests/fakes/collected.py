@@ -104,10 +104,17 @@ class Collected:
         recalling = Recalling(archive, library, archive, policy)
         return Choosing(self.ledger, cases, recalling, kept_for_s=3600, now=lambda: self.now)
 
-    def answered(self, caller: str, *names: str, question_id: str = "", **said: str) -> KeptAnswer:
+    def answered(
+        self,
+        caller: str,
+        *names: str,
+        question_id: str = "",
+        instances: tuple[str, ...] = (),
+        **said: str,
+    ) -> KeptAnswer:
         """A question of a caller that was answered with these priors, a second after the one before.
 
-        `said` is what is kept of it beside: of a refusal, or of the example.
+        `said` is what is kept of it beside: of a refusal, or of the example, as its `instances` are.
         """
         self.now += timedelta(seconds=1)
         kept = KeptAnswer(
@@ -119,6 +126,7 @@ class Collected:
                 ranked(self.priors[name], rank, percent=(99.4, 97.2, 91.1)[rank - 1])
                 for rank, name in enumerate(names, start=1)
             ),
+            instances=instances,
             **said,
         )
         self.ledger.keep_answer(kept)

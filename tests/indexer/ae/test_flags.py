@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,23 +18,25 @@ from pydicom.dataset import Dataset
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.folder.library import FolderLibrary
 from indexer.ae.answering import Answering
-from indexer.ae.documents import Documents
+from indexer.ae.documents import Documents, Said
 from indexer.ae.patience import Patience
 from indexer.ae.preset import Preset
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
+from indexer.ae.timing import Split
 from indexer.answers.example import read_instance
 from indexer.collecting import Keeping, Policy, Sending
 from indexer.destinations import Destination
 from indexer.domain import Answer, SeriesReference
-from indexer.errors import ArchiveUnavailable
+from indexer.errors import ArchiveUnavailable, NotFound
 from indexer.ports import ArchivedStudy, Caller
 from indexer.search import Question
 from indexer.search.question import ExampleReference
-from tests.fakes.answers import PATIENT_ID, answer_about, instance, uid
+from tests.fakes.answers import PATIENT_ID, answer_about, instance, uid, write
 from tests.fakes.collected import PSEUDONYMS, Collected, collected
 from tests.fakes.key_objects import key_object
 from tests.fakes.library import FakeCarrier
+from tests.fakes.reports import report
 from tests.fakes.workstation import wait_until
 
 WS1 = Destination.parse("WS1=localhost:104")
@@ -41,17 +44,29 @@ WS2 = Destination.parse("WS2=localhost:105")
 QUICK = Patience(quiet_s=0.15, retry_first_s=0.05, retry_longest_s=0.1)
 INTEREST, REJECTED = "113000", "113001"
 CASES = ("one", "two", "three")
+WORDS = Preset("CBIR_WORDS", reads_reports=True)
 
 
 class Unsteady(FolderLibrary):
-    """A library that does not answer while it is `down`."""
+    """A library that does not answer while it is `down`, and fails us while it is `broken`."""
 
-    down = False
+    down = broken = False
 
     def studies_holding(self, archive_ids: Sequence[str]) -> Mapping[str, ArchivedStudy]:
+        if self.broken:
+            raise RuntimeError("A fault of ours.")
         if self.down:
             raise ArchiveUnavailable("The archive does not answer.")
         return super().studies_holding(archive_ids)
+
+
+class Misfiled(Documents):
+    """Documents that cannot be written of an answer that was refined."""
+
+    def of(self, said: Said, split: Split) -> tuple[Dataset, ...]:
+        if said.question is not None and said.question.more:
+            raise NotFound("Something that is wanted for a document is not there.")
+        return Documents.of(self, said, split)
 
 
 class Room:
@@ -62,6 +77,8 @@ class Room:
         self.library = Unsteady(house.folder / "priors", FolderArchive(house.folder / "priors"))
         self.asked: list[tuple[str, Question]] = []
         self.delivered: list[tuple[str, Dataset]] = []
+        self.somebodys = write(house.folder / "somebodys", instance("somebody"))
+        self.documents: Documents = Documents(forms=("report",))
         self.gate = threading.Event()
         self.gate.set()
         self.questions = self._made()
@@ -81,10 +98,10 @@ class Room:
         choosing = house.choosing(library=self.library)
         return Questions(
             spool=Spool(house.folder / "questions"),
-            answering=Answering(self, documents=Documents(forms=("report",)), choosing=choosing),
+            answering=Answering(self, documents=self.documents, choosing=choosing),
             deliver=self._deliver,
             callers=(WS1, WS2),
-            presets=(Preset("CBIR_FEW", limit=2),),
+            presets=(Preset("CBIR_FEW", limit=2), WORDS),
             patience=QUICK,
             keeping=Keeping(house.ledger, cases, sending),
         )
@@ -94,7 +111,7 @@ class Room:
         self.asked.append((caller.name, question))
         assert self.gate.wait(30)
         assert isinstance(question.example, tuple)
-        answer = answer_about(question.example, matches=len(CASES))
+        answer = answer_about(question.example or self.somebodys, matches=len(CASES))
         [example] = answer.example
         patient = replace(example.attributes, patient=PSEUDONYMS.of("", PATIENT_ID))
         cases = [self.house.priors[name] for name in CASES]
@@ -105,7 +122,8 @@ class Room:
             )
             for match, case in zip(answer.matches, cases, strict=True)
         )
-        return replace(answer, example=(replace(example, attributes=patient),), matches=matches)
+        seen = (replace(example, attributes=patient),) if question.example else ()
+        return replace(answer, example=seen, matches=matches)
 
     def _deliver(self, destination: Destination, paths: Sequence[Path]) -> None:
         self.delivered += [(destination.ae_title, pydicom.dcmread(path)) for path in paths]
@@ -116,12 +134,16 @@ class Room:
         wait_until(self.is_done)
 
     def bring(self, *datasets: Dataset, caller: Destination = WS1, called: str = "") -> None:
+        self.hold("a", *datasets, caller=caller, called=called)
+        self.questions.let_go("a")
+
+    def hold(self, association: str, *datasets: Dataset, caller: Destination = WS1, called: str = "") -> None:
+        """Send instances in an association that stays open."""
         for dataset in datasets:
             buffer = BytesIO()
             dataset.save_as(buffer, enforce_file_format=True)
             content = buffer.getvalue()
-            self.questions.receive("a", caller, read_instance(BytesIO(content)), content, called)
-        self.questions.let_go("a")
+            self.questions.receive(association, caller, read_instance(BytesIO(content)), content, called)
 
     def is_done(self) -> bool:
         return len(self.questions) == 0
@@ -226,6 +248,7 @@ def test_what_is_flagged_while_the_refined_question_is_asked_has_an_answer_of_it
     archived.bring(selected("one"))
     wait_until(lambda: len(archived.asked) == 2)
     archived.bring(selected("two"))
+    time.sleep(5 * QUICK.quiet_s)
     assert len(archived.asked) == 2, "one question about an example at a time"
     archived.gate.set()
     wait_until(archived.is_done)
@@ -245,6 +268,17 @@ def test_flags_on_the_cases_of_an_example_that_is_not_archived_wait_until_it_is_
     assert room.chosen == ({"one"}, {"two"})
     room.send(instance("something else"))
     assert room.chosen == (set(), set())
+
+
+def test_flags_of_an_invented_image_do_not_open_the_study_whose_uids_it_carries(archived: Room) -> None:
+    """The reports of answers name studies and patients, so whoever knows these has not sent the study."""
+    archived.send(instance("asked", "invented"), caller=WS2)
+    archived.send(selected("one"), caller=WS2)
+    assert [caller for caller, _ in archived.delivered] == ["WS1", "WS2"]
+    archived.send(instance("asked"), caller=WS2)
+    assert archived.chosen == ({"one"}, set())
+    archived.send(selected("two"), caller=WS2)
+    assert archived.chosen == ({"one", "two"}, set())
 
 
 def test_flags_that_come_with_the_example_are_heeded_at_once(room: Room) -> None:
@@ -290,3 +324,67 @@ def test_selections_that_wait_over_a_restart_are_heeded(archived: Room) -> None:
     archived.restart()
     wait_until(archived.is_done)
     assert archived.chosen[0] == {"one", "two"}
+
+
+def test_images_that_join_a_selection_are_asked_about_whatever_else_is_flagged(room: Room) -> None:
+    """The first selection is noted, and waits for the second, when the images of its study come."""
+    image = instance("asked")
+    room.hold("a", key_object([instance("one")], INTEREST, filed_in=image))
+    room.hold("b", selected("two"))
+    room.questions.let_go("a")
+    time.sleep(4 * QUICK.quiet_s)
+    room.hold("c", image)
+    room.questions.let_go("b")
+    time.sleep(4 * QUICK.quiet_s)
+    room.questions.let_go("c")
+    wait_until(room.is_done)
+    assert room.chosen == ({"one", "two"}, set())
+    assert len(room.delivered) == 2
+
+
+def test_images_that_an_earlier_process_took_are_asked_about_whatever_else_is_flagged(room: Room) -> None:
+    image = instance("asked")
+    room.hold("a", image)
+    room.restart()
+    room.hold("b", key_object([instance("one")], INTEREST, filed_in=image))
+    room.hold("c", selected("two"))
+    room.questions.let_go("b")
+    room.questions.let_go("c")
+    wait_until(room.is_done)
+    assert room.chosen[0] >= {"one"}
+    assert len(room.delivered) == 2
+
+
+def test_a_report_that_comes_with_a_selection_is_asked_with_where_the_title_reads_it(room: Room) -> None:
+    words = report("reported", "A nodule.")
+    room.send(words, called=WORDS.ae_title)
+    room.send(words, key_object([instance("one")], INTEREST, filed_in=words), called=WORDS.ae_title)
+    _, question = room.asked[-1]
+    assert [path.stem for path in question.reports] == [words.SOPInstanceUID]
+    assert room.chosen == ({"one"}, set())
+    assert [outcome(found) for _, found in room.delivered] == ["found"] * 3
+
+
+def test_a_report_that_is_not_read_does_not_keep_a_selection_from_asking_again(archived: Room) -> None:
+    archived.send(selected("one"), report("one", "A nodule."))
+    assert archived.chosen == ({"one"}, set())
+    assert len(archived.delivered) == 2
+
+
+def test_a_fault_while_flags_are_noted_is_told_to_the_sender(archived: Room) -> None:
+    archived.library.broken = True
+    archived.send(selected("one"))
+    assert [outcome(found) for _, found in archived.delivered] == ["found", "refused"]
+    assert "gave_up" in str(archived.delivered[-1][1])
+
+
+def test_flags_are_not_said_to_be_noted_only_where_the_refined_answer_fails(
+    archived: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    archived.documents = Misfiled(forms=("report",))
+    archived.restart()
+    archived.send(selected("one"))
+    assert archived.chosen == ({"one"}, set())
+    assert "reason=not_found" in caplog.text
+    assert "reason=noted" not in caplog.text

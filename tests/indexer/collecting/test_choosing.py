@@ -142,26 +142,27 @@ def test_flags_are_forgotten_when_answers_are(house: Collected) -> None:
     assert house.ledger.flags_of("WS1", uid(EXAMPLE), house.now - timedelta(days=9), 20) == []
 
 
-def test_an_example_is_recalled_only_for_who_sent_it_and_of_the_patient_that_was_sent(
-    house: Collected,
-) -> None:
-    """Whoever only writes the UID of a study into a file of hers does not get to see that study."""
+def test_an_example_is_recalled_only_for_who_sent_its_images_as_that_patients(house: Collected) -> None:
+    """Whoever only writes the UIDs of a study and its patient into a file of hers does not get to see it."""
     house.prior(EXAMPLE)
     room = house.choosing()
-    own = PSEUDONYMS.of("", f"PRIOR-{EXAMPLE}") or ""
-    house.answered("WS1", "one", patient=own)
-    house.answered("WS2", "one", patient=PSEUDONYMS.of("", "somebody else") or "")
-    house.answered("WS3", "one")
+    own, images = PSEUDONYMS.of("", f"PRIOR-{EXAMPLE}") or "", (uid(EXAMPLE, "1", "1"),)
+    house.answered("WS1", "one", patient=own, instances=images)
+    house.answered("WS2", "one", patient=PSEUDONYMS.of("", "somebody else") or "", instances=images)
+    house.answered("WS3", "one", instances=images)
+    house.answered("WS4", "one", patient=own, instances=(uid("an invented image"),))
+    house.answered("WS5", "one", patient=own, instances=(*images, uid("an invented image")))
+    house.answered("WS6", "one", patient=own)
     with room.recalled(Caller("WS1"), uid(EXAMPLE)) as paths:
         assert len(paths) == 2
-    for caller in ("WS2", "WS3", "WS4"):
+    for caller in ("WS2", "WS3", "WS4", "WS5", "WS6", "WS7"):
         with pytest.raises(NotFound), room.recalled(Caller(caller), uid(EXAMPLE)):
             pass
 
 
 def test_an_example_that_the_archive_does_not_hold_is_not_recalled(house: Collected) -> None:
 
-    house.answered("WS1", "one", patient="key:hash")
+    house.answered("WS1", "one", patient="key:hash", instances=(uid(EXAMPLE, "1", "1"),))
     write(house.folder / "priors" / "report", instance(EXAMPLE, Modality="SR"))
     with pytest.raises(NotFound), house.choosing().recalled(Caller("WS1"), uid(EXAMPLE)):
         pass

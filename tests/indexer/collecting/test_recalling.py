@@ -12,7 +12,7 @@ from pydicom import dcmread
 from indexer.adapters.folder import FolderArchive
 from indexer.answers.identity import MANUFACTURER
 from indexer.collecting import Policy
-from indexer.collecting.recalling import MOST_BYTES, MOST_INSTANCES, MOST_SERIES, Recalling, bounded
+from indexer.collecting.recalling import MOST_BYTES, MOST_INSTANCES, MOST_SERIES, AsSent, Recalling, bounded
 from indexer.errors import NotFound
 from indexer.ports import Caller, StoredInstance
 from tests.fakes.answers import instance, uid, write
@@ -32,7 +32,8 @@ def recalled(house: Collected, *patients: str, max_instance_bytes: int = 2**30) 
     """The series and the numbers of the instances that are taken out."""
     archive = FolderArchive(house.folder / "priors")
     recalling = Recalling(archive, house.library(), archive, Policy(PSEUDONYMS), max_instance_bytes)
-    with recalling.files(Caller("WS1"), uid("asked"), patients) as paths:
+    sent = [AsSent(patient, frozenset({uid("asked", "2", "3")})) for patient in patients]
+    with recalling.files(Caller("WS1"), uid("asked"), sent) as paths:
         found = [dcmread(path) for path in paths]
     return [(str(dataset.SeriesInstanceUID), int(dataset.InstanceNumber)) for dataset in found]
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 from sqlalchemy import create_engine, select, update
 
 from indexer.domain import (
@@ -15,9 +16,11 @@ from indexer.domain import (
     Match,
     Refusal,
     SeriesAttributes,
+    SeriesEmbedding,
     SeriesReference,
 )
 from indexer.ledger import KeptAnswer, KeptCase, Ledger
+from indexer.ledger.answers import MOST_INSTANCES
 from indexer.ledger.schema import ANSWERS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -94,10 +97,38 @@ def test_of_an_answer_from_before_it_is_not_known_whose_the_example_was(
     engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:", 1))
     with engine.begin() as connection:
         row = json.loads(connection.execute(select(ANSWERS.c.answer)).scalar_one())
-        del row["patient"]
+        del row["patient"], row["instances"]
         connection.execute(update(ANSWERS).values(answer=json.dumps(row)))
     engine.dispose()
     assert ledger.answer_to("q") == kept("q")
+
+
+def test_of_the_images_that_were_compared_some_are_kept_by_their_uids(ledger: Ledger) -> None:
+    asked = (example("1.9.1", 3), example("1.9.2", 200), example("1.9.1", 3))
+    answer = Answer(asked, None, (), 1.0)
+    sent = KeptAnswer.of(answer, question_id="q", caller="WS1", asked_at=NOW, study_instance_uid="1.9")
+    ledger.keep_answer(sent)
+    found = ledger.answer_to("q")
+    assert found == sent
+    assert len(set(sent.instances)) == len(sent.instances) == MOST_INSTANCES
+    assert sent.instances[0] == "1.9.1.0"
+    assert set(sent.instances) <= {f.sop_instance_uid for one in asked for f in one.frames}
+    few = replace(answer, example=asked[:1])
+    sent = KeptAnswer.of(few, question_id="q", caller="WS1", asked_at=NOW, study_instance_uid="1.9")
+    assert sent.instances == ("1.9.1.0", "1.9.1.1", "1.9.1.2")
+
+
+def example(series_instance_uid: str, instances: int) -> SeriesEmbedding:
+    vectors = np.eye(1, 2, dtype=np.float32).repeat(instances, axis=0)
+    uids = [f"{series_instance_uid}.{number}" for number in range(instances)]
+    return SeriesEmbedding(
+        reference=SeriesReference("1.9", series_instance_uid, "example"),
+        attributes=SeriesAttributes("CT"),
+        encoder=EncoderVersion("grey32", "ab" * 32, 2),
+        frames=tuple(FrameReference("1.2.840.10008.5.1.4.1.1.2", uid, 1) for uid in uids),
+        vector=vectors[0],
+        frame_vectors=vectors,
+    )
 
 
 def test_nothing_is_kept_of_a_match_that_names_a_person() -> None:
