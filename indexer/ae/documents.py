@@ -52,7 +52,7 @@ class Documents:
         forms: which, in which order; at least one.
         references: as in `similar_cases_report`.
         retrieve_ae_title: as there.
-        style: of the sheet; its dates are the report's too.
+        style: of the sheet.
     """
 
     forms: tuple[Form, ...] = FORMS
@@ -104,6 +104,5 @@ class Documents:
             retrieve_ae_title=self.retrieve_ae_title,
             sizes=said.illustrated.sizes(),
             question=said.question,
-            dates=self.style.dates,
             unused_mark=said.unused_mark,
         )

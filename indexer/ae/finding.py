@@ -14,7 +14,9 @@ from pydicom.dataset import Dataset
 from indexer.ae.identifiers import BadIdentifier, Query, answer_to, read_query
 from indexer.ae.matching import matches
 from indexer.ae.rows import Row, Values, known_of, rows
+from indexer.answers.refusals import refusal_in_words
 from indexer.collecting import Case, Cases
+from indexer.domain import Refusal
 from indexer.errors import CbirError
 from indexer.ledger import KeptAnswer
 
@@ -33,9 +35,16 @@ Response = tuple[int | Dataset, Dataset | None]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Answers C-FIND requests."""
+    """Answers C-FIND requests.
+
+    Attributes:
+        cases: what is looked through.
+        presets: our further AE titles: without keys the last question to that title is listed; at the first
+            title the last one to whichever.
+    """
 
     cases: Cases
+    presets: frozenset[str] = frozenset()
 
     def responses(
         self,
@@ -59,7 +68,7 @@ class Finding:
         """
         try:
             query = read_query(identifier, transfer_syntax_uid, study_root=study_root)
-            cases, refusal = self._asked_for(caller, query, is_cancelled)
+            cases, refusal = self._asked_for(caller, called, query, is_cancelled)
             pending = PENDING_WITHOUT_SOME_KEYS if query.unsupported else PENDING
             for row in selected(self.cases, cases, query):
                 if is_cancelled():
@@ -76,11 +85,12 @@ class Finding:
             yield status(UNABLE_TO_PROCESS, str(error)), None
         else:
             if refusal is not None:
-                comment = f"Refused ({refusal.refused}): {refusal.message}"
+                why = refusal_in_words(Refusal(refusal.refused, refusal.message), "en")
+                comment = f"Refused ({refusal.refused}): {why}"
                 yield status(QUESTION_REFUSED, comment), None
 
     def _asked_for(
-        self, caller: str, query: Query, is_cancelled: Callable[[], bool]
+        self, caller: str, called: str, query: Query, is_cancelled: Callable[[], bool]
     ) -> tuple[Iterable[Case], KeptAnswer | None]:
         """Without keys the last question's; that one too where it was refused."""
         if query.constrains:
@@ -91,7 +101,7 @@ class Finding:
                 called_off=is_cancelled,
             )
             return found, None
-        answer = self.cases.last_answer(caller)
+        answer = self.cases.last_answer(caller, called if called in self.presets else "")
         if answer is None:
             return (), None
         return self.cases.of_answer(answer), answer if answer.refused else None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
-from indexer.answers.chronology import Dates, when
+from indexer.answers.chronology import when
 from indexer.answers.words import Language
 from indexer.domain import Answer, Filters, SeriesReference
 from indexer.search.question import MAX_TEXT, ExampleReference, Question
@@ -26,17 +25,13 @@ class _Words:
     since: str
     until: str
     between: str
-    not_before: str
-    not_after: str
-    same_day: str
-    some_time: str
     text: str
     reports_along: tuple[str, str]
     reports: tuple[str, str]
-    unused_reports: tuple[str, str]
     more: tuple[str, str]
     less: tuple[str, str]
-    less_too: tuple[str, str]
+    less_too: str
+    not_again: str
     varied: str
 
 
@@ -48,23 +43,16 @@ _WORDS: Final[Mapping[Language, _Words]] = {
         since="since {}",
         until="until {}",
         between="from {} to {}",
-        not_before="no earlier than {}",
-        not_after="no later than {}",
-        same_day="the same day",
-        some_time="of a limited time",
         text="with the words “{}”",
         reports_along=(
             "with the words of the report sent along",
             "with the words of {} reports sent along",
         ),
         reports=("with the words of the report", "with the words of {} reports"),
-        unused_reports=(
-            "the report sent along was not used: it tells nothing to ask with",
-            "{} reports sent along were not used: they tell nothing to ask with",
-        ),
         more=("more like {} chosen case", "more like {} chosen cases"),
         less=("less like {} chosen case", "less like {} chosen cases"),
-        less_too=("less like {}", "less like {}"),
+        less_too="less like {}",
+        not_again=" (chosen cases are not shown again)",
         varied="varied",
     ),
     "fr": _Words(
@@ -74,23 +62,16 @@ _WORDS: Final[Mapping[Language, _Words]] = {
         since="depuis le {}",
         until="jusqu'au {}",
         between="du {} au {}",
-        not_before="au plus tôt {}",
-        not_after="au plus tard {}",
-        same_day="le même jour",
-        some_time="d'une période limitée",
         text="avec les mots «\N{NO-BREAK SPACE}{}\N{NO-BREAK SPACE}»",
         reports_along=(
             "avec les mots du compte rendu joint",
             "avec les mots de {} comptes rendus joints",
         ),
         reports=("avec les mots du compte rendu", "avec les mots de {} comptes rendus"),
-        unused_reports=(
-            "le compte rendu joint n'a pas servi : il ne dit rien qui puisse être comparé",
-            "{} comptes rendus joints n'ont pas servi : ils ne disent rien qui puisse être comparé",
-        ),
         more=("plus proches de {} cas choisi", "plus proches de {} cas choisis"),
         less=("moins proches de {} cas choisi", "moins proches de {} cas choisis"),
-        less_too=("moins de {}", "moins de {}"),
+        less_too="moins proches de {}",
+        not_again=" (les cas choisis ne sont plus montrés)",
         varied="variés",
     ),
 }
@@ -100,28 +81,24 @@ def asked_in_words(
     question: Question | None,
     answer: Answer,
     *,
-    about: date | None = None,
-    dates: Dates = "date",
     language: Language = "en",
     longest_text: int = MAX_TEXT,
 ) -> tuple[str, ...]:
     """What a question asks for beside likeness to its example or to a region of it; nothing of a plain one.
 
-    The words of reports are never quoted, and chosen cases are only counted. Where there is no example, the
-    words come first.
+    The words of reports are never quoted, and chosen cases are only counted. Dates are told as dates, however
+    those of cases are: these are of no patient. Where there is no example, the words come first.
 
     Args:
         question: how it was asked; None where nothing could be.
         answer: tells how many cases its chosen series are of, and whether reports were used.
-        about: when the example was acquired.
-        dates: where absolute dates are not told, a filter's are told as how far they lie from the example.
         language: of the phrases.
         longest_text: characters; of a longer text only the beginning is quoted.
     """
     if question is None:
         return ()
     words = _WORDS[language]
-    limits = (*_of_kinds(question.filters, words), *_of_dates(question.filters, about, dates, language))
+    limits = (*_of_kinds(question.filters, words), *_of_dates(question.filters, language))
     told = (*_of_text(question.text, words, longest_text), *_of_reports(question, answer, words))
     chosen = (*_of_chosen(question, answer, words), *([words.varied] if question.diversity else []))
     return (*told, *limits, *chosen) if question.example is None else (*limits, *told, *chosen)
@@ -141,24 +118,15 @@ def _either(named: Sequence[str], words: _Words) -> str:
     return words.either.format(", ".join(first), last) if first else last
 
 
-def _of_dates(filters: Filters, about: date | None, dates: Dates, language: Language) -> Iterator[str]:
-    words, first, last = _WORDS[language], filters.study_date_from, filters.study_date_to
-    told = [when(bound, about, dates, language) for bound in (first, last)]
-    if first is None and last is None:
-        return
-    if not any(told):
-        yield words.some_time
-    elif dates == "relative":
-        told = [
-            words.same_day if bound == about else said
-            for bound, said in zip((first, last), told, strict=True)
-        ]
-        limits = (words.not_before, words.not_after)
-        yield ", ".join(limit.format(said) for limit, said in zip(limits, told, strict=True) if said)
-    elif all(told):
-        yield words.between.format(*told)
-    else:
-        yield words.since.format(told[0]) if told[0] else words.until.format(told[1])
+def _of_dates(filters: Filters, language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    first, last = (
+        when(bound, None, "date", language) for bound in (filters.study_date_from, filters.study_date_to)
+    )
+    if first and last:
+        yield words.between.format(first, last)
+    elif first or last:
+        yield words.since.format(first) if first else words.until.format(last)
 
 
 def _of_text(text: str, words: _Words, longest: int) -> Iterator[str]:
@@ -177,21 +145,18 @@ def _begun(text: str, longest: int) -> str:
 
 
 def _of_reports(question: Question, answer: Answer, words: _Words) -> Iterator[str]:
-    if question.reports:
+    if question.reports and not answer.unused_reports:
         used = words.reports_along if question.example is not None else words.reports
-        if answer.unused_reports:
-            yield _counted(len(question.reports), words.unused_reports)
-        else:
-            yield _counted(answer.read_reports or len(question.reports), used)
+        yield _counted(answer.read_reports or len(question.reports), used)
 
 
 def _of_chosen(question: Question, answer: Answer, words: _Words) -> Iterator[str]:
     more, less = _cases(question.more, answer.more), _cases(question.less, answer.less)
     said = [_counted(more, words.more)] if more else []
     if less:
-        said.append(_counted(less, words.less_too if more else words.less))
+        said.append(words.less_too.format(less) if more else _counted(less, words.less))
     if said:
-        yield ", ".join(said)
+        yield ", ".join(said) + words.not_again
 
 
 def _cases(asked: Sequence[ExampleReference], found: Sequence[SeriesReference]) -> int:
@@ -204,8 +169,13 @@ def _counted(number: int, forms: tuple[str, str]) -> str:
 
 
 def is_by_likeness_alone(question: Question | None, answer: Answer) -> bool:
-    """Whether nothing but what images look like decides on the ranks: no words, and no variety."""
+    """Whether nothing but likeness to the example decides on the ranks: no words, no choice, no variety."""
+    return question is None or not (is_refined(question, answer) or question.diversity)
+
+
+def is_refined(question: Question | None, answer: Answer) -> bool:
+    """Whether words or chosen cases decide on the ranks, beside an example or alone."""
     if question is None:
-        return True
+        return False
     with_reports = question.reports and not answer.unused_reports
-    return not (question.text.strip() or with_reports or question.diversity)
+    return bool(question.text.strip() or with_reports or question.more or question.less)

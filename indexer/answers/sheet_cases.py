@@ -81,7 +81,7 @@ class Lane:
         left = canvas.text(box.left, baseline, str(match.rank), 38, colour=accent, weight=STRONG)
         likeness = in_words(likeness_of(match), self.content.language)
         is_measured = match.percent is not None and bool(likeness)
-        if is_other_kind(match, self.content.answer):
+        if is_other_kind(match, self.content.answer, self.content.question):
             likeness = words.other_kind
         likeness = likeness or words.score.format(f"{match.score:.2f}")
         canvas.text(left + 16, baseline, likeness, 32, colour=ink, weight=STRONG, width=box.right - left - 16)
@@ -105,12 +105,15 @@ class Lane:
 
 
 def lanes_of(content: SheetContent) -> list[Lane]:
-    """The cases that are alike, larger where they are few; below them those that hardly are."""
-    words, answer = content.words, content.answer
-    alike = tuple(one for one in content.matches if not is_hardly_alike(one.match, answer))
-    hardly = tuple(one for one in content.matches if is_hardly_alike(one.match, answer))
+    """The cases that are alike, larger where they are few; below them those that hardly are.
+
+    Where words or chosen cases decide on the ranks, all of them in rank order.
+    """
+    words, asked = content.words, (content.answer, content.question)
+    alike = tuple(one for one in content.matches if not is_hardly_alike(one.match, *asked))
+    hardly = tuple(one for one in content.matches if is_hardly_alike(one.match, *asked))
     own = content.illustrated.same_patient[:MOST_OF_SAME_PATIENT]
-    best = words.best_answers if content.is_without_example else words.most_alike
+    best = words.best_answers if content.is_refined else words.most_alike
     lanes = [
         Lane(content, best, alike, columns=4 if len(alike) <= 4 else COLUMNS),
         Lane(content, words.hardly_alike, hardly, is_dim=True),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from indexer.answers.asked_words import asked_in_words
+from indexer.answers.asked_words import asked_in_words, is_refined
 from indexer.answers.chronology import Dates
 from indexer.answers.illustrations import Illustrated, Shown
 from indexer.answers.sheet_captions import Captions
 from indexer.answers.sheet_words import SheetWords, words_in
+from indexer.answers.unused_reports import unused_reports_in_words
 from indexer.answers.words import Language
 from indexer.domain import Answer
 from indexer.search.question import Question, RegionOfInterest
@@ -57,11 +58,14 @@ class SheetContent:
         return asked_in_words(
             self.question,
             self.answer,
-            about=self.about,
-            dates=self.dates,
             language=self.language,
             longest_text=longest_text,
         )
+
+    @property
+    def unused_reports(self) -> str:
+        """Why reports that were sent were left out, in a sentence; empty where none were."""
+        return unused_reports_in_words(self.question, self.answer, self.language)
 
     @property
     def matches(self) -> tuple[Shown, ...]:
@@ -72,6 +76,11 @@ class SheetContent:
     def region(self) -> RegionOfInterest | None:
         """The part of the example that was asked about."""
         return self.question.region if self.question is not None else None
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether words or chosen cases decide on the ranks, so that all cases stand together."""
+        return is_refined(self.question, self.answer)
 
     @property
     def is_without_example(self) -> bool:

@@ -26,14 +26,14 @@ BETWEEN: Final = " · "
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The title, the notice and, where there is something to say, how it was asked."""
+    """The title, the notice and, where there is something to say, how it was asked and what was left out."""
 
     content: SheetContent
 
     @property
     def height(self) -> int:
         """In pixels."""
-        lines = len(self._asked())
+        lines = len(self._asked()) + bool(self.content.unused_reports)
         return _TITLE + (lines * _ASKED_LINE + _BELOW_ASKED if lines else 0)
 
     def draw(self, canvas: Canvas) -> None:
@@ -52,13 +52,14 @@ class Header:
         self._draw_asked(canvas)
 
     def _draw_asked(self, canvas: Canvas) -> None:
-        """What was asked beside the example, below the label of its first line."""
+        """What was asked beside the example, below the label of its first line; then what was left out."""
         lines, baseline = self._asked(), 158
         if lines:
             canvas.text(MARGIN, baseline, self.content.words.asked, ASKED_SIZE, colour=WARM, weight=STRONG)
         for line in lines:
             canvas.text(MARGIN + self._label(), baseline, line, ASKED_SIZE, width=self._room(), colour=INK)
             baseline += _ASKED_LINE
+        canvas.text(MARGIN, baseline, self.content.unused_reports, ASKED_SIZE, width=WITHIN, colour=INK)
 
     def _asked(self) -> list[str]:
         """On which lines it stands how it was asked; none where that stands in the place of the example.
@@ -80,10 +81,15 @@ class Header:
         return WITHIN - self._label()
 
     def _title(self) -> str:
-        """How many cases are similar, those left to the report too; no number where nothing tells."""
-        words, answer = self.content.words, self.content.answer
+        """How many cases are similar, those left to the report too; no number where nothing tells.
+
+        Nothing does where words or chosen cases decide: a case may answer to these and be hardly alike.
+        """
+        words, answer, question = self.content.words, self.content.answer, self.content.question
+        if self.content.is_refined:
+            return words.title
         matches = [shown.match for shown in self.content.illustrated.matches]
-        others = [match for match in matches if not is_hardly_alike(match, answer)]
+        others = [match for match in matches if not is_hardly_alike(match, answer, question)]
         similar = sum(likeness_of(match) is not Likeness.UNKNOWN for match in others)
         if similar:
             return counted(similar, words.titles)

@@ -12,7 +12,6 @@ from pydicom.uid import UID, ComprehensiveSRStorage, ExplicitVRLittleEndian
 
 from indexer.answers import concepts
 from indexer.answers.asked_words import asked_in_words, is_by_likeness_alone
-from indexer.answers.chronology import Dates
 from indexer.answers.evidence import (
     evidence_sequence,
     references_of_example,
@@ -28,9 +27,11 @@ from indexer.answers.identity import (
     notice_of,
     software_version,
 )
+from indexer.answers.refusals import refusal_in_words
 from indexer.answers.sr_content import root
 from indexer.answers.sr_groups import Grouping
 from indexer.answers.unused_marks import UnusedMark, unused_mark_in_words
+from indexer.answers.unused_reports import unused_reports_in_words
 from indexer.domain import Answer
 from indexer.search.question import Question
 
@@ -53,7 +54,6 @@ def similar_cases_report(
     retrieve_ae_title: str = "",
     sizes: Mapping[str, tuple[int, int]] | None = None,
     question: Question | None = None,
-    dates: Dates = "relative",
     unused_mark: UnusedMark | None = None,
 ) -> Dataset:
     """The matches, or the statement that there are none, or the reason why none are shown.
@@ -67,7 +67,6 @@ def similar_cases_report(
         retrieve_ae_title: from whom the matches' instances can be fetched; "" leaves it open.
         sizes: rows and columns of frames by SOP Instance UID; a place is written where they are known.
         question: what was asked; None where nothing could be.
-        dates: how those that cases were limited to are told.
         unused_mark: why a mark is not what was asked about.
 
     Source:
@@ -81,11 +80,14 @@ def similar_cases_report(
     outcome, comments = _outcome(answer)
     if unused_mark is not None:
         comments = [*comments, unused_mark_in_words(unused_mark)]
+    unused_reports = unused_reports_in_words(question, answer)
+    if unused_reports:
+        comments = [*comments, unused_reports]
     if opaque and groups:
         comments = [*comments, OPAQUE]
     content = root(
         outcome=outcome,
-        asked=asked_in_words(question, answer, about=example.study_date, dates=dates),
+        asked=asked_in_words(question, answer),
         comments=[*comments, notice_of(is_by_likeness_alone(question, answer))],
         library=_asked_about(example, answer),
         groups=groups,
@@ -101,7 +103,8 @@ def _outcome(answer: Answer) -> tuple[Code, list[str]]:
     """In code, and in sentences for a person."""
     refused = answer.refused
     if refused is not None:
-        return concepts.REFUSED, [f"No similar cases are shown ({refused.reason}): {refused.message}"]
+        why = refusal_in_words(refused, "en")
+        return concepts.REFUSED, [f"No similar cases are shown ({refused.reason}): {why}"]
     if answer.matches:
         return concepts.FOUND, []
     return concepts.NONE_FOUND, [NO_PRIOR_CASE]

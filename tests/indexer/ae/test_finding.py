@@ -169,6 +169,13 @@ def test_a_refused_question_says_so(house: Collected) -> None:
     assert studies(found(house.cases(), asked())) == ["head"]
 
 
+def test_a_refusal_tells_a_physician_no_command(house: Collected) -> None:
+    house.answered("WS1", refused="not_configured", message="No encoder reads text: `cbir train image-text`.")
+    [(status, _)] = find(house.cases(), asked())
+    assert isinstance(status, Dataset)
+    assert status.ErrorComment.startswith("Refused (not_configured): This question has words, and no")
+
+
 def test_the_series_and_instances_of_a_case_are_listed(house: Collected) -> None:
     house.answered("WS1", "head")
     cases = house.cases()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from indexer.answers.asked_words import asked_in_words, is_by_likeness_alone
-from indexer.answers.chronology import Dates
 from indexer.answers.words import Language
 from indexer.domain import Answer, Filters, Region, SeriesReference
 from indexer.search.question import MAX_TEXT, ExampleReference, Question, RegionOfInterest
@@ -17,7 +16,6 @@ from tests.fakes.answers import uid
 EXAMPLE = (Path("example.dcm"),)
 REPORT = Path("report.dcm")
 NOTHING = Answer(example=(), encoder=None, matches=(), took_ms=0.0)
-ACQUIRED = date(2024, 1, 31)
 
 
 def chosen(study: str, series: str) -> ExampleReference:
@@ -75,42 +73,11 @@ def test_kinds_that_alone_were_looked_for_are_named_up_to_four(
         ),
     ],
 )
-def test_dates_are_told_as_dates_where_that_is_allowed(
+def test_dates_are_told_as_dates_for_they_are_of_no_patient(
     first: date | None, last: date | None, english: str, french: str
 ) -> None:
-    assert asked_in_words(dated(first, last), NOTHING, about=ACQUIRED) == (english,)
-    assert asked_in_words(dated(first, last), NOTHING, about=ACQUIRED, language="fr") == (french,)
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "english", "french"),
-    [
-        (date(2020, 1, 31), None, "no earlier than 4 years before", "au plus tôt 4 ans avant"),
-        (None, ACQUIRED, "no later than the same day", "au plus tard le même jour"),
-        (
-            date(2020, 1, 31),
-            date(2022, 1, 31),
-            "no earlier than 4 years before, no later than 2 years before",
-            "au plus tôt 4 ans avant, au plus tard 2 ans avant",
-        ),
-    ],
-)
-def test_dates_are_told_as_how_far_they_lie_from_the_example_where_those_of_cases_are(
-    first: date | None, last: date | None, english: str, french: str
-) -> None:
-    question = dated(first, last)
-    assert asked_in_words(question, NOTHING, about=ACQUIRED, dates="relative") == (english,)
-    assert asked_in_words(question, NOTHING, about=ACQUIRED, dates="relative", language="fr") == (french,)
-
-
-@pytest.mark.parametrize(("dates", "about"), [("none", ACQUIRED), ("relative", None)])
-def test_limits_whose_dates_are_not_to_be_told_are_said_all_the_same(
-    dates: Dates, about: date | None
-) -> None:
-    question = dated(date(2020, 1, 2), date(2021, 3, 4))
-    assert asked_in_words(question, NOTHING, about=about, dates=dates) == ("of a limited time",)
-    [french] = asked_in_words(question, NOTHING, about=about, dates=dates, language="fr")
-    assert french == "d'une période limitée"
+    assert asked_in_words(dated(first, last), NOTHING) == (english,)
+    assert asked_in_words(dated(first, last), NOTHING, language="fr") == (french,)
 
 
 def test_a_text_is_quoted_on_one_line() -> None:
@@ -139,12 +106,10 @@ def test_the_words_of_reports_are_never_quoted() -> None:
     assert asked_in_words(alone, NOTHING) == ("with the words of the report",)
 
 
-def test_a_report_that_was_not_used_is_said_not_to_be() -> None:
+def test_a_report_that_was_not_used_is_not_among_what_was_asked() -> None:
     question = Question(EXAMPLE, reports=(REPORT,))
-    unused = Answer((), None, (), 0.0, unused_reports="no_words")
-    [english], [french] = (asked_in_words(question, unused, language=one) for one in ("en", "fr"))
-    assert english.startswith("the report sent along was not used")
-    assert french.startswith("le compte rendu joint n'a pas servi")
+    unused = Answer((), None, (), 0.0, unused_reports="empty_report")
+    assert asked_in_words(question, unused) == asked_in_words(question, unused, language="fr") == ()
     assert is_by_likeness_alone(question, unused)
     assert not is_by_likeness_alone(question, NOTHING)
 
@@ -153,14 +118,17 @@ def test_a_report_that_was_not_used_is_said_not_to_be() -> None:
     ("more", "less", "english", "french"),
     [
         (1, 0, "more like 1 chosen case", "plus proches de 1 cas choisi"),
-        (2, 1, "more like 2 chosen cases, less like 1", "plus proches de 2 cas choisis, moins de 1"),
+        (2, 1, "more like 2 chosen cases, less like 1", "plus proches de 2 cas choisis, moins proches de 1"),
         (0, 2, "less like 2 chosen cases", "moins proches de 2 cas choisis"),
     ],
 )
 def test_chosen_cases_are_counted_by_their_studies_and_not_named(
     more: int, less: int, english: str, french: str
 ) -> None:
-    """Two series of one study are one case; where the question was refused only what was asked is known."""
+    """Two series of one study are one case; where the question was refused only what was asked is known.
+
+    Who wonders where they are is told.
+    """
     series = [(f"case {number}", place) for number in range(more + less) for place in "12"]
     like, unlike = series[: 2 * more], series[2 * more :]
     question = Question(
@@ -171,8 +139,9 @@ def test_chosen_cases_are_counted_by_their_studies_and_not_named(
     answer = Answer(
         (), None, (), 0.0, more=tuple(found(*o) for o in like), less=tuple(found(*o) for o in unlike)
     )
-    assert asked_in_words(question, answer) == (english,)
-    assert asked_in_words(question, NOTHING, language="fr") == (french,)
+    assert asked_in_words(question, answer) == (f"{english} (chosen cases are not shown again)",)
+    [said] = asked_in_words(question, NOTHING, language="fr")
+    assert said == f"{french} (les cas choisis ne sont plus montrés)"
 
 
 def test_limits_come_first_and_without_an_example_the_words_do() -> None:
@@ -180,15 +149,20 @@ def test_limits_come_first_and_without_an_example_the_words_do() -> None:
     asked = asked_in_words(
         Question(EXAMPLE, filters=filters, text="bleeding", more=(chosen("a", "1"),), diversity=0.5), NOTHING
     )
-    assert asked == ("CT only", "with the words “bleeding”", "more like 1 chosen case", "varied")
+    assert asked == (
+        "CT only",
+        "with the words “bleeding”",
+        "more like 1 chosen case (chosen cases are not shown again)",
+        "varied",
+    )
     alone = asked_in_words(Question(None, filters=filters, text="bleeding"), NOTHING, language="en")
     assert alone == ("with the words “bleeding”", "CT only")
 
 
-def test_words_and_variety_decide_on_ranks_and_filters_do_not() -> None:
+def test_words_choice_and_variety_decide_on_ranks_and_filters_do_not() -> None:
     assert is_by_likeness_alone(None, NOTHING)
-    assert is_by_likeness_alone(
-        Question(EXAMPLE, filters=Filters(modality=("CT",)), more=(chosen("a", "1"),)), NOTHING
-    )
+    assert is_by_likeness_alone(Question(EXAMPLE, filters=Filters(modality=("CT",))), NOTHING)
+    assert not is_by_likeness_alone(Question(EXAMPLE, more=(chosen("a", "1"),)), NOTHING)
+    assert not is_by_likeness_alone(Question(EXAMPLE, less=(chosen("a", "1"),)), NOTHING)
     assert not is_by_likeness_alone(Question(EXAMPLE, text="bleeding"), NOTHING)
     assert not is_by_likeness_alone(Question(EXAMPLE, diversity=0.1), NOTHING)

@@ -1,3 +1,5 @@
+"""Which cases are no similar ones: hardly alike, or of a kind that was neither asked about nor for."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from indexer.answers.kinds import is_hardly_alike, is_other_kind
-from indexer.domain import SeriesAttributes
-from tests.fakes.answers import answer_about, instance, write
+from indexer.domain import Filters, SeriesAttributes
+from indexer.search.question import ExampleReference, Question
+from tests.fakes.answers import answer_about, instance, uid, write
+
+EXAMPLE = (Path("example.dcm"),)
+CHOSEN = (ExampleReference(series_instance_uid=uid("chosen", "1")),)
 
 
 @pytest.mark.parametrize(
@@ -30,3 +36,35 @@ def test_a_common_likeness_is_hardly_alike_and_an_unknown_one_is_not(tmp_path: P
     [match] = answer.matches
     found = [is_hardly_alike(replace(match, percent=percent), answer) for percent in (79.9, 80.0, None)]
     assert found == [True, False, False]
+
+
+def test_no_case_is_of_another_kind_where_its_kind_was_asked_for(tmp_path: Path) -> None:
+    answer = answer_about(write(tmp_path, instance("asked")), matches=1)
+    answer = replace(answer, example=(replace(answer.example[0], attributes=SeriesAttributes("MR", "HEAD")),))
+    match = replace(answer.matches[0], attributes=SeriesAttributes("CT", "ABDOMEN"), percent=None)
+    only_ct = Question(EXAMPLE, filters=Filters(modality=("CT",)))
+    for judged in (is_other_kind, is_hardly_alike):
+        assert judged(match, answer, Question(EXAMPLE, filters=Filters(body_part_examined=("ABDOMEN",))))
+        assert not judged(match, answer, only_ct)
+    assert is_hardly_alike(replace(match, percent=79.9), answer, only_ct)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(EXAMPLE, more=CHOSEN),
+        Question(EXAMPLE, less=CHOSEN),
+        Question(EXAMPLE, text="haemorrhage"),
+        Question(EXAMPLE, reports=EXAMPLE),
+    ],
+)
+def test_where_words_or_chosen_cases_were_asked_with_no_case_is_set_apart_and_its_kind_is_told(
+    tmp_path: Path, question: Question
+) -> None:
+    answer = answer_about(write(tmp_path, instance("asked")), matches=1)
+    answer = replace(answer, example=(replace(answer.example[0], attributes=SeriesAttributes("MR", "HEAD")),))
+    match = replace(answer.matches[0], attributes=SeriesAttributes("CT", "ABDOMEN"), percent=12.0)
+    assert not is_hardly_alike(match, answer, question)
+    assert is_other_kind(match, answer, question)
+    left_out = replace(answer, unused_reports="empty_report")
+    assert is_hardly_alike(match, left_out, question) == bool(question.reports)

@@ -93,8 +93,8 @@ def test_a_plain_question_has_the_sheet_that_it_always_had(paths: tuple[Path, ..
 @pytest.mark.parametrize(
     ("language", "label", "line"),
     [
-        ("en", "Asked:", "CT only · no earlier than 4 years before · varied"),
-        ("fr", "Demandé :", "CT seulement · au plus tôt 4 ans avant · variés"),
+        ("en", "Asked:", "CT only · since 2020-01-31 · varied"),
+        ("fr", "Demandé :", "CT seulement · depuis le 31/01/2020 · variés"),
     ],
 )
 def test_how_it_was_asked_stands_below_the_title(
@@ -128,6 +128,24 @@ def test_everything_at_once_finds_room_and_only_the_text_is_shortened(
     ends = {"en": ("or 30 others only", "varied"), "fr": ("ou 30 autres seulement", "variés")}
     for end in ends[language]:
         assert is_drawn(shown[:300], end, ASKED_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "The report that was sent was not used: it cannot be read."),
+        ("fr", "Le compte rendu envoyé n'a pas servi\N{NO-BREAK SPACE}: il est illisible."),
+    ],
+)
+def test_a_report_that_was_left_out_has_a_line_of_its_own_and_was_not_asked_with(
+    paths: tuple[Path, ...], language: Language, sentence: str
+) -> None:
+    answer, style = replace(answer_about(paths), unused_reports="unreadable_report"), SheetStyle(language)
+    label = {"en": "Asked:", "fr": "Demandé :"}[language]
+    for filters, is_asked in ((Filters(), False), (ONLY_CT, True)):
+        shown = sheet(paths, Question(paths, reports=(REPORT,), filters=filters), answer, style)
+        assert is_drawn(shown[:230], sentence, ASKED_SIZE)
+        assert is_drawn(shown[:230], label, ASKED_SIZE, colour=WARM, weight=STRONG) == is_asked
 
 
 def test_phrases_are_broken_between_lines_and_only_a_long_one_within() -> None:
@@ -231,6 +249,11 @@ def test_the_panel_of_a_refusal_is_as_high_as_what_is_said_beside_it(
         ),
         (
             Question((REPORT,), text="haemorrhage"),
+            "en",
+            "ranked by computed likeness to what was asked, without review",
+        ),
+        (
+            Question((REPORT,), more=(chosen("one"),)),
             "en",
             "ranked by computed likeness to what was asked, without review",
         ),

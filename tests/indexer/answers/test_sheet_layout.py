@@ -16,8 +16,9 @@ from indexer.answers.illustrations import Illustrated, Picture, Pixels, without_
 from indexer.answers.sheet_layout import SheetStyle, draw_sheet
 from indexer.answers.sheet_words import words_in
 from indexer.answers.words import Language
-from indexer.domain import Answer, SeriesAttributes
-from tests.fakes.answers import answer_about, instance, write
+from indexer.domain import Answer, Filters, SeriesAttributes
+from indexer.search.question import ExampleReference, Question
+from tests.fakes.answers import answer_about, instance, uid, write
 from tests.fakes.drawn import is_drawn
 
 COLOURS: Sequence[Colour] = ((200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0), (0, 200, 200))
@@ -84,6 +85,53 @@ def test_another_kind_of_image_is_hardly_alike_even_where_no_percentage_is_known
     shown = draw_sheet(answer, mixed, style=SheetStyle())
     assert row_of(shown, dimmed(COLOURS[0])) > row_of(shown, COLOURS[1]) + 300
     assert is_drawn(shown, "another kind of image", 28, colour=QUIET, weight=STRONG)
+
+
+def test_images_of_the_kind_that_was_asked_for_are_similar_cases(tmp_path: Path) -> None:
+    """They are not like the example, and that was known when they were asked for."""
+    answer, pictures = answered(tmp_path, [None, None])
+    chest = tuple(
+        replace(one, match=replace(one.match, attributes=SeriesAttributes("CR", "CHEST")))
+        for one in pictures.matches
+    )
+    question = Question((Path("example.dcm"),), filters=Filters(modality=("CR",)))
+    projections = replace(pictures, matches=chest)
+    shown = draw_sheet(answer, projections, style=SheetStyle(), question=question)
+    assert is_drawn(shown, "Similar prior cases", 54, weight=STRONG)
+    assert is_drawn(shown, "Most alike, of other patients", 28, colour=ACCENT, weight=STRONG)
+    assert row_of(shown, COLOURS[0]) == pytest.approx(row_of(shown, COLOURS[1]))
+    unasked = draw_sheet(answer, projections, style=SheetStyle())
+    assert is_drawn(unasked, "No similar prior case", 54, weight=STRONG)
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "heading", "likeness"),
+    [
+        ("en", "Similar prior cases", "Best answers, of other patients", "hardly alike"),
+        (
+            "fr",
+            "Cas antérieurs semblables",
+            "Les meilleures réponses, chez d'autres patients",
+            "peu ressemblant",
+        ),
+    ],
+)
+def test_where_cases_were_chosen_all_stand_in_rank_order(
+    tmp_path: Path, language: Language, title: str, heading: str, likeness: str
+) -> None:
+    """A case that is like the chosen one need not be like the example; how alike it is, it says itself."""
+    answer, pictures = answered(tmp_path, [40.0, 99.5, 12.0])
+    more = (ExampleReference(series_instance_uid=uid("chosen", "1")),)
+    shown = draw_sheet(
+        answer, pictures, style=SheetStyle(language), question=Question((Path("example.dcm"),), more=more)
+    )
+    rows = [row_of(shown, COLOURS[place]) for place in range(3)]
+    assert rows == pytest.approx([rows[0]] * 3)
+    columns = [np.nonzero((shown == COLOURS[place]).all(axis=2))[1].mean() for place in range(3)]
+    assert columns == sorted(columns)
+    assert is_drawn(shown, title, 54, weight=STRONG)
+    assert is_drawn(shown, heading, 28, colour=ACCENT, weight=STRONG)
+    assert is_drawn(shown, likeness, 32, weight=STRONG)
 
 
 @pytest.mark.parametrize("percents", [[99.5, 80.0], [None, None]])

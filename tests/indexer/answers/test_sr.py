@@ -19,6 +19,7 @@ from indexer.answers.identity import MANUFACTURER, notice_of
 from indexer.answers.sr import similar_cases_report
 from indexer.domain import Answer, Filters, Refusal, Region, SequenceMatch, SeriesAttributes, SeriesReference
 from indexer.search.question import ExampleReference, Question, RegionOfInterest
+from inference.text import NO_TEXT_ENCODER
 from tests.fakes.answers import ENCODER, PATIENT_ID, PATIENT_NAME, answer_about, instance, uid, write
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6)
@@ -458,10 +459,12 @@ def test_an_opaque_answer_places_nothing_on_a_match_and_names_no_earlier_study(
     assert not named(made, "similar-image")
 
 
-def asked_report(paths: tuple[Path, ...], question: Question, **options: object) -> Dataset:
+def asked_report(
+    paths: tuple[Path, ...], question: Question, answer: Answer | None = None, **options: object
+) -> Dataset:
     made: Dataset = similar_cases_report(
         read_example(paths),
-        answer_about(paths),
+        answer or answer_about(paths),
         question_id="q1",
         created=CREATED,
         question=question,
@@ -495,10 +498,11 @@ def test_every_way_in_which_was_asked_is_a_text_of_its_own(paths: tuple[Path, ..
     question = every_way(paths, tmp_path / "reports")
     made = asked_report(paths, question)
     kind, dates, text, words, chosen, varied = said(made, "asked")
-    assert (kind, dates) == ("CT only", "no earlier than 4 years before")
+    assert (kind, dates) == ("CT only", "since 2020-01-31")
     assert text == f'with the words "hemorragie "aigue" {" ".join(["of the brain"] * 100)}"'
     assert words == "with the words of the report sent along"
-    assert (chosen, varied) == ("more like 1 chosen case, less like 1", "varied")
+    assert chosen == "more like 1 chosen case, less like 1 (chosen cases are not shown again)"
+    assert varied == "varied"
     content = saved(made, tmp_path).read_bytes()
     assert b"Leviathan" not in content
     assert all(uid(case, "1").encode() not in content for case in ("one", "two"))
@@ -543,20 +547,29 @@ def test_a_refused_question_says_how_it_was_asked_too(paths: tuple[Path, ...]) -
     made = similar_cases_report(
         read_example(paths), refused, question_id="q1", created=CREATED, question=question
     )
-    assert said(read_back(made), "asked") == ["CT only", "no earlier than 4 years before"]
+    assert said(read_back(made), "asked") == ["CT only", "since 2020-01-31"]
 
 
-@pytest.mark.parametrize(
-    ("dates", "told"),
-    [
-        ("date", "since 2020-01-31"),
-        ("relative", "no earlier than 4 years before"),
-        ("none", "of a limited time"),
-    ],
-)
-def test_dates_are_told_as_the_settings_have_it(paths: tuple[Path, ...], dates: str, told: str) -> None:
-    question = Question(paths, filters=Filters(study_date_from=date(2020, 1, 31)))
-    assert said(asked_report(paths, question, dates=dates), "asked") == [told]
+def test_a_report_that_was_left_out_is_a_comment_and_was_not_asked_with(
+    paths: tuple[Path, ...], tmp_path: Path
+) -> None:
+    question = Question(paths, reports=(Path("one.dcm"), Path("two.dcm")))
+    made = asked_report(paths, question, answer=replace(answer_about(paths), unused_reports="unknown_words"))
+    assert said(made, "asked") == []
+    left_out, notice = said(made, "121106")
+    assert left_out.startswith("The 2 reports that were sent were not used: the encoder knows none of")
+    assert notice == notice_of(True)
+    assert_valid(saved(made, tmp_path))
+
+
+def test_a_refusal_tells_a_physician_no_command(paths: tuple[Path, ...]) -> None:
+    refused = replace(
+        answer_about(paths, matches=0), refused=Refusal("not_configured", NO_TEXT_ENCODER), example=()
+    )
+    why, _ = said(report(paths, refused), "121106")
+    assert why.startswith("No similar cases are shown (not_configured): This question has words")
+    assert "cbir train" in NO_TEXT_ENCODER
+    assert "cbir" not in why.replace("not_configured", "")
 
 
 def test_where_words_decide_on_the_ranks_nothing_is_called_likeness_alone(paths: tuple[Path, ...]) -> None:
