@@ -19,7 +19,7 @@ from indexer.ae.timing import Split
 from indexer.answers.echo import is_echo
 from indexer.answers.example import Example, read_example
 from indexer.answers.illustrations import Illustrated, Illustrations, without_pictures
-from indexer.answers.key_objects import flagged_in
+from indexer.answers.key_objects import NO_CASE_FLAGGED, flagged_in
 from indexer.answers.marks import Marks, marks_of
 from indexer.answers.unused_marks import UnusedMark
 from indexer.collecting.choosing import Choosing
@@ -198,10 +198,15 @@ class Answering:
 
     def _question(self, sent: Sent, region: RegionOfInterest | None, chosen: Chosen) -> Question:
         if not sent.images and not (sent.preset.reads_reports and sent.reports):
-            raise Unsupported("Only reports, key objects or presentation states were sent: send images.")
+            raise self._nothing_to_ask_with(sent)
         return sent.preset.question(
             images=sent.images, reports=sent.reports, limit=self.limit, region=region, chosen=chosen
         )
+
+    def _nothing_to_ask_with(self, sent: Sent) -> Unsupported:
+        if self.choosing is not None and sent.is_selections:
+            return Unsupported(NO_CASE_FLAGGED, reason="no_case_flagged")
+        return Unsupported("Only reports, key objects or presentation states were sent: send images.")
 
     def _search(self, question: Question, caller: str, split: Split) -> Answer:
         with split.part("search"):

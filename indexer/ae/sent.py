@@ -9,6 +9,7 @@ from typing import Self
 
 from indexer.ae.preset import Preset
 from indexer.answers.example import Example, ExampleInstance, read_example
+from indexer.answers.key_objects import KEY_OBJECT_SELECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Sent:
     def reports(self) -> tuple[Path, ...]:
         """Documents of others that may have words."""
         return tuple(path for path, one in self._together() if one.may_tell)
+
+    @property
+    def is_selections(self) -> bool:
+        """Whether nothing but key object selections came."""
+        return all(one.sop_class_uid == KEY_OBJECT_SELECTION for one in self.example.instances)
 
     def _together(self) -> Iterator[tuple[Path, ExampleInstance]]:
         return zip(self.paths, self.example.instances, strict=True)

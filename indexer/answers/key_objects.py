@@ -31,6 +31,12 @@ TITLES: Final[dict[str, Flag]] = {
     "113001": "less",  # Rejected for Quality Reasons
     "113010": "less",  # Quality Issue
 }
+NO_CASE_FLAGGED: Final = (
+    "The key object that was sent flags no case: give it the title Of Interest (more like this) or Rejected "
+    "for Quality Reasons (less like this), and choose an image of a case that a recent answer to this "
+    "workstation listed. To ask about a study, send its images."
+)
+"""Why selections alone are no question."""
 MOST_FLAGGED: Final = 100
 """Series of all the selections of a question together."""
 

@@ -58,6 +58,10 @@ IN_FRENCH: Final[Mapping[str, str]] = {
     "titre d'AE, ou faites changer ces mots par l'administrateur.",
     "empty_report": _NO_WORDS,
     "no_report": _NO_WORDS,
+    "no_case_flagged": "L'objet clé envoyé ne marque aucun cas : donnez-lui le titre Of Interest (plus comme "
+    "ce cas) ou Rejected for Quality Reasons (moins comme ce cas), et choisissez une image d'un cas qu'une "
+    "réponse récente a montré à cette station. Pour demander des cas semblables à un examen, envoyez ses "
+    "images.",
     "unsupported": _NO_IMAGE,
     "no_pixel_data": _NO_IMAGE,
     "no_instances": _NO_IMAGE,

@@ -110,8 +110,8 @@ class Room:
         """The cases, found for the patient of every example."""
         self.asked.append((caller.name, question))
         assert self.gate.wait(30)
-        assert isinstance(question.example, tuple)
-        answer = answer_about(question.example or self.somebodys, matches=len(CASES))
+        images = question.example if isinstance(question.example, tuple) else ()
+        answer = answer_about(images or self.somebodys, matches=len(CASES))
         [example] = answer.example
         patient = replace(example.attributes, patient=PSEUDONYMS.of("", PATIENT_ID))
         cases = [self.house.priors[name] for name in CASES]
@@ -122,8 +122,13 @@ class Room:
             )
             for match, case in zip(answer.matches, cases, strict=True)
         )
-        seen = (replace(example, attributes=patient),) if question.example else ()
-        return replace(answer, example=seen, matches=matches)
+        return replace(
+            answer,
+            example=(replace(example, attributes=patient),) if images else (),
+            matches=matches,
+            more=tuple(as_reference(one) for one in question.more),
+            less=tuple(as_reference(one) for one in question.less),
+        )
 
     def _deliver(self, destination: Destination, paths: Sequence[Path]) -> None:
         self.delivered += [(destination.ae_title, pydicom.dcmread(path)) for path in paths]
@@ -164,8 +169,18 @@ def named(references: Sequence[ExampleReference]) -> set[str]:
     return {name for name in CASES for one in references if one.series_instance_uid == uid(name, "1")}
 
 
+def as_reference(chosen: ExampleReference) -> SeriesReference:
+    return SeriesReference("1.2", chosen.series_instance_uid or "", "")
+
+
 def outcome(report: Dataset) -> str:
     return str(report.ContentSequence[-1].ContentSequence[0].ConceptCodeSequence[0].CodeValue)
+
+
+def comment(report: Dataset) -> str:
+    """Why a question was refused."""
+    said = (item.get("TextValue", "") for item in report.ContentSequence[-1].ContentSequence)
+    return " ".join(map(str, said))
 
 
 def selected(name: str, title: str = INTEREST) -> Dataset:
@@ -294,6 +309,11 @@ def test_a_key_object_that_names_no_case_of_the_caller_is_refused(room: Room) ->
     room.send(selected("one", "113004"))
     assert [outcome(report) for _, report in room.delivered] == ["found", "refused", "refused"]
     assert len(room.asked) == 1
+    for _, refused in room.delivered[1:]:
+        assert "Of Interest" in comment(refused)
+        assert "Rejected for Quality Reasons" in comment(refused)
+    room.send(selected("a study of the archive"), instance("a study of the archive", Modality="PR"))
+    assert "Of Interest" not in comment(room.delivered[-1][1]), "not only key objects"
 
 
 def test_a_flag_of_another_caller_does_nothing(archived: Room) -> None:
@@ -375,7 +395,7 @@ def test_a_fault_while_flags_are_noted_is_told_to_the_sender(archived: Room) -> 
     archived.library.broken = True
     archived.send(selected("one"))
     assert [outcome(found) for _, found in archived.delivered] == ["found", "refused"]
-    assert "gave_up" in str(archived.delivered[-1][1])
+    assert "failed on this question" in comment(archived.delivered[-1][1])
 
 
 def test_flags_are_not_said_to_be_noted_only_where_the_refined_answer_fails(

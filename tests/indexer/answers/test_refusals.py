@@ -42,8 +42,9 @@ def given_in(module: str, kind: str) -> set[str]:
 
 
 JUDGED = given_in("search/judging.py", "Refusal")
-OF_THE_AE = given_in("ae/questions.py", "Rejected") | {
+OF_THE_AE = given_in("ae/steps.py", "Rejected") | {
     *given_in("search/regions.py", "Rejected"),
+    *given_in("ae/answering.py", "Unsupported"),
     *(
         "unsupported",
         "not_configured",
@@ -64,7 +65,7 @@ def sheet_of(folder: Path, refusal: Refusal, style: SheetStyle) -> Pixels:
 
 def test_there_are_the_reasons_that_are_looked_for() -> None:
     assert {"unknown_to_encoder", "no_nearer_than_chance"} == JUDGED
-    assert {"gave_up", "region_not_seen"} <= OF_THE_AE
+    assert {"gave_up", "region_not_seen", "no_case_flagged"} <= OF_THE_AE
 
 
 @pytest.mark.parametrize("reason", sorted({*REFUSED, *JUDGED, *OF_THE_AE}))
@@ -86,7 +87,7 @@ def test_an_english_sheet_says_the_sentence_that_came_with_the_refusal(tmp_path:
 
 
 def test_words_that_nobody_reads_are_explained_to_who_asked_without_a_command(tmp_path: Path) -> None:
-    """The commands that the refusal comes with are for the administrator, and stand in the report."""
+    """The commands that the refusal comes with are for the administrator."""
     refusal = Refusal("not_configured", NO_TEXT_ENCODER)
     for language in LANGUAGES:
         said = refusal_in_words(refusal, language)
