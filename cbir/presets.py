@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 from pydantic import ValidationError
 
 from indexer.ae.preset import Preset
-from indexer.api.asking import FiltersBody, Fraction, Limit, Text
 from indexer.destinations import is_ae_title
+from indexer.vocabulary import FiltersBody, Fraction, Limit, Text
 
 FORM: Final = "AE_TITLE?name=value&name=value, as in CBIR_CT?modality=CT&study_date_from=2020-01-01"
 

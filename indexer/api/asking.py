@@ -2,71 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from indexer.api.uploaded import Uploaded, told_apart
-from indexer.domain import Filters, Region
+from indexer.domain import Region
 from indexer.errors import Rejected
-from indexer.search import MAX_LIMIT, ExampleReference, Question, RegionOfInterest
+from indexer.search import ExampleReference, Question, RegionOfInterest
 from indexer.search.question import MAX_CHOSEN, MAX_TEXT
+from indexer.vocabulary import FiltersBody, Fraction, Limit, Strict, Text, Uid
 
 MAX_TEXT_HEADER: Final = (4 * MAX_TEXT + 2) // 3 * 4
 """Of base64: 4 bytes of UTF-8 a character at most, which stays below what servers take as headers."""
-
-_DATE: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
-
-
-def _day(value: object) -> object:
-    """2024-01-31 or, as DICOM writes it, 20240131; a bare number would be read as seconds."""
-    if value is None or isinstance(value, date):
-        return value
-    found = _DATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise PydanticCustomError("date", "write a date as 2024-01-31 or 20240131")
-    return "-".join(found.groups())
-
-
-Uid = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
-Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1, max_length=64)]
-Codes = Annotated[list[Code], Field(max_length=50)]
-Day = Annotated[date, BeforeValidator(_day)]
-Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_TEXT)]
-
-
-class Strict(BaseModel):
-    """Refuses a field that it does not know, and says which it knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_fields(cls, value: Any) -> Any:  # noqa: ANN401
-        if isinstance(value, dict) and not value.keys() <= cls.model_fields.keys():
-            unknown = ", ".join(sorted(str(name)[:40] for name in value.keys() - cls.model_fields.keys()))
-            raise PydanticCustomError(
-                "unknown_field",
-                "unknown field {unknown}; allowed are {allowed}",
-                {"unknown": unknown, "allowed": ", ".join(cls.model_fields)},
-            )
-        return value
 
 
 class ExampleBody(Strict):
@@ -98,30 +49,6 @@ class RegionBody(Strict):
         return RegionOfInterest(self.sop_instance_uid, self.frame_number, region)
 
 
-class FiltersBody(Strict):
-    """What a match must be; an empty list means anything, dates are inclusive."""
-
-    modality: Codes = []
-    body_part_examined: Codes = []
-    study_date_from: Day | None = None
-    study_date_to: Day | None = None
-
-    @model_validator(mode="after")
-    def _refuse_dates_backwards(self) -> FiltersBody:
-        if self.study_date_from and self.study_date_to and self.study_date_from > self.study_date_to:
-            raise PydanticCustomError("dates", "study_date_from is after study_date_to")
-        return self
-
-    def to_domain(self) -> Filters:
-        """The filters of the search."""
-        return Filters(
-            modality=tuple(self.modality),
-            body_part_examined=tuple(self.body_part_examined),
-            study_date_from=self.study_date_from,
-            study_date_to=self.study_date_to,
-        )
-
-
 class QuestionBody(Strict):
     """POST /api/search. The example may be left out where a text, or chosen cases, are asked with."""
 
@@ -132,8 +59,8 @@ class QuestionBody(Strict):
     region: RegionBody | None = None
     text: Text = ""
     text_weight: Fraction = 0.5
-    more: Annotated[list[ExampleBody], Field(max_length=MAX_CHOSEN)] = []
-    less: Annotated[list[ExampleBody], Field(max_length=MAX_CHOSEN)] = []
+    more: list[ExampleBody] = Field([], max_length=MAX_CHOSEN)
+    less: list[ExampleBody] = Field([], max_length=MAX_CHOSEN)
     diversity: Fraction = 0.0
 
     def to_domain(self) -> Question:
@@ -168,8 +95,8 @@ class UploadOptions(FiltersBody):
     text: Text = ""
     text_weight: Fraction = 0.5
     reads_reports: bool = False
-    more: Annotated[list[Uid], Field(max_length=MAX_CHOSEN)] = []
-    less: Annotated[list[Uid], Field(max_length=MAX_CHOSEN)] = []
+    more: list[Uid] = Field([], max_length=MAX_CHOSEN)
+    less: list[Uid] = Field([], max_length=MAX_CHOSEN)
     diversity: Fraction = 0.0
     picture: bool = False
     maps: bool = False

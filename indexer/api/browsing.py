@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from pydantic import Field
 
-from indexer.api.asking import FiltersBody, Strict, Uid
 from indexer.api.house import House, TheBookmarks, TheCaller, TheHouse
 from indexer.api.references import FrameBody, Wire, key_frame
 from indexer.domain import IndexedSeries, SeriesReference
@@ -18,6 +17,7 @@ from indexer.errors import NotFound
 from indexer.ledger import Page, SeriesRow, State, StudyRow
 from indexer.line_up import DOCUMENTS
 from indexer.ports import Caller
+from indexer.vocabulary import FiltersBody, Strict, Uid
 
 MAX_PAGES_READ: Final = 20
 

@@ -7,10 +7,10 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Query, Request
 
 from indexer.api.answering import MapsBody
-from indexer.api.asking import Uid
 from indexer.api.house import House, TheCaller, TheGates
 from indexer.search.pair_maps import AskedFrame, PairMaps, Way
 from indexer.search.seen_frames import SeenFrames
+from indexer.vocabulary import Uid
 
 router = APIRouter(prefix="/api", tags=["ask"])
 

@@ -15,11 +15,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from starlette.responses import Response
 
-from indexer.api.asking import Uid
 from indexer.api.house import House, TheCaller, TheGates, TheHouse
 from indexer.domain import SeriesReference
 from indexer.errors import NotFound
 from indexer.ports import StoredInstance, Window, window_or_none
+from indexer.vocabulary import Uid
 
 KEPT_BYTES: Final = 64 * 2**20
 KEPT_S: Final = 60.0

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from indexer.api.asking import Strict, Uid
 from indexer.api.house import House, TheCaller, TheHouse, TheSettings, TheUnderway
 from indexer.api.underway import Followed, State
 from indexer.collecting import Deidentify, Sending, SentStudy
 from indexer.collecting.sending import MAX_STUDIES
 from indexer.errors import NotConfigured
+from indexer.vocabulary import Strict, Uid
 from indexer.wire import Problem
 
 router = APIRouter(prefix="/api", tags=["send"])

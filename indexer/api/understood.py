@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from indexer.api.asking import ExampleBody, FiltersBody, QuestionBody, RegionBody, UploadOptions
+from indexer.api.asking import ExampleBody, QuestionBody, RegionBody, UploadOptions
 from indexer.api.references import FrameBody, Wire, key_frame
 from indexer.domain import Answer, SeriesEmbedding
+from indexer.vocabulary import FiltersBody
 
 
 class ExampleSeriesBody(Wire):

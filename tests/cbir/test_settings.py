@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -164,3 +166,10 @@ def test_the_room_for_questions_is_what_was_configured(tmp_path: Path) -> None:
             questions.receive("a", Destination.parse("WS1=localhost:104"), example, content.getvalue())
     finally:
         questions.stop()
+
+
+def test_options_are_read_without_the_web_and_without_dicom() -> None:
+    """Every command reads them first."""
+    code = "import sys, cbir.settings; print(*{'fastapi', 'starlette', 'pydicom', 'PIL'} & set(sys.modules))"
+    read = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert read.stdout.split() == []
