@@ -24,6 +24,7 @@ class Collection:
     """The parts that the application entity and the page share: one policy, one number of shipments."""
 
     cases: Cases
+    finding: Finding
     sending: Sending
     keeping: Keeping
     retrieving: Retrieving
@@ -56,6 +57,7 @@ class Collection:
         )
         return cls(
             cases=cases,
+            finding=Finding(cases, frozenset(preset.ae_title for preset in settings.ae_presets)),
             sending=sending,
             keeping=Keeping(ledger, cases, sending, push_top=settings.push_top),
             retrieving=Retrieving(cases, shipping, carrier, destinations),
@@ -70,7 +72,7 @@ class Collection:
     @property
     def by_dicom(self) -> Collecting:
         """C-FIND, C-MOVE and C-GET."""
-        return Collecting(Finding(self.cases), self.retrieving)
+        return Collecting(self.finding, self.retrieving)
 
 
 def _library(settings: Settings, archive: OrthancArchive | FolderArchive) -> Library:

@@ -90,9 +90,13 @@ class Cases:
         """Whether what the archive says of a patient and a series may be shown."""
         return self._policy.shows_the_archives
 
-    def last_answer(self, caller: str) -> KeptAnswer | None:
-        """The answer to the caller's last question; None when there is none, or it is too old."""
-        return next(iter(self._answers.answers_of(caller, self._since())), None)
+    def last_answer(self, caller: str, called: str = "") -> KeptAnswer | None:
+        """The answer to the caller's last question; None when there is none, or it is too old.
+
+        `called` is the AE title of ours that it was sent to; empty for whichever.
+        """
+        answers = self._answers.answers_of(caller, self._since())
+        return next((answer for answer in answers if called in ("", answer.called)), None)
 
     def of_answer(self, answer: KeptAnswer, limit: int | None = None) -> tuple[Case, ...]:
         """The cases of one answer that the archive still has, in rank order."""

@@ -28,15 +28,26 @@ class Keeping:
         self._push_top = push_top
 
     def keep(
-        self, answer: Answer, *, question_id: str, caller: str, asked_at: datetime, study_instance_uid: str
+        self,
+        answer: Answer,
+        *,
+        question_id: str,
+        caller: str,
+        asked_at: datetime,
+        study_instance_uid: str,
+        called: str = "",
     ) -> None:
-        """Let the caller collect the cases; without a ledger the answer is delivered all the same."""
+        """Let the caller collect the cases; without a ledger the answer is delivered all the same.
+
+        `called` is the AE title of ours that asks in a way of its own; empty for the first.
+        """
         kept = KeptAnswer.of(
             answer,
             question_id=question_id,
             caller=caller,
             asked_at=asked_at,
             study_instance_uid=study_instance_uid,
+            called=called,
         )
         try:
             self._answers.keep_answer(kept)

@@ -45,12 +45,13 @@ def find(
     *,
     study_root: bool = True,
     after: int = 1000,
+    presets: frozenset[str] = frozenset(),
 ) -> list[Response]:
     """The responses; the caller has had enough after some."""
     seen: list[Response] = []
     encoded = encode(query, is_implicit_vr=True, is_little_endian=True)
     assert encoded is not None
-    responses = Finding(cases).responses(
+    responses = Finding(cases, presets).responses(
         caller,
         called,
         BytesIO(encoded),
@@ -83,6 +84,28 @@ def test_without_keys_the_last_questions_cases_come_in_rank_order(house: Collect
     ]
     assert [row.ModalitiesInStudy for row in rows] == ["CT", "MR"]
     assert {row.RetrieveAETitle for row in rows} == {"CBIR"}
+
+
+def test_without_keys_a_title_that_asks_in_its_own_way_lists_the_last_question_to_it(
+    house: Collected,
+) -> None:
+    house.answered("WS1", "head", called="CBIR_MR")
+    house.answered("WS1", "chest", called="CBIR_CT")
+    house.answered("WS1", called="CBIR_MANY", refused="blank", message="It shows nothing.")
+    presets = frozenset({"CBIR_MR", "CBIR_CT", "CBIR_MANY", "CBIR_NEVER"})
+    listed = {}
+    for called in ("CBIR_MR", "CBIR_CT", "CBIR_NEVER"):
+        responses = find(house.cases(), asked(), called=called, presets=presets)
+        listed[called] = studies([row for _, row in responses if row is not None])
+    assert listed == {"CBIR_MR": ["head"], "CBIR_CT": ["chest"], "CBIR_NEVER": []}
+    for called in ("CBIR_MANY", "CBIR"):
+        [(status, _)] = find(house.cases(), asked(), called=called, presets=presets)
+        assert isinstance(status, Dataset)
+        assert status.Status == 0xC002, "the first title tells of the last question of all"
+    house.answered("WS1", "knee")
+    [(_, row), *_] = find(house.cases(), asked(), called="CBIR", presets=presets)
+    assert row is not None
+    assert studies([row]) == ["knee"]
 
 
 def test_an_identifier_that_asks_for_no_attribute_gets_them_all(house: Collected) -> None:

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
 from indexer.adapters.folder import FolderArchive
 from indexer.adapters.folder.library import FolderLibrary
@@ -29,6 +30,7 @@ from indexer.ledger import KeptAnswer
 from indexer.ports import FetchedInstance, WantedCopy
 from tests.fakes.answers import answer_about, instance, uid
 from tests.fakes.collected import PSEUDONYMS, Collected, collected
+from tests.fakes.key_objects import key_object
 from tests.fakes.library import FakeCarrier
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import wait_until
@@ -100,11 +102,11 @@ class Room:
     def deliver(self, destination: Destination, paths: Sequence[Path]) -> None:
         self.delivered.append(len(paths))
 
-    def ask(self, study: str = "asked") -> None:
+    def ask(self, study: str = "asked", called: str = "", sent: Dataset | None = None) -> None:
         buffer = BytesIO()
-        instance(study).save_as(buffer, enforce_file_format=True)
+        (sent or instance(study)).save_as(buffer, enforce_file_format=True)
         content = buffer.getvalue()
-        self.questions.receive("a", WS1, read_instance(BytesIO(content)), content)
+        self.questions.receive("a", WS1, read_instance(BytesIO(content)), content, called)
         self.questions.let_go("a")
 
     def __enter__(self) -> Room:
@@ -154,6 +156,25 @@ def test_a_refusal_is_kept_too(house: Collected) -> None:
         wait_until(room.is_done)
         [kept] = room.kept()
     assert (kept.cases, kept.refused, kept.message) == ((), "unsupported", "Nothing here can be compared.")
+
+
+def test_it_is_kept_which_title_was_asked(house: Collected) -> None:
+    with Room(house) as room:
+        for called in ("CBIR_CT", ""):
+            room.ask(called=called)
+            wait_until(room.is_done)
+        assert sorted(kept.called for kept in room.kept()) == ["", "CBIR_CT"]
+
+
+def test_what_held_nothing_to_ask_with_is_refused_and_is_no_last_question(house: Collected) -> None:
+    with Room(house) as room:
+        room.ask()
+        wait_until(room.is_done)
+        for name in ("113002", "113000"):
+            room.ask(sent=key_object([instance("elsewhere")], name))
+            wait_until(room.is_done)
+        assert [kept.study_instance_uid for kept in room.kept()] == [uid("asked")]
+    assert room.delivered == [1, 1, 1], "who sent it is told all the same"
 
 
 def test_without_a_ledger_the_answer_is_delivered_all_the_same(

@@ -103,6 +103,18 @@ def test_of_an_answer_from_before_it_is_not_known_whose_the_example_was(
     assert ledger.answer_to("q") == kept("q")
 
 
+def test_an_answer_from_before_is_one_of_the_first_title(ledger: Ledger, database_url: str) -> None:
+    ledger.keep_answer(kept("q", called="CBIR_CT"))
+    assert ledger.answer_to("q") == kept("q", called="CBIR_CT")
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.begin() as connection:
+        row = json.loads(connection.execute(select(ANSWERS.c.answer)).scalar_one())
+        del row["called"]
+        connection.execute(update(ANSWERS).values(answer=json.dumps(row)))
+    engine.dispose()
+    assert ledger.answer_to("q") == kept("q")
+
+
 def test_of_the_images_that_were_compared_some_are_kept_by_their_uids(ledger: Ledger) -> None:
     asked = (example("1.9.1", 3), example("1.9.2", 200), example("1.9.1", 3))
     answer = Answer(asked, None, (), 1.0)
