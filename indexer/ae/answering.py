@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -23,11 +23,11 @@ from indexer.answers.key_objects import NO_CASE_FLAGGED, flagged_in
 from indexer.answers.marks import Marks, marks_of
 from indexer.answers.unused_marks import UnusedMark
 from indexer.collecting.choosing import Choosing
-from indexer.domain import Answer, Refusal
+from indexer.domain import Answer, Refusal, SeriesReference
 from indexer.errors import NotFound, Rejected, Unsupported
 from indexer.ports import Caller
 from indexer.search import Question
-from indexer.search.question import RegionOfInterest
+from indexer.search.question import ExampleReference, RegionOfInterest
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +53,14 @@ class Reply:
     """The documents that answer one question, in the order in which they are sent.
 
     `found` is what they say, `study_instance_uid` names the example's study, and `split_ms` tells how long
-    each part of the answering took.
+    each part of the answering took. `is_question` is false where nothing to ask with was sent.
     """
 
     documents: tuple[Dataset, ...]
     found: Answer
     study_instance_uid: str
     split_ms: Mapping[str, float] = field(default_factory=dict)
+    is_question: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,14 @@ class Answering:
             if is_echo(sent.example, paths, self.now(), preset.ae_title):
                 return "echo"
             about = self._flagged(sent.example, paths, caller)
-        if self.choosing is None or about is None or sent.images:
+        if self.choosing is None or about is None or sent.is_example:
             return self._answered(sent, caller, question_id, split)
-        try:
-            with self.choosing.recalled(Caller(name=caller), about) as recalled:
-                again = Sent.read(recalled, preset)
-                return self._answered(again, caller, question_id, split)
-        except NotFound:
-            return "noted"
+        with ExitStack() as recalling:
+            try:
+                recalled = recalling.enter_context(self.choosing.recalled(Caller(name=caller), about))
+            except NotFound:
+                return "noted"
+            return self._answered(Sent.read(recalled, preset), caller, question_id, split)
 
     def refuse(
         self, paths: Sequence[Path], refusal: Rejected, question_id: str, preset: Preset | None = None
@@ -124,7 +125,8 @@ class Answering:
             question = self._question(sent, None, Chosen())
         pictures = without_pictures(sent.example, found)
         said = Said(sent.example, found, pictures, question_id, self.now(), preset.ae_title, question)
-        return Reply(self.documents.of(said, Split()), found, sent.study_instance_uid)
+        documents = self.documents.of(said, Split())
+        return Reply(documents, found, sent.study_instance_uid, is_question=sent.is_example)
 
     def noted(self, paths: Sequence[Path], caller: str) -> str | None:
         """Note the flags among these files, and ask nothing.
@@ -148,10 +150,10 @@ class Answering:
         with split.part("read"):
             marks = marks_of(sent.example, sent.paths)
             chosen = self._chosen(sent, caller)
-        if chosen:
-            heeded = question_id, len(chosen.more), len(chosen.less)
-            logger.info("question_refined question=%s more=%d less=%d", *heeded)
         asked = self._found(sent, marks, chosen, caller, split)
+        if asked.question is not None and (asked.question.more or asked.question.less):
+            heeded = question_id, len(asked.question.more), len(asked.question.less)
+            logger.info("question_refined question=%s more=%d less=%d", *heeded)
         if asked.unused_mark is not None:
             logger.info("mark_not_used question=%s reason=%s", question_id, asked.unused_mark)
         with split.part("pictures"):
@@ -166,7 +168,13 @@ class Answering:
             question=asked.question,
             unused_mark=asked.unused_mark,
         )
-        return Reply(self.documents.of(said, split), asked.found, sent.study_instance_uid, split.took_ms)
+        return Reply(
+            self.documents.of(said, split),
+            asked.found,
+            sent.study_instance_uid,
+            split.took_ms,
+            is_question=sent.is_example,
+        )
 
     def _chosen(self, sent: Sent, caller: str) -> Chosen:
         if self.choosing is None:
@@ -182,7 +190,7 @@ class Answering:
                 continue
             try:
                 question = self._question(sent, region, chosen)
-                return _Asked(self._search(question, caller, split), question, unused)
+                return _Asked.of(question, self._search(question, caller, split), unused)
             except Rejected as refusal:
                 unused = _OF_A_MARK.get(refusal.reason, "rejected")
             if unused == "rejected":
@@ -192,12 +200,12 @@ class Answering:
         whole: Question | None = None
         try:
             whole = self._question(sent, None, chosen)
-            return _Asked(self._search(whole, caller, split), whole, unused)
+            return _Asked.of(whole, self._search(whole, caller, split), unused)
         except Rejected as refusal:
             return _Asked(_refused(refusal), whole, unused)
 
     def _question(self, sent: Sent, region: RegionOfInterest | None, chosen: Chosen) -> Question:
-        if not sent.images and not (sent.preset.reads_reports and sent.reports):
+        if not sent.is_example:
             raise self._nothing_to_ask_with(sent)
         return sent.preset.question(
             images=sent.images, reports=sent.reports, limit=self.limit, region=region, chosen=chosen
@@ -227,6 +235,17 @@ class _Asked:
     found: Answer
     question: Question | None
     unused_mark: UnusedMark | None
+
+    @classmethod
+    def of(cls, question: Question, found: Answer, unused_mark: UnusedMark | None) -> _Asked:
+        """The question with those of its chosen cases that were compared."""
+        more = tuple(one for one in question.more if _is_among(found.more, one))
+        less = tuple(one for one in question.less if _is_among(found.less, one))
+        return cls(found, replace(question, more=more, less=less), unused_mark)
+
+
+def _is_among(compared: Sequence[SeriesReference], flagged: ExampleReference) -> bool:
+    return any(one.series_instance_uid == flagged.series_instance_uid for one in compared)
 
 
 def _refused(error: Rejected) -> Answer:

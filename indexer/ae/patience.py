@@ -40,8 +40,9 @@ class OpenQuestion:
     instances being written at this moment, `busy` says that it is being asked or delivered. `ended` is why
     it is over: nothing is left to do but to remove it, as often as the disk needs.
 
-    `has_images` and `has_selections` are of what came in this process. Of key object selections alone the
-    flags are noted before it is asked: `about` is then the example that they are about, empty for none.
+    `has_example` says that there is something to ask with, images or reports, or that an earlier process
+    may have seen it come; `has_selections` that key object selections came in this one. Of selections alone
+    the flags are noted before it is asked: `about` is then the example that they are about, empty for none.
     """
 
     question: SpooledQuestion
@@ -54,7 +55,7 @@ class OpenQuestion:
     tries: int = 0
     broken: int = 0
     ended: str = ""
-    has_images: bool = False
+    has_example: bool = False
     has_selections: bool = False
     about: str | None = None
 
@@ -71,7 +72,7 @@ class OpenQuestion:
     @property
     def is_unread(self) -> bool:
         """Whether only key object selections came, and their flags are not noted yet."""
-        return self.has_selections and not self.has_images and self.about is None and self.waits
+        return self.has_selections and not self.has_example and self.about is None and self.waits
 
     @property
     def waits(self) -> bool:
@@ -89,8 +90,9 @@ class OpenQuestion:
 
     def saw(self, instance: ExampleInstance) -> None:
         """One more instance came."""
-        self.has_images |= instance.is_image
-        if instance.sop_class_uid == KEY_OBJECT_SELECTION:
+        if instance.is_image or instance.may_tell:
+            self.has_example, self.about = True, None
+        elif instance.sop_class_uid == KEY_OBJECT_SELECTION:
             self.has_selections, self.about = True, None
 
     def waited_ms(self, now: float) -> dict[str, float]:

@@ -42,7 +42,9 @@ class Register:
         now = time.monotonic()
         for question in self.spool.load():
             logger.info("question_taken_up question=%s state=%s", question.question_id, question.state)
-            self._open[question.question_id] = OpenQuestion(question, first_at=now, last_at=now)
+            self._open[question.question_id] = OpenQuestion(
+                question, first_at=now, last_at=now, has_example=True
+            )
 
     def clear(self) -> None:
         """Know nothing any more; the spool does."""

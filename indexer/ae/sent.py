@@ -41,6 +41,11 @@ class Sent:
         return tuple(path for path, one in self._together() if one.may_tell)
 
     @property
+    def is_example(self) -> bool:
+        """Whether there is anything to ask with: images, or reports where this title reads them."""
+        return bool(self.images or (self.preset.reads_reports and self.reports))
+
+    @property
     def is_selections(self) -> bool:
         """Whether nothing but key object selections came."""
         return all(one.sop_class_uid == KEY_OBJECT_SELECTION for one in self.example.instances)

@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -86,14 +87,21 @@ class Steps:
                 self._register.changed.notify_all()
 
     def _note_flags(self, opened: OpenQuestion) -> None:
-        """Of several key objects that were sent together each is a study, and so a question, of its own."""
+        """Of several key objects that were sent together each is a study, and so a question, of its own.
+
+        A fault is left to the asking, which counts its attempts and tells the sender in the end.
+        """
         question = opened.question
+        about: str | None = ""
         try:
-            about = self._answering.noted(self._register.spool.instances(question), question.caller)
-        except Rejected:
+            with suppress(Rejected):
+                about = self._answering.noted(self._register.spool.instances(question), question.caller) or ""
+        except Unavailable:
             about = None
-        with self._register.changed:
-            opened.about = about or ""
+            raise
+        finally:
+            with self._register.changed:
+                opened.about = about
 
     def _ask(self, opened: OpenQuestion) -> None:
         question = opened.question
@@ -217,13 +225,15 @@ class Steps:
             opened.holders.clear()
 
     def _keep(self, question: SpooledQuestion, reply: Reply) -> None:
-        if self._keeping is not None:
+        """What was no question is no caller's last one."""
+        if self._keeping is not None and reply.is_question:
             self._keeping.keep(
                 reply.found,
                 question_id=question.question_id,
                 caller=question.caller,
                 asked_at=datetime.fromtimestamp(question.received_at, UTC),
                 study_instance_uid=reply.study_instance_uid,
+                called=question.called,
             )
 
     def _destination(self, question: SpooledQuestion) -> Destination:

@@ -49,10 +49,13 @@ def due(questions: Iterable[OpenQuestion], patience: Patience, now: float) -> li
 
 
 def _leave_to_the_last(every: Iterable[OpenQuestion]) -> None:
-    """Of flags about one example the question that came last is asked: it heeds those of the others."""
+    """Of flags about one example the question that came last is asked: it heeds those of the others.
+
+    While an instance of a question is being written nobody knows yet whether it holds more than flags.
+    """
     last: dict[tuple[str, str, str], OpenQuestion] = {}
     for opened in every:
-        if opened.about and opened.waits and not opened.busy:
+        if opened.about and opened.waits and not opened.busy and not opened.writing:
             before = last.get(opened.topic)
             if before is not None:
                 before.ended = "noted"
