@@ -9,10 +9,12 @@ import { exampleFrame } from "./maps.js";
 import { problemCard, refusalCard, state } from "./states.js";
 import { dotted, milliseconds } from "./wording.js";
 
-/** An answer with the matches that are hardly alike behind the others, and how many are not: `alike`. The ranks stay. */
+/** An answer with the matches that are hardly alike behind the others, and how many are not: `alike`. The ranks stay. Of a question with words or chosen cases none is behind; where modalities were asked for, none is of another kind. */
 export function ordered(answer) {
-  const matches = answer.matches.map((match) => ({ ...match, isOtherKind: isOtherKind(match, answer.query.series) }));
-  const hardly = matches.filter(isHardlyAlike);
+  const { filters, text, reports, unused_reports: unused, more, less, series } = answer.query;
+  const isRefined = text.trim() || (reports && !unused) || more.length || less.length;
+  const matches = answer.matches.map((match) => ({ ...match, isOtherKind: !filters.modality.length && isOtherKind(match, series) }));
+  const hardly = isRefined ? [] : matches.filter(isHardlyAlike);
   const alike = matches.filter((match) => !hardly.includes(match));
   return { ...answer, matches: [...alike, ...hardly], alike: alike.length };
 }

@@ -140,6 +140,27 @@ def test_what_is_hardly_alike_or_of_another_kind_stands_below_a_line_and_is_not_
     expect(judged.page.locator("#compare-title")).to_have_text(f"Case {ranks[alike]} of 10")
 
 
+def test_what_was_asked_for_beside_likeness_is_not_below_a_line(judged: Visit, studies: Studies) -> None:
+    """As on the sheet: kinds that were asked for are no other ones, chosen cases and words move the ranks."""
+    judged.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
+    judged.matched()
+    content, hardly = judged.page.locator("#content"), judged.page.locator("ol.matches.hardly")
+    expect(content).to_contain_text("another kind of image")
+    modality = judged.page.get_by_label("Modality", exact=True).and_(judged.page.locator("input"))
+    modality.fill("CT")
+    modality.press("Enter")
+    expect(judged.matches).to_have_count(3)
+    expect(content).not_to_contain_text("another kind of image")
+    judged.page.get_by_role("button", name="Reset", exact=True).click()
+    expect(judged.matches).to_have_count(10)
+    hardly.locator("li.match").first.get_by_role("button", name="More like this").click()
+    expect(hardly).to_have_count(0)
+    expect(content).to_contain_text("another kind of image")
+    ranks = [int(rank) for rank in judged.page.locator(".rank").all_inner_texts()]
+    assert ranks == sorted(ranks)
+    assert judged.questions()[-1]["more"]
+
+
 def test_where_nothing_is_alike_the_heading_says_so(house: Furnished, page: Page, studies: Studies) -> None:
     nothing = np.linspace(0.9999, 1, 1001, dtype=np.float32)
     pairs = Background("", "", 5000, nothing, nothing[:51] - 1)
