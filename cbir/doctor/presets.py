@@ -29,7 +29,7 @@ def examine_presets(settings: Settings, *, serving: bool) -> Iterator[Finding]:
         elif not reads and (preset.text or preset.reads_reports):
             yield warning(
                 check,
-                f"{title} cannot ask with words: with a text it is refused, and reports are left out.",
+                f"{title} cannot ask with words: a text, and a report with words, is refused.",
                 NO_TEXT_ENCODER,
             )
         else:

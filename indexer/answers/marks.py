@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 
 from indexer.answers.documents import MOST_DEPTH, MOST_STEPS, Enough, content_items, documents
 from indexer.answers.example import Example, ExampleInstance
+from indexer.answers.key_objects import KEY_OBJECT_SELECTION
 from indexer.answers.mark_geometry import Bounds, Frame, bounds_of, of_display, of_pixels
 from indexer.answers.unused_marks import UnusedMark
 from indexer.search.question import RegionOfInterest
@@ -66,7 +67,9 @@ def marks_of(example: Example, paths: Sequence[Path]) -> Marks:
 
 
 def _may_mark(instance: ExampleInstance) -> bool:
-    return not instance.is_own_answer and instance.sop_class_uid.startswith((_STATES, _REPORTS))
+    """Key objects mark no place on an image."""
+    is_document = instance.sop_class_uid.startswith((_STATES, _REPORTS))
+    return is_document and instance.sop_class_uid != KEY_OBJECT_SELECTION and not instance.is_own_answer
 
 
 @dataclass(frozen=True, slots=True)

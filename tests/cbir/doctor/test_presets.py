@@ -87,6 +87,12 @@ def test_words_that_no_encoder_reads_are_a_warning(tmp_path: Path) -> None:
     }
 
 
+def test_it_is_said_that_a_report_with_words_is_refused_too_and_not_left_out(tmp_path: Path) -> None:
+    [finding] = examine_presets(settings_with(tmp_path, "B?reads_reports=true"), serving=False)
+    assert "a report with words, is refused" in finding.found
+    assert "left out" not in finding.found
+
+
 def test_words_are_right_where_an_encoder_reads(tmp_path: Path) -> None:
     folder = write_encoder(tmp_path / "models", "radiology-small", side=4)
     add_text_tower(folder, {"effusion": np.ones(16, dtype=np.float32)})

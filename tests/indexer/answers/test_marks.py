@@ -21,6 +21,7 @@ from indexer.answers.marks import MOST_REGIONS, Marks, marks_of
 from indexer.domain import Region
 from indexer.search.question import RegionOfInterest
 from tests.fakes.answers import instance, uid, write
+from tests.fakes.key_objects import key_object
 from tests.fakes.measured import measured_report
 
 ROWS, COLUMNS = 100, 200
@@ -380,3 +381,14 @@ def test_a_thin_line_is_asked_about_with_its_surroundings(tmp_path: Path) -> Non
     assert_region(found, 0, 0, 0.02, 1)
     assert found is not None
     assert isinstance(found.region, Region)
+
+
+def test_a_key_object_is_no_mark_however_malformed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    selection = key_object([image()], "113000")
+    selection.ContentSequence = Sequence([])
+    [path] = write(tmp_path / "selected", selection)
+    path.write_bytes(path.read_bytes()[:-40])
+    [sent] = write(tmp_path / "sent", image())
+    paths = (sent, path)
+    assert marks_of(read_example(paths), paths) == Marks()
+    assert "mark_unreadable" not in caplog.text
