@@ -385,10 +385,6 @@ def test_a_thin_line_is_asked_about_with_its_surroundings(tmp_path: Path) -> Non
 
 def test_a_key_object_is_no_mark_however_malformed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     selection = key_object([image()], "113000")
-    selection.ContentSequence = Sequence([])
-    [path] = write(tmp_path / "selected", selection)
-    path.write_bytes(path.read_bytes()[:-40])
-    [sent] = write(tmp_path / "sent", image())
-    paths = (sent, path)
-    assert marks_of(read_example(paths), paths) == Marks()
+    selection.add_new("ContentSequence", "UT", "no items")
+    assert marks(tmp_path, image(), selection) == Marks()
     assert "mark_unreadable" not in caplog.text
