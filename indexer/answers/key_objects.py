@@ -1,7 +1,7 @@
 """Key object selections that come with a question, or alone: cases flagged on the workstation.
 
 "Of Interest" and "Best In Set" say more like this, "Rejected for Quality Reasons" and "Quality Issue" less.
-The other titles of CID 7010 say whom a selection is for, or why an archive shall drop it: no flag.
+Any other title, whether of CID 7010 or not, says neither: of a case that was flagged it takes the flag back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from indexer.answers.example import Example, ExampleInstance
 
 logger = logging.getLogger(__name__)
 
-Flag = Literal["more", "less"]
+Flag = Literal["more", "less", "none"]
 
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 TITLES: Final[dict[str, Flag]] = {
@@ -45,7 +45,10 @@ _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """A series that a key object selection names, by its UIDs as the workstation knows them."""
+    """A series that a key object selection names, by its UIDs as the workstation knows them.
+
+    `flag` is "none" where the title says neither more nor less.
+    """
 
     flag: Flag
     study_instance_uid: str
@@ -53,7 +56,7 @@ class Flagged:
 
 
 def flagged_in(example: Example, paths: Sequence[Path]) -> tuple[Flagged, ...]:
-    """What the key object selections among these files flag, each series once, the last word counting.
+    """What the key object selections among these files say of series, each once, the last word counting.
 
     Of several selections the one that says to be written later has the last word. Images that come along
     are the question itself: a selection of theirs, as an archive forwards it with its study, is no flag.
@@ -155,10 +158,11 @@ class _Looking:
 
 
 def _flag(selection: Dataset) -> Flag | None:
-    """What its title says."""
+    """What its title says; None where it has no title."""
     for title in selection.get("ConceptNameCodeSequence", [])[:1]:
         if str(title.get("CodingSchemeDesignator", "")).strip() == "DCM":
-            return TITLES.get(str(title.get("CodeValue", "")).strip())
+            return TITLES.get(str(title.get("CodeValue", "")).strip(), "none")
+        return "none"
     return None
 
 

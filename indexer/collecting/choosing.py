@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,20 +63,25 @@ class Choosing:
     kept_for_s: float = 86_400.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def note(self, caller: str, flagged: Sequence[Flagged], filed_in: str = "") -> str | None:
+    def note(
+        self, caller: str, flagged: Sequence[Flagged], filed_in: str = "", came: datetime | None = None
+    ) -> str | None:
         """Keep what is flagged of the caller's own recent cases, as they are listed to it.
 
         A series that cannot be told apart, or holds no images that are indexed, stands for the one that
-        carried the match.
+        carried the match. "none" takes back what was flagged of any series of the case, if anything was;
+        that it was taken back is kept as well, so that to say it again is no other thing to say.
 
         Args:
             caller: its AE title.
             flagged: the last word last.
             filed_in: the study that the flags came in: where that is an example, they are about it.
+            came: when: what was flagged later stands, whichever is noted first; now, where nothing
+                is said.
 
         Returns:
             The Study Instance UID of the example whose answer listed them, of several the newest; None
-            when none of them is a case of this caller.
+            when none of them is a case of this caller, or nothing was to be taken back.
 
         Raises:
             Unavailable: the ledger or the archive does not answer.
@@ -86,21 +91,21 @@ class Choosing:
         answers = self.kept.answers_of(caller, self._since())
         answers.sort(key=lambda answer: answer.study_instance_uid != filed_in)
         listed = self._listed(caller, flagged)
-        now, kept, about = self.now(), list[KeptFlag](), set[int]()
+        came, kept, about = came or self.now(), list[KeptFlag](), set[int]()
         for place, one in enumerate(flagged):
             case = listed.get(one.study_instance_uid)
-            which = None if case is None else _listing(answers, case)
-            if case is not None and which is not None:
-                about.add(which)
-                kept.append(
-                    KeptFlag(
-                        caller=caller,
-                        study_instance_uid=answers[which].study_instance_uid,
-                        series_instance_uid=self._series(case, one),
-                        flag=one.flag,
-                        flagged_at=now + timedelta(microseconds=place),
-                    )
-                )
+            if case is None:
+                continue
+            for which, answer in _listing(answers, case):
+                example = answer.study_instance_uid
+                series = {self._series(case, one)}
+                if one.flag == "none":
+                    series = self._flagged_of(case, caller, example, kept)
+                if series:
+                    at = came + timedelta(microseconds=place)
+                    kept += [KeptFlag(caller, example, uid, one.flag, at) for uid in sorted(series)]
+                    about.add(which)
+                    break
         self.kept.keep_flags(kept)
         return answers[min(about)].study_instance_uid if about else None
 
@@ -115,12 +120,21 @@ class Choosing:
             Unavailable: the ledger does not answer.
         """
         flags = self.kept.flags_of(caller, study_instance_uid, self._since(), MOST_FLAGS)
-        held = [flag for flag in flags if self._is_held(flag.series_instance_uid)][:MAX_CHOSEN]
+        held = [f for f in flags if f.flag != "none" and self._is_held(f.series_instance_uid)][:MAX_CHOSEN]
         more, less = (
             tuple(ExampleReference(series_instance_uid=f.series_instance_uid) for f in held if f.flag == said)
             for said in ("more", "less")
         )
         return more, less
+
+    def last_flagged_at(self, caller: str, study_instance_uid: str) -> datetime | None:
+        """When this caller flagged anything last for its question about a study; None where it did not.
+
+        Raises:
+            Unavailable: the ledger does not answer.
+        """
+        newest = self.kept.flags_of(caller, study_instance_uid, self._since(), 1)
+        return newest[0].flagged_at if newest else None
 
     def recalled(self, caller: Caller, study_instance_uid: str) -> AbstractContextManager[tuple[Path, ...]]:
         """The images of an example that the archive holds, as files that are gone afterwards.
@@ -161,6 +175,17 @@ class Choosing:
         ]
         return named[0] if len(named) == 1 else case.kept.series_instance_uid
 
+    def _flagged_of(
+        self, case: Case, caller: str, study_instance_uid: str, noted: Sequence[KeptFlag]
+    ) -> set[str]:
+        """The series of a case that were flagged for a question, a moment ago too, taken back or not."""
+        own = {case.kept.series_instance_uid, *(one.series_instance_uid for one in case.study.series)}
+        flags = [
+            *self.kept.flags_of(caller, study_instance_uid, self._since(), MOST_FLAGS),
+            *(flag for flag in noted if flag.study_instance_uid == study_instance_uid),
+        ]
+        return own & {flag.series_instance_uid for flag in flags}
+
     def _is_held(self, series_instance_uid: str) -> bool:
         """Whether it has vectors, or is looked at again while it has them."""
         rows = self.kept.find(series_instance_uid=series_instance_uid)
@@ -172,10 +197,9 @@ def _is_looked_at_again(row: SeriesRow) -> bool:
     return made and row.state in _LOOKED_AT_AGAIN
 
 
-def _listing(answers: Sequence[KeptAnswer], case: Case) -> int | None:
-    """Which is the first of the answers that lists a case."""
+def _listing(answers: Sequence[KeptAnswer], case: Case) -> Iterator[tuple[int, KeptAnswer]]:
+    """The answers that list a case, with their places."""
     whose = case.kept.study_instance_uid, case.kept.archive_id
     for place, answer in enumerate(answers):
         if any((one.study_instance_uid, one.archive_id) == whose for one in answer.cases):
-            return place
-    return None
+            yield place, answer

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer.ledger.schema import FLAGS, AnyRow
 
@@ -16,35 +17,27 @@ from indexer.ledger.schema import FLAGS, AnyRow
 class KeptFlag:
     """A series that a caller flagged for its question about an example.
 
-    `study_instance_uid` is the example's, `series_instance_uid` the flagged one's in the archive.
+    `study_instance_uid` is the example's, `series_instance_uid` the flagged one's in the archive. `flag` is
+    "none" of one that was taken back.
     """
 
     caller: str
     study_instance_uid: str
     series_instance_uid: str
-    flag: Literal["more", "less"]
+    flag: Literal["more", "less", "none"]
     flagged_at: datetime
 
 
 def write_flags(connection: Connection, flags: Sequence[KeptFlag]) -> None:
-    """Keep these, each in place of what the caller said of the same series before."""
-    for kept in flags:
-        connection.execute(
-            delete(FLAGS).where(
-                FLAGS.c.caller == kept.caller,
-                FLAGS.c.study_instance_uid == kept.study_instance_uid,
-                FLAGS.c.series_instance_uid == kept.series_instance_uid,
-            )
-        )
-        connection.execute(
-            insert(FLAGS).values(
-                caller=kept.caller,
-                study_instance_uid=kept.study_instance_uid,
-                series_instance_uid=kept.series_instance_uid,
-                flag=kept.flag,
-                flagged_at=kept.flagged_at,
-            )
-        )
+    """Keep these, each in place of what the caller said of the same series before, in whatever order."""
+    kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert = kind(FLAGS)
+    given = {name: insert.excluded[name] for name in ("flag", "flagged_at")}
+    whose = [FLAGS.c.caller, FLAGS.c.study_instance_uid, FLAGS.c.series_instance_uid]
+    newer = insert.excluded.flagged_at >= FLAGS.c.flagged_at
+    keep = insert.on_conflict_do_update(index_elements=whose, set_=given, where=newer)
+    for kept in sorted(flags, key=lambda one: (one.study_instance_uid, one.series_instance_uid)):
+        connection.execute(keep, asdict(kept))
 
 
 def read_flags(

@@ -164,6 +164,6 @@ FLAGS = Table(
     Column("series_instance_uid", KEY, primary_key=True),
     Column("flag", Text, nullable=False),
     Column("flagged_at", UtcTime, nullable=False),
-    CheckConstraint("flag IN ('more', 'less')", name="flags_flag"),
+    CheckConstraint("flag IN ('more', 'less', 'none')", name="flags_flag"),
 )
 Index("flags_by_age", FLAGS.c.flagged_at)

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("series_instance_uid", KEY, primary_key=True),
         sa.Column("flag", sa.Text, nullable=False),
         sa.Column("flagged_at", TIME, nullable=False),
-        sa.CheckConstraint("flag IN ('more', 'less')", name="flags_flag"),
+        sa.CheckConstraint("flag IN ('more', 'less', 'none')", name="flags_flag"),
     )
     op.create_index("flags_by_age", "flags", ["flagged_at"])
 

@@ -42,7 +42,7 @@ from tests.fakes.workstation import wait_until
 WS1 = Destination.parse("WS1=localhost:104")
 WS2 = Destination.parse("WS2=localhost:105")
 QUICK = Patience(quiet_s=0.15, retry_first_s=0.05, retry_longest_s=0.1)
-INTEREST, REJECTED = "113000", "113001"
+INTEREST, REJECTED, FOR_TEACHING = "113000", "113001", "113004"
 CASES = ("one", "two", "three")
 WORDS = Preset("CBIR_WORDS", reads_reports=True)
 
@@ -238,6 +238,27 @@ def test_rounds_of_flags_add_up_and_a_series_changes_sides(archived: Room) -> No
     assert len(archived.delivered) == 4
 
 
+def test_a_flag_is_taken_back_by_a_key_object_with_any_other_title(archived: Room) -> None:
+    archived.send(selected("one"))
+    archived.send(selected("two", REJECTED))
+    archived.send(selected("one", FOR_TEACHING))
+    assert archived.chosen == (set(), {"two"})
+    archived.send(selected("two", FOR_TEACHING))
+    assert archived.chosen == (set(), set())
+    assert [outcome(report) for _, report in archived.delivered] == ["found"] * 5
+    assert {report.StudyInstanceUID for _, report in archived.delivered} == {uid("asked")}
+    archived.send(selected("three", FOR_TEACHING))
+    assert outcome(archived.delivered[-1][1]) == "refused", "that was not flagged"
+
+
+def test_a_flag_that_waits_for_its_example_is_taken_back(room: Room) -> None:
+    room.send(selected("one"), selected("two"))
+    room.send(selected("one", FOR_TEACHING))
+    assert len(room.delivered) == 1
+    room.send(instance("asked"))
+    assert room.chosen == ({"two"}, set())
+
+
 def test_key_objects_that_are_sent_together_have_one_answer(
     archived: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -306,7 +327,7 @@ def test_flags_that_come_with_the_example_are_heeded_at_once(room: Room) -> None
 
 def test_a_key_object_that_names_no_case_of_the_caller_is_refused(room: Room) -> None:
     room.send(selected("a study of the archive"))
-    room.send(selected("one", "113004"))
+    room.send(selected("one", FOR_TEACHING))
     assert [outcome(report) for _, report in room.delivered] == ["found", "refused", "refused"]
     assert len(room.asked) == 1
     for _, refused in room.delivered[1:]:
@@ -408,3 +429,29 @@ def test_flags_are_not_said_to_be_noted_only_where_the_refined_answer_fails(
     assert archived.chosen == ({"one"}, set())
     assert "reason=not_found" in caplog.text
     assert "reason=noted" not in caplog.text
+
+
+def test_an_example_that_is_sent_again_with_its_fresh_answer_is_asked_once_flags_are_new(
+    room: Room,
+) -> None:
+    """A workstation sends the whole study, with what was filed in it."""
+    [(_, answer)] = room.delivered
+    image = instance("asked")
+    room.send(image, answer)
+    assert len(room.asked) == 1, "nothing was flagged yet"
+    time.sleep(1.1)
+    room.send(selected("one"))
+    room.send(image, answer)
+    assert room.chosen == ({"one"}, set())
+    room.send(image, answer, room.delivered[-1][1])
+    assert len(room.asked) == 2, "that is answered now"
+
+
+def test_what_was_flagged_later_stands_though_the_older_selection_waited(archived: Room) -> None:
+    archived.library.down = True
+    archived.bring(selected("one"), called="CBIR_FEW")
+    wait_until(lambda: archived.failed > 0)
+    archived.library.down = False
+    archived.send(selected("one", REJECTED))
+    wait_until(archived.is_done)
+    assert archived.chosen == (set(), {"one"})

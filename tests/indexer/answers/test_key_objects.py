@@ -80,14 +80,18 @@ def test_the_title_says_whether_a_match_shall_be_like_it(tmp_path: Path, title: 
         codes.DCM.RejectedForPatientSafetyReasons,
     ],
 )
-def test_any_other_title_is_no_flag(tmp_path: Path, title: Code) -> None:
-    assert flagged(tmp_path, by_highdicom([instance("case")], title)) == ()
+def test_any_other_title_takes_a_flag_back(tmp_path: Path, title: Code) -> None:
+    assert flagged(tmp_path, by_highdicom([instance("case")], title)) == (of_case("none"),)
 
 
-def test_a_code_of_another_scheme_is_no_flag(tmp_path: Path) -> None:
+def test_a_code_of_another_scheme_is_another_title(tmp_path: Path) -> None:
     selection = key_object([instance("case")], INTEREST)
     selection.ConceptNameCodeSequence[0].CodingSchemeDesignator = "99ME"
-    assert flagged(tmp_path, selection) == ()
+    assert flagged(tmp_path, selection) == (of_case("none"),)
+
+
+def test_a_selection_without_a_title_says_nothing(tmp_path: Path) -> None:
+    selection = key_object([instance("case")], INTEREST)
     del selection.ConceptNameCodeSequence
     assert flagged(tmp_path, selection) == ()
 
@@ -113,6 +117,8 @@ def test_of_two_selections_the_one_that_was_written_later_counts(tmp_path: Path)
     assert flagged(tmp_path, early, late) == (of_case("less"),)
     late.ContentDate = "20260228"
     assert flagged(tmp_path, early, late) == (of_case("more"),)
+    last = key_object([image], "113004", ContentDate="20260302", InstanceNumber=1)
+    assert flagged(tmp_path, last, early, late) == (of_case("none"),)
 
 
 def test_images_that_come_along_are_the_question_and_no_flag(tmp_path: Path) -> None:

@@ -45,13 +45,88 @@ def test_a_flag_on_a_case_is_heeded_for_the_example_that_it_answered(house: Coll
     assert room.chosen("WS1", uid("another example")) == ((), ())
 
 
-def test_flags_add_up_and_one_that_is_taken_back_changes_sides(house: Collected) -> None:
+def test_flags_add_up_and_what_is_flagged_the_other_way_changes_sides(house: Collected) -> None:
     house.answered("WS1", "one", "two")
     room = house.choosing()
     room.note("WS1", [flagged("more", "one"), flagged("more", "two")])
     house.now += timedelta(seconds=1)
     room.note("WS1", [flagged("less", "one")])
     assert room.chosen("WS1", uid(EXAMPLE)) == (series(("two", "1")), series(("one", "1")))
+
+
+@pytest.mark.parametrize("series_of_it", ["1", "2", "unknown"])
+def test_what_was_flagged_of_a_case_is_taken_back_by_any_image_of_it(
+    house: Collected, series_of_it: str
+) -> None:
+    house.answered("WS1", "one", "two")
+    room = house.choosing()
+    room.note("WS1", [flagged("more", "one", "1"), flagged("less", "one", "2"), flagged("more", "two")])
+    house.now += timedelta(seconds=1)
+    back = [flagged("none", "one", series_of_it)]
+    assert room.note("WS1", back) == uid(EXAMPLE)
+    assert room.chosen("WS1", uid(EXAMPLE)) == (series(("two", "1")), ())
+    house.now += timedelta(seconds=1)
+    assert room.note("WS1", back) == uid(EXAMPLE), "a question that is asked twice is about the same example"
+    room.note("WS1", [flagged("less", "one", "1")])
+    assert room.chosen("WS1", uid(EXAMPLE)) == (series(("two", "1")), series(("one", "1")))
+
+
+def test_where_nothing_was_flagged_nothing_is_taken_back(house: Collected) -> None:
+    house.answered("WS1", "one", "two")
+    house.answered("WS2", "one")
+    room = house.choosing()
+    room.note("WS2", [flagged("more", "one")])
+    room.note("WS1", [flagged("more", "two")])
+    assert room.note("WS1", [flagged("none", "one")]) is None
+    assert room.chosen("WS1", uid(EXAMPLE)) == (series(("two", "1")), ())
+    assert room.chosen("WS2", uid(EXAMPLE)) == (series(("one", "1")), ())
+
+
+def test_a_flag_is_taken_back_from_the_question_that_it_was_about(house: Collected) -> None:
+    """A refined answer does not list the case, and an answer to another question may."""
+    house.answered("WS1", "one", study_instance_uid=uid("first"))
+    room = house.choosing()
+    room.note("WS1", [flagged("more", "one")])
+    house.answered("WS1", "two", study_instance_uid=uid("first"))
+    house.answered("WS1", "one", study_instance_uid=uid("second"))
+    assert room.note("WS1", [flagged("none", "one")]) == uid("first")
+    assert room.chosen("WS1", uid("first")) == ((), ())
+
+
+def test_a_flag_and_its_taking_back_may_come_together(house: Collected) -> None:
+    house.answered("WS1", "one")
+    room = house.choosing()
+    together = [flagged("more", "one", "1"), flagged("none", "one", "2")]
+    assert room.note("WS1", together) == room.note("WS1", together) == uid(EXAMPLE)
+    assert room.chosen("WS1", uid(EXAMPLE)) == ((), ())
+
+
+def test_what_was_taken_back_takes_no_place_of_what_is_flagged(house: Collected) -> None:
+    house.answered("WS1", "one", "two")
+    room = house.choosing()
+    room.note("WS1", [flagged("more", "one")])
+    others = [f"case {number}" for number in range(MAX_CHOSEN)]
+    for name in others:
+        house.prior(name, instances=1)
+        house.index(name)
+        house.answered("WS1", name)
+        room.note("WS1", [flagged("more", name)])
+        house.now += timedelta(seconds=1)
+        room.note("WS1", [flagged("none", name)])
+    assert room.chosen("WS1", uid(EXAMPLE)) == (series(("one", "1")), ())
+
+
+def test_what_came_later_stands_whichever_is_noted_first(house: Collected) -> None:
+    house.answered("WS1", "one")
+    room = house.choosing()
+    came, later = house.now, house.now + timedelta(seconds=1)
+    house.now += timedelta(seconds=2)
+    assert room.last_flagged_at("WS1", uid(EXAMPLE)) is None
+    room.note("WS1", [flagged("less", "one")], came=later)
+    room.note("WS1", [flagged("more", "one")], came=came)
+    assert room.chosen("WS1", uid(EXAMPLE)) == ((), series(("one", "1")))
+    assert room.last_flagged_at("WS1", uid(EXAMPLE)) == later
+    assert room.last_flagged_at("WS2", uid(EXAMPLE)) is None
 
 
 def test_a_copys_uids_are_found_again(house: Collected) -> None:

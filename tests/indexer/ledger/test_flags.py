@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -16,7 +17,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def flag(series: str, said: Literal["more", "less"] = "more", age: timedelta = timedelta()) -> KeptFlag:
+def flag(
+    series: str, said: Literal["more", "less", "none"] = "more", age: timedelta = timedelta()
+) -> KeptFlag:
     return KeptFlag("WS1", "1.9", series, said, NOW - age)
 
 
@@ -35,6 +38,31 @@ def test_a_series_that_is_flagged_the_other_way_changes_sides(ledger: Ledger) ->
     ledger.keep_flags([flag("1.1", age=HOUR)])
     ledger.keep_flags([flag("1.1", "less")])
     assert flags(ledger) == [flag("1.1", "less")]
+
+
+def test_that_a_flag_was_taken_back_is_kept(ledger: Ledger) -> None:
+    ledger.keep_flags([flag("1.1", age=HOUR)])
+    ledger.keep_flags([flag("1.1", "none")])
+    assert flags(ledger) == [flag("1.1", "none")]
+
+
+def test_what_was_flagged_later_stands_whichever_is_kept_first(ledger: Ledger) -> None:
+    ledger.keep_flags([flag("1.1", "less")])
+    ledger.keep_flags([flag("1.1", "more", age=HOUR)])
+    assert flags(ledger) == [flag("1.1", "less")]
+
+
+def test_the_same_series_can_be_flagged_by_many_at_once(ledger: Ledger) -> None:
+    """As several key objects of one sending are noted at a time."""
+    ages = [timedelta(seconds=n) for n in range(40)]
+
+    def keep(age: timedelta) -> None:
+        series = [flag(f"1.{n}", "less" if age == ages[0] else "more", age=age) for n in range(8)]
+        ledger.keep_flags(series if age.seconds % 2 else series[::-1])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(keep, reversed(ages)))
+    assert [(one.flag, one.flagged_at) for one in flags(ledger)] == [("less", NOW)] * 8
 
 
 def test_what_another_caller_or_about_another_study_flagged_is_not_found(ledger: Ledger) -> None:
