@@ -81,7 +81,7 @@ class Auditor:
         """Wait until everything agrees.
 
         Indexed are exactly the series of images that Orthanc holds, each with the fingerprint of its
-        files now and with one point; no other point is there, and nothing is waiting or leased.
+        files now and with one point of the same; no other point is there, and nothing is waiting or leased.
         """
         deadline = time.monotonic() + SETTLE_LIMIT_S
         while found := self.disagreements():
@@ -92,9 +92,10 @@ class Auditor:
         """What is not as it should be now, in words."""
         try:
             there = {stored.listed.reference.archive_id: stored for stored in self.stored()}
-            points = Counter(self.points())
+            held = self.held()
         except CbirError as down:
             return [str(down)]
+        points = Counter(archive_id for archive_id, _ in held)
         images = {i for i, stored in there.items() if stored.listed.modality not in NOT_IMAGES}
         rows = {row.archive_id: row for row in self.rows()}
         return [
@@ -103,6 +104,11 @@ class Auditor:
             *(f"{i} has no vectors" for i in images - points.keys()),
             *(f"{i} has vectors and should not" for i in points.keys() - images),
             *(f"{i} has {n} points" for i, n in points.items() if n > 1),
+            *(
+                f"{i} has vectors of other files"
+                for i, of in held
+                if i in there and of != there[i].fingerprint
+            ),
             *(fault for i, row in rows.items() if i in there for fault in _faults(row, there[i], images)),
         ]
 
@@ -151,8 +157,12 @@ class Auditor:
 
     def points(self) -> list[str]:
         """The archive id of every point of the engine."""
+        return [archive_id for archive_id, _ in self.held()]
+
+    def held(self) -> list[tuple[str, str]]:
+        """The archive id of every point, and the fingerprint of the files that its vectors are of."""
         with self._index() as index:
-            return list(index.archive_ids(self.own.encoder_version))
+            return list(index.fingerprints(self.own.encoder_version))
 
     @contextmanager
     def _index(self) -> Iterator[QdrantIndex]:
