@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, get_origin
+from unicodedata import category
 from urllib.parse import parse_qs
 
 from pydantic import ValidationError
@@ -12,6 +14,8 @@ from indexer.destinations import is_ae_title
 from indexer.vocabulary import FiltersBody, Fraction, Limit, Text
 
 FORM: Final = "AE_TITLE?name=value&name=value, as in CBIR_CT?modality=CT&study_date_from=2020-01-01"
+
+_SEMICOLON: Final = re.compile(r";\s*\w+=")
 
 
 class PresetOptions(FiltersBody):
@@ -71,12 +75,16 @@ def _values(title: str, query: str) -> dict[str, object]:
         named = parse_qs(query, keep_blank_values=True, strict_parsing=True, errors="strict")
     except ValueError:
         raise ValueError(f"What {title} asks cannot be read: write {FORM}, a space as +.") from None
+    if _SEMICOLON.search(query):
+        raise ValueError(f"{title} has a ; before a name: write & between values, and %3B for a ; in a text.")
     several = {
         name for name, field in PresetOptions.model_fields.items() if get_origin(field.annotation) is list
     }
-    for name in named.keys() & (PresetOptions.model_fields.keys() - several):
-        if len(named[name]) > 1:
+    for name in filter(PresetOptions.model_fields.get, named):
+        if name not in several and len(named[name]) > 1:
             raise ValueError(f"{title} has two values of {name}: write one.")
+        if any(category(letter) == "Cc" for value in named[name] for letter in value):
+            raise ValueError(f"{title} has a control character in {name}: leave it out.")
     return {name: values if name in several else values[0] for name, values in named.items()}
 
 

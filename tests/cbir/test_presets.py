@@ -36,6 +36,11 @@ def test_a_query_is_written_as_in_an_address() -> None:
     assert preset.text == "pleural effusion&"
 
 
+def test_a_semicolon_may_stand_in_a_text() -> None:
+    [listed, escaped] = parse_presets("A?text=cyst;+limit+3 B?text=cyst%3Blimit=3")
+    assert (listed.text, escaped.text) == ("cyst; limit 3", "cyst;limit=3")
+
+
 def test_what_a_preset_may_say_has_the_names_and_bounds_of_an_upload() -> None:
     properties = UploadOptions.model_json_schema()["properties"]
     own = PresetOptions.model_json_schema()["properties"]
@@ -59,6 +64,11 @@ def test_no_presets_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CBIR_CT?", "CBIR_CT does not say how it asks: write AE_TITLE"),
         ("CBIR_CT?modality", "What CBIR_CT asks cannot be read: write AE_TITLE"),
         ("X?text=%ff", "What X asks cannot be read: write AE_TITLE"),
+        ("X?text=a%00b", "X has a control character in text: leave it out"),
+        ("X?text=a%0Ab", "X has a control character in text"),
+        ("X?modality=CT&modality=%1B", "X has a control character in modality"),
+        ("X?text=cyst;limit=3", "X has a ; before a name: write & between values, and %3B for a ; in a text"),
+        ("X?modality=CT;MR;colour=1", "X has a ; before a name"),
         ("X?modality=", "X cannot ask so: modality.0: String should have at least 1 character; correct it"),
         ("X?limit=0", "limit: Input should be greater than or equal to 1; correct it"),
         ("X?limit=101", "limit: Input should be less than or equal to 100; correct it"),
