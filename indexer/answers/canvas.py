@@ -82,12 +82,12 @@ class Canvas:
         return int(self.pixels.shape[0])
 
     def wrapped(self, text: str, size: int, width: int, weight: int = REGULAR) -> list[str]:
-        """The lines that a text of this size takes; a word that is wider stands alone.
+        """The lines that a text of this size takes, none for an empty one; a wider word stands alone.
 
         A no-break space is no place to break.
         """
         lines: list[str] = []
-        for word in _BREAKS.split(text.strip()):
+        for word in filter(None, _BREAKS.split(text.strip())):
             longer = f"{lines[-1]} {word}" if lines else word
             if lines and self.width_of(longer, size, weight) <= width:
                 lines[-1] = longer

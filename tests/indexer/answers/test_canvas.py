@@ -29,6 +29,13 @@ def test_a_text_is_broken_into_lines_that_fit() -> None:
     assert all(canvas.width_of(line, 26) <= 300 for line in lines)
 
 
+def test_a_text_without_words_takes_no_line() -> None:
+    canvas = Canvas(100, 100)
+    for text in ("", " ", "\n\N{NO-BREAK SPACE}"):
+        assert canvas.wrapped(text, 26, 100) == []
+        assert canvas.paragraph(0, 50, text, 26, width=100) == 50
+
+
 def test_what_is_dimmed_keeps_half_of_its_light() -> None:
     canvas = Canvas(4, 4)
     canvas.fill(Box(0, 0, 4, 4), (200, 100, 50))
