@@ -18,7 +18,7 @@ from indexer.domain import (
     pooled,
 )
 from indexer.errors import Rejected, Unsupported
-from indexer.ports import FetchedInstance, TextEmbedding
+from indexer.ports import MOST_REPORTS, FetchedInstance, TextEmbedding
 from inference.decoders import Decoders
 from inference.embedding import Embedded, Pseudonym, refuse_other_series
 from inference.outcome import Outcome
@@ -34,13 +34,13 @@ MOST_ASKED_WITH: Final = 16
 def read_reports(paths: Sequence[Path], decoders: Decoders) -> tuple[DescribingReport, ...]:
     """The reports among files that a question is asked with; those that cannot be used are left out.
 
-    Of very many the first are taken.
+    Of very many the first are taken, and no more than `MOST_REPORTS` are looked at.
 
     Raises:
         Rejected: none of them can be read, or says what is seen; the reason is the most frequent one.
     """
     outcome, read = Outcome(), list[DescribingReport]()
-    for path in paths:
+    for path in paths[:MOST_REPORTS]:
         if len(read) == MOST_ASKED_WITH:
             break
         try:

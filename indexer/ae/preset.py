@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.domain import Filters
+from indexer.ports import MOST_REPORTS
 from indexer.search.question import ExampleReference, Question, RegionOfInterest
 
 
@@ -53,7 +54,10 @@ class Preset:
         region: RegionOfInterest | None,
         chosen: Chosen,
     ) -> Question:
-        """The question about these files; `limit` where the preset has none of its own."""
+        """The question about these files; `limit` where the preset has none of its own.
+
+        Of very many reports the first are asked with.
+        """
         return Question(
             example=tuple(images) or None,
             limit=self.limit or limit,
@@ -62,7 +66,7 @@ class Preset:
             region=region,
             text=self.text,
             text_weight=self.text_weight,
-            reports=tuple(reports) if self.reads_reports else (),
+            reports=tuple(reports[:MOST_REPORTS]) if self.reads_reports else (),
             more=chosen.more,
             less=chosen.less,
             leaves_out_absent=True,

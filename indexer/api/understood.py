@@ -42,10 +42,10 @@ class QueryBody(Wire):
 
     `study_instance_uid` is None where nothing of an example could be embedded, or only a text was asked.
     `example` is as it was named, None for an upload; `uploaded` and `ignored` count its files, `reports`
-    those whose words are asked with or, where `unused_reports` is a word for why none is, all. `more` and
-    `less` are the Series Instance UIDs of the chosen cases that were compared, `series_compared` how many of
-    the example's `series` were: of very many, some of each kind. `picture` is a data URL, when one was
-    asked for.
+    those whose words are asked with or, where `unused_reports` is a word for why none is, all that were
+    looked at; 0 where the example was refused before them. `more` and `less` are the Series Instance UIDs of
+    the chosen cases that were compared, `series_compared` how many of the example's `series` were: of very
+    many, some of each kind. `picture` is a data URL, when one was asked for.
     """
 
     study_instance_uid: str | None
@@ -86,7 +86,7 @@ class QueryBody(Wire):
             example=asked.example if isinstance(asked, QuestionBody) else None,
             uploaded=uploaded,
             ignored=ignored,
-            reports=answer.read_reports or reports,
+            reports=reports if answer.unused_reports else answer.read_reports,
             unused_reports=answer.unused_reports or None,
             limit=asked.limit,
             filters=asked.filters,

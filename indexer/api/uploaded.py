@@ -8,6 +8,7 @@ from pathlib import Path
 
 from indexer.answers.example import ExampleInstance, read_instance
 from indexer.errors import Rejected
+from indexer.ports import MOST_REPORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,15 @@ class Uploaded:
 
 
 def told_apart(paths: Sequence[Path]) -> Uploaded:
-    """Tell the reports among DICOM files from the example; what cannot be read is left to the encoder."""
+    """Tell the reports among DICOM files from the example; what cannot be read is left to the encoder.
+
+    Of very many reports the first are asked with.
+    """
     known = [(path, _instance(path)) for path in paths]
     reports = tuple(path for path, one in known if one is not None and one.may_tell)
     rest = tuple(path for path, one in known if one is None or not one.may_tell)
     nothing_to_see = not any(one is None or one.is_image for _, one in known)
-    return Uploaded(None if reports and nothing_to_see else rest, reports)
+    return Uploaded(None if reports and nothing_to_see else rest, reports[:MOST_REPORTS])
 
 
 def _instance(path: Path) -> ExampleInstance | None:

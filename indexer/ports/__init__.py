@@ -13,11 +13,12 @@ from indexer.ports.archive import (
     StoredSeries,
 )
 from indexer.ports.carrier import Carriage, Carrier, Receipt
-from indexer.ports.encoder import Encoder, TextEmbedding, Window, window_or_none
+from indexer.ports.encoder import MOST_REPORTS, Encoder, TextEmbedding, Window, window_or_none
 from indexer.ports.library import ArchivedSeries, ArchivedStudy, Coding, Disguise, Library, WantedCopy
 from indexer.ports.vector_index import VectorIndex
 
 __all__ = [
+    "MOST_REPORTS",
     "Access",
     "Archive",
     "ArchivedSeries",

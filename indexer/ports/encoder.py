@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from indexer.domain import (
     EncoderVersion,
@@ -15,6 +15,9 @@ from indexer.domain import (
     Vector,
 )
 from indexer.errors import Rejected
+
+MOST_REPORTS: Final = 32
+"""Reports that are looked at for one question: the first of more. Each may take a decoder's whole time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,12 @@ class Encoder(Protocol):
     def embed_reports(self, reports: tuple[Path, ...]) -> TextEmbedding:
         """Embed what DICOM reports tell of what is seen, all together, by the encoder of `embed_text`.
 
+        Of more than `MOST_REPORTS` the first are looked at.
+
         Raises:
             Rejected: none of them can be read, or says what is seen; the reason is the most frequent one.
-                This is said first, whether or not an encoder reads text.
-            NotConfigured, EncoderUnavailable: as `embed_text`.
+            NotConfigured, EncoderUnavailable: as `embed_text`. Of reports that tell nothing, who has several
+                encoders says that first; one encoder that looks alone reads none of them.
         """
         ...
 

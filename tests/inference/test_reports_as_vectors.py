@@ -19,6 +19,7 @@ from indexer.errors import EncoderUnavailable, NotConfigured, Rejected
 from indexer.following import Reconciler
 from indexer.ledger import Ledger, State
 from indexer.patients import Pseudonyms
+from indexer.ports import MOST_REPORTS
 from inference.app import create_app
 from inference.decoders import Decoders
 from inference.limits import Limits
@@ -303,6 +304,15 @@ def test_of_very_many_the_first_are_read(hall: Hall, tmp_path: Path) -> None:
     cysts = [written(tmp_path, "A cyst.") for _ in range(MOST_ASKED_WITH)]
     asked = hall.embedders.embed_reports([*cysts, written(tmp_path, "The spleen.")])
     np.testing.assert_allclose(asked.vector, AXES[0], atol=1e-6)
+
+
+def test_of_very_many_that_tell_nothing_the_first_are_looked_at(hall: Hall, tmp_path: Path) -> None:
+    hall.serve("reads")
+    empty, cyst = written(tmp_path, "A cyst.", ContentSequence=[]), written(tmp_path, "A cyst.")
+    assert hall.embedders.embed_reports([*[empty] * (MOST_REPORTS - 1), cyst]).reports == 1
+    with pytest.raises(Rejected) as refused:
+        hall.embedders.embed_reports([*[empty] * MOST_REPORTS, cyst])
+    assert refused.value.reason == "empty_report"
 
 
 @pytest.mark.parametrize(

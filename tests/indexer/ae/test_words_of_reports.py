@@ -14,6 +14,7 @@ from indexer.ae.preset import Preset
 from indexer.answers.identity import MANUFACTURER
 from indexer.answers.illustrations import Illustrations
 from indexer.domain import Answer
+from indexer.ports import MOST_REPORTS
 from tests.fakes.answers import instance, uid, write
 from tests.fakes.encoder import BRIGHT
 from tests.fakes.house import Furnished
@@ -72,6 +73,11 @@ def test_a_report_alone_is_answered_by_sheet_and_report_in_its_own_study(
         assert written.StudyInstanceUID == uid("asked")
         assert written.PatientID == "PID-4711"
         assert uid("asked", "report", "1") in str(written), "it rests on the report"
+
+
+def test_of_very_many_reports_the_first_are_asked_with(house: Furnished, tmp_path: Path) -> None:
+    many = [report("asked", "top", SOPInstanceUID=uid("report", str(n))) for n in range(MOST_REPORTS + 1)]
+    assert found(sent(house, tmp_path, WORDS, *many)).read_reports == MOST_REPORTS
 
 
 def test_that_answer_is_known_when_it_comes_back_with_the_report(house: Furnished, tmp_path: Path) -> None:

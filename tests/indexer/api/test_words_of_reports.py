@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -12,9 +12,12 @@ from pydicom.dataset import Dataset
 
 from indexer.answers.identity import MANUFACTURER
 from indexer.api import ApiSettings
+from indexer.domain import SeriesEmbedding
+from indexer.errors import Unsupported
 from indexer.intake.multipart_related import RelatedBody
+from indexer.ports import MOST_REPORTS
 from tests.fakes.answers import instance, uid, write
-from tests.fakes.encoder import BRIGHT
+from tests.fakes.encoder import BRIGHT, FakeEncoder
 from tests.fakes.house import Furnished, served
 from tests.fakes.reports import document, marking_report, report
 
@@ -116,6 +119,31 @@ def test_a_report_without_words_is_left_out_beside_images_and_refused_alone(
     assert beside.json()["query"]["unused_reports"] == "empty_report"
     alone = upload(client, tmp_path, marking, reads_reports=True)
     assert (alone.status_code, alone.json()["reason"]) == (422, "empty_report")
+
+
+class SeesNothing(FakeEncoder):
+    """Every image is of one grey level."""
+
+    def embed(
+        self, instances: Sequence[Path], frame_number: int | None = None
+    ) -> tuple[SeriesEmbedding, ...]:
+        raise Unsupported("The frame shows nothing.", reason="blank_frame")
+
+
+def test_no_report_is_said_to_be_asked_with_where_the_example_is_refused(
+    house: Furnished, tmp_path: Path
+) -> None:
+    house.encoder = SeesNothing()
+    with served(house.app(ApiSettings())) as url, httpx.Client(base_url=url, timeout=20) as client:
+        answer = upload(client, tmp_path, image(), report("asked", "top"), reads_reports=True).json()
+    assert answer["refused"]["reason"] == "blank_frame"
+    assert (answer["query"]["reports"], answer["query"]["unused_reports"]) == (0, None)
+
+
+def test_of_very_many_reports_the_first_are_asked_with(client: httpx.Client, tmp_path: Path) -> None:
+    many = [report("asked", "top", SOPInstanceUID=uid("report", str(n))) for n in range(MOST_REPORTS + 1)]
+    answer = upload(client, tmp_path, image(), *many, reads_reports=True)
+    assert answer.json()["query"]["reports"] == MOST_REPORTS
 
 
 def test_our_own_answer_is_no_report_to_ask_with(client: httpx.Client, tmp_path: Path) -> None:
