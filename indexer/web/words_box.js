@@ -17,10 +17,11 @@ export class WordsBox {
     this.weight = 0.5;
   }
 
-  /** What /api/status says of an encoder of text: {name, languages}, or null. */
+  /** What /api/status says of an encoder of text: {name, languages}, or null, and then no words ask any more. */
   offer(encoder) {
     const same = JSON.stringify(encoder) === JSON.stringify(this.encoder);
     this.encoder = encoder;
+    if (!encoder) [this.text, this.reads] = ["", false];
     if (!same) this.draw();
   }
 

@@ -103,9 +103,8 @@ class Furnished:
 
     def search(self) -> Search:
         """The search over this house."""
-        line_ups = self.line_ups
         return Search(
-            line_ups=lambda: line_ups,
+            line_ups=lambda: self.line_ups,
             ledger=self.ledger,
             archive=self.archive,
             encoder=self.encoder,
@@ -116,7 +115,6 @@ class Furnished:
 
     def app(self, settings: ApiSettings | None = None) -> FastAPI:
         """The application over this house."""
-        line_ups = self.line_ups
         house = House(
             search=self.search(),
             ledger=self.ledger,
@@ -124,7 +122,7 @@ class Furnished:
             access=self.archive,
             index=self.index,
             encoder=self.encoder,
-            line_ups=lambda: line_ups,
+            line_ups=lambda: self.line_ups,
             events=self.heard.extend,
             sending=self.sending,
         )

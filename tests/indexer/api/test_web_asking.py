@@ -294,6 +294,28 @@ def test_reports_that_are_dropped_are_read_where_that_is_ticked(
         assert not visit.complaints
 
 
+def test_when_the_encoder_that_reads_goes_nothing_more_is_asked_in_words(
+    house: Furnished, page: Page, studies: Studies, tmp_path: Path
+) -> None:
+    new = studies.new("chest-cr")
+    told = write(tmp_path / "told", report("new", "top", StudyInstanceUID=new.study_instance_uid))
+    house.languages = ("en",)
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        visit.go()
+        page.get_by_label("What a match shall show").fill("left")
+        page.get_by_label("Read reports that I drop").check()
+        house.languages, house.encoder.reads = (), False
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.locator("#words")).to_be_hidden()
+        visit.drop(*new.paths, *told)
+        assert visit.matched()
+        [sent] = [request for request in visit.requests if "api/search/upload" in request.url]
+        assert parse_qs(urlsplit(sent.url).query)["reads_reports"] == ["false"]
+        assert "x-cbir-text" not in sent.headers
+        assert not visit.complaints
+
+
 def test_where_no_encoder_reads_there_is_no_box_and_the_help_says_how_to_get_one(visit: Visit) -> None:
     visit.go()
     expect(visit.tiles.first).to_be_visible()
