@@ -60,8 +60,9 @@ class Auditor:
 
     def agree(self) -> None:
         """Wait until everything agrees and rests; see that the vectors are those of the pixels."""
-        self.rest()
-        self._compare_vectors()
+        deadline = time.monotonic() + SETTLE_LIMIT_S
+        while missing := self._compare_vectors():
+            assert time.monotonic() < deadline, self._told(missing)
 
     def rest(self) -> None:
         """Wait until everything agrees, Orthanc has no more to announce, and both last for a while.
@@ -120,10 +121,21 @@ class Auditor:
         return [*growing, *(f"the hint of {archive_id} is not delivered" for archive_id in self._spooled())]
 
     def writings(self) -> dict[str, int]:
-        """By archive id, the number of the engine's operation that wrote a series last.
+        """By archive id, the number of the engine's operation that wrote a series last; of all, at rest.
 
         Vectors of the same pixels are the same: only this tells that a series was embedded again.
         """
+        deadline = time.monotonic() + SETTLE_LIMIT_S
+        while True:
+            self.rest()
+            images = {
+                s.listed.reference.archive_id for s in self.stored() if s.listed.modality not in NOT_IMAGES
+            }
+            if images <= (found := self._writings()).keys():
+                return found
+            assert time.monotonic() < deadline, self._told(sorted(images - found.keys()))
+
+    def _writings(self) -> dict[str, int]:
         version = self.own.encoder_version
         with closing(self._client()) as client:
             found = client.query_points(
@@ -175,17 +187,25 @@ class Auditor:
             raise CbirError("The engine does not answer.")
         return connect(endpoint.url, endpoint.api_key, ENGINE_LIMIT_S)
 
-    def _compare_vectors(self) -> None:
+    def _compare_vectors(self) -> list[str]:
+        """Compare them at rest; what has lost its vectors meanwhile, and is to be embedded again, in words.
+
+        A worker that was too slow for its lease takes back what it stored: at rest it may still come.
+        """
+        self.rest()
         series = [stored for stored in self.stored() if stored.listed.modality not in NOT_IMAGES]
         ids = [stored.listed.reference.archive_id for stored in series]
         with self._index() as index:
             kept = index.embeddings_by_id(self.own.encoder_version, ids)
+        if missing := [f"{archive_id} has lost its vectors" for archive_id in ids if archive_id not in kept]:
+            return missing
         for stored in series:
             expected, archive_id = self._embedded(stored), stored.listed.reference.archive_id
             found = kept[archive_id]
             assert found.frames == expected.frames, self._history(archive_id)
             np.testing.assert_allclose(found.frame_vectors, expected.frame_vectors, atol=AS_STORED)
             np.testing.assert_allclose(found.vector, expected.vector, atol=AS_STORED)
+        return []
 
     def _embedded(self, stored: StoredSeries) -> SeriesEmbedding:
         with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,6 @@ def test_instances_sent_again_with_other_pixels_are_embedded_again(
     """A series of one instance is deleted and new; one of several only grows and shrinks."""
     study = study_of(family, tmp_path / "study")
     house.send(study.paths)
-    house.auditor.rest()
     before = house.auditor.writings()
     house.send(with_other_pixels(study.paths, tmp_path / "turned"))
     house.auditor.agree()
