@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,11 +15,25 @@ import pytest
 from PIL import Image
 
 from indexer.domain import EncoderVersion, FrameReference, SeriesAttributes, SeriesEmbedding, SeriesReference
+from indexer.errors import Rejected
+from indexer.ledger import Notice, Priority
 from indexer.line_up import LineUps
+from indexer.ports import Caller
 from indexer.search import ExampleReference, Question
+from indexer.search.judging import Judge
+from indexer.search.knowing import Known
 from inference.encoder import OnnxEncoder
 from inference.preprocess import preprocess
-from tests.indexer.search.world import TRUSTED, World, about, chosen, studies
+from tests.indexer.search.world import NOW, TRUSTED, OneVectorEncoder, World, about, chosen, studies
+
+
+class RefusingEncoder(OneVectorEncoder):
+    """Sees nothing in any example."""
+
+    def embed(
+        self, instances: Sequence[Path], frame_number: int | None = None
+    ) -> tuple[SeriesEmbedding, ...]:
+        raise Rejected("It shows nothing.", reason="blank_frame")
 
 
 def test_what_was_chosen_is_no_longer_among_the_matches(world: World) -> None:
@@ -97,6 +113,63 @@ def test_chosen_cases_are_matched_like_with_like(world: World) -> None:
     world.add("3", (-1, 0, 0), series="t2", **t2)
     world.add("4", (1, 0.9, 0), series="t2", **t2)
     assert studies(world, about("1", more=chosen("2"))) == ["3", "4"]
+
+
+@pytest.mark.parametrize("why", ["unknown", "not indexed", "a report", "hidden"])
+@pytest.mark.parametrize("side", ["more", "less"])
+def test_a_chosen_case_that_cannot_be_compared_is_left_out_where_the_question_says_so(
+    world: World, caplog: pytest.LogCaptureFixture, why: str, side: str
+) -> None:
+    """Otherwise the question is refused, as by a case that somebody chose just now."""
+    credentials = {"Authorization": "Basic eA=="}
+    caller = Caller("someone", credentials)
+    for study, frame in (("1", (1, 0, 0)), ("2", (1, 0.1, 0)), ("3", (1, 0.2, 0)), ("4", (1, 0.3, 0))):
+        world.add_shown(study, frame, credentials)
+    if why == "not indexed":
+        archived = world.archive.put(study="absent", series="absent.1", sop="absent.1.1")
+        reference = SeriesReference("absent", "absent.1", archived)
+        world.ledger.notice([Notice(archived, "test", Priority.CHANGED, reference=reference)], NOW)
+        world.archive.show(archived, credentials)
+    if why == "a report":
+        world.add_shown("absent", (1, 0, 0), credentials, modality="SR", kind="report")
+    if why == "hidden":
+        world.add("absent", (1, 0, 0))
+    absent, held = ExampleReference(series_instance_uid="absent.1"), chosen("2")
+    question = about("1", **{side: (absent, *held)})
+    with pytest.raises(Rejected):
+        world.search().similar(question, caller)
+    expected = world.search().similar(about("1", **{side: held}), caller)
+    with caplog.at_level(logging.INFO):
+        found = world.search().similar(replace(question, leaves_out_absent=True), caller)
+    assert found.matches == expected.matches != ()
+    assert (found.more, found.less) == (expected.more, expected.less)
+    assert "chosen_cases_left_out cases=1" in caplog.text
+    assert "absent" not in caplog.text
+
+
+def test_where_every_chosen_case_is_left_out_it_is_as_if_none_was_chosen(
+    world: World, tmp_path: Path
+) -> None:
+    """An example that is unlike everything is judged, and words that tell nothing refuse the question."""
+    world.judge = Judge(known=lambda _: Known(np.asarray([[0, 0, 1]], np.float32), least=0.9, close=0.99))
+    world.add("1", (1, 0, 0))
+    world.add("2", (0, 1, 0))
+    for more in (chosen("2"), chosen("absent")):
+        answer = world.search().similar(about("1", more=more, leaves_out_absent=True), TRUSTED)
+        assert (answer.refused is None) == (more == chosen("2"))
+    silent = tmp_path / "own of hers"
+    silent.touch()
+    for reports, said in (((silent,), "empty"), ((), "Ask with")):
+        with pytest.raises(Rejected, match=said):
+            studies(world, Question(None, reports=reports, more=chosen("absent"), leaves_out_absent=True))
+
+
+def test_an_answer_that_is_refused_before_it_is_compared_names_the_chosen_cases_too(world: World) -> None:
+    world.encoder = RefusingEncoder()
+    world.add("2", (1, 0, 0))
+    answer = world.search().similar(Question((Path(__file__),), more=chosen("2")), TRUSTED)
+    assert answer.refused is not None
+    assert [reference.study_instance_uid for reference in answer.more] == ["2"]
 
 
 PER_CLASS = 25
