@@ -83,7 +83,14 @@ class Answering:
     choosing: Choosing | None = None
     now: Callable[[], datetime] = datetime.now
 
-    def answer(self, paths: Sequence[Path], caller: str, question_id: str, preset: Preset) -> Reply | NoReply:
+    def answer(
+        self,
+        paths: Sequence[Path],
+        caller: str,
+        question_id: str,
+        preset: Preset,
+        received_at: datetime | None = None,
+    ) -> Reply | NoReply:
         """Ask, and write down the matches or the refusal.
 
         Args:
@@ -91,6 +98,7 @@ class Answering:
             caller: the calling AE title.
             question_id: the UIDs of the documents are derived from it.
             preset: of the AE title that was called.
+            received_at: when they came; now, where nothing is said.
 
         Returns:
             A contact sheet, a Comprehensive SR, or both; or why nothing is sent.
@@ -102,9 +110,10 @@ class Answering:
         split = Split()
         with split.part("read"):
             sent = Sent.read(paths, preset)
-            if is_echo(sent.example, paths, self.now(), preset.ae_title):
+            since = self._last_flagged_at(sent, caller)
+            if is_echo(sent.example, paths, self.now(), preset.ae_title, since):
                 return "echo"
-            about = self._flagged(sent.example, paths, caller)
+            about = self._flagged(sent.example, paths, caller, received_at)
         if self.choosing is None or about is None or sent.is_example:
             return self._answered(sent, caller, question_id, split)
         with ExitStack() as recalling:
@@ -128,8 +137,8 @@ class Answering:
         documents = self.documents.of(said, Split())
         return Reply(documents, found, sent.study_instance_uid, is_question=sent.is_example)
 
-    def noted(self, paths: Sequence[Path], caller: str) -> str | None:
-        """Note the flags among these files, and ask nothing.
+    def noted(self, paths: Sequence[Path], caller: str, received_at: datetime | None = None) -> str | None:
+        """Note the flags among these files, which came then, and ask nothing.
 
         Returns:
             The Study Instance UID of the example that they are about; None where no case was flagged.
@@ -138,13 +147,23 @@ class Answering:
             Unavailable: a neighbour did not answer: note them later.
             Rejected: the files cannot even be read.
         """
-        return self._flagged(read_example(paths), paths, caller)
+        return self._flagged(read_example(paths), paths, caller, received_at)
 
-    def _flagged(self, example: Example, paths: Sequence[Path], caller: str) -> str | None:
+    def _last_flagged_at(self, sent: Sent, caller: str) -> datetime | None:
+        """Local time; what was answered before is no answer to what is asked now."""
+        if self.choosing is None or not any(one.is_own_answer for one in sent.example.instances):
+            return None
+        flagged_at = self.choosing.last_flagged_at(caller, sent.study_instance_uid)
+        return None if flagged_at is None else flagged_at.astimezone().replace(tzinfo=None)
+
+    def _flagged(
+        self, example: Example, paths: Sequence[Path], caller: str, received_at: datetime | None
+    ) -> str | None:
         flagged = flagged_in(example, paths) if self.choosing is not None else ()
         if self.choosing is None or not flagged:
             return None
-        return self.choosing.note(caller, flagged, example.instances[0].study_instance_uid)
+        filed_in = example.instances[0].study_instance_uid
+        return self.choosing.note(caller, flagged, filed_in, received_at)
 
     def _answered(self, sent: Sent, caller: str, question_id: str, split: Split) -> Reply:
         with split.part("read"):

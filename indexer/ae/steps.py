@@ -95,7 +95,8 @@ class Steps:
         about: str | None = ""
         try:
             with suppress(Rejected):
-                about = self._answering.noted(self._register.spool.instances(question), question.caller) or ""
+                paths = self._register.spool.instances(question)
+                about = self._answering.noted(paths, question.caller, _received(question)) or ""
         except Unavailable:
             about = None
             raise
@@ -116,7 +117,9 @@ class Steps:
         self._register.save(opened, begun=question.begun + 1)
         try:
             preset = self._preset_of(question)
-            reply = self._answering.answer(paths, question.caller, question.question_id, preset)
+            reply = self._answering.answer(
+                paths, question.caller, question.question_id, preset, _received(question)
+            )
         except Unavailable:
             self._register.save(opened, begun=0)
             raise
@@ -231,7 +234,7 @@ class Steps:
                 reply.found,
                 question_id=question.question_id,
                 caller=question.caller,
-                asked_at=datetime.fromtimestamp(question.received_at, UTC),
+                asked_at=_received(question),
                 study_instance_uid=reply.study_instance_uid,
                 called=question.called,
             )
@@ -262,6 +265,10 @@ class Steps:
         if opened.broken >= MAX_BROKEN and not opened.ended:
             with self._register.changed:
                 opened.ended = "lost"
+
+
+def _received(question: SpooledQuestion) -> datetime:
+    return datetime.fromtimestamp(question.received_at, UTC)
 
 
 def _encoded(document: Dataset) -> bytes:

@@ -2,8 +2,9 @@
 
 A workstation that forwards every changed study to us would, with each answer filed in that study, send us
 the study again. So a study whose every image is named by a fresh answer of ours that came with it is an
-echo. Later the same study is a question like any other; to another of our AE titles it is one at once: each
-asks in its own way, so an answer says in Station Name (0008,1010) which one it is from.
+echo, unless cases were flagged since. Later the same study is a question like any other; to another of our
+AE titles it is one at once: each asks in its own way, so an answer says in Station Name (0008,1010) which
+one it is from.
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ LARGEST_BYTES: Final = 2**20
 _REFERENCED_SERIES: Final = 0x00081115
 
 
-def is_echo(example: Example, paths: Sequence[Path], now: datetime, called: str = "") -> bool:
+def is_echo(
+    example: Example,
+    paths: Sequence[Path],
+    now: datetime,
+    called: str = "",
+    since: datetime | None = None,
+) -> bool:
     """Whether only our answers came, or images that a fresh one among them has already answered.
 
     Args:
@@ -36,12 +43,14 @@ def is_echo(example: Example, paths: Sequence[Path], now: datetime, called: str 
         paths: their files, in the same order.
         now: local time.
         called: our AE title that they were sent to; empty for the first.
+        since: local time; an answer that was written before is out of date.
     """
     answers = [
         path for path, instance in zip(paths, example.instances, strict=True) if instance.is_own_answer
     ]
     others = {i.sop_instance_uid for i in example.instances if not i.is_own_answer}
-    return not others or any(others <= set(_answered(path, now, called)) for path in answers)
+    since = (since or datetime.min).replace(microsecond=0)
+    return not others or any(others <= set(_answered(path, now, called, since)) for path in answers)
 
 
 def tell_who_answers(documents: Sequence[Dataset], called: str) -> None:
@@ -51,14 +60,15 @@ def tell_who_answers(documents: Sequence[Dataset], called: str) -> None:
             document.StationName = called
 
 
-def _answered(path: Path, now: datetime, called: str) -> Iterator[str]:
+def _answered(path: Path, now: datetime, called: str, since: datetime) -> Iterator[str]:
     """The instances that a fresh answer of that title rests on; none of what cannot be read."""
     try:
         if not _may_be_built(path):
             return
         answer = _head_of(path)
         written = datetime.strptime(f"{answer.ContentDate}{answer.ContentTime}"[:14], "%Y%m%d%H%M%S")
-        if abs(now - written) <= FRESH and str(answer.get("StationName") or "") == called:
+        is_fresh = written >= since and abs(now - written) <= FRESH
+        if is_fresh and str(answer.get("StationName") or "") == called:
             yield from _evidence(answer)
     except Exception:  # noqa: BLE001 - pydicom's edge; an unreadable answer answers nothing
         return

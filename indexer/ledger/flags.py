@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer.ledger.schema import FLAGS, AnyRow
+
+SAID_AGAIN: Final = timedelta(minutes=10)
+"""An archive that forwards a study with its key objects says the same again, each time it changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,21 @@ class KeptFlag:
 
 
 def write_flags(connection: Connection, flags: Sequence[KeptFlag]) -> None:
-    """Keep these, each in place of what the caller said of the same series before, in whatever order."""
+    """Keep these, each in place of what the caller said of the same series before, in whatever order.
+
+    What is said again within `SAID_AGAIN` keeps its time.
+    """
     kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     insert = kind(FLAGS)
     given = {name: insert.excluded[name] for name in ("flag", "flagged_at")}
     whose = [FLAGS.c.caller, FLAGS.c.study_instance_uid, FLAGS.c.series_instance_uid]
-    newer = insert.excluded.flagged_at >= FLAGS.c.flagged_at
-    keep = insert.on_conflict_do_update(index_elements=whose, set_=given, where=newer)
     for kept in sorted(flags, key=lambda one: (one.study_instance_uid, one.series_instance_uid)):
-        connection.execute(keep, asdict(kept))
+        is_later = FLAGS.c.flagged_at <= kept.flagged_at
+        is_new = or_(FLAGS.c.flag != kept.flag, FLAGS.c.flagged_at < kept.flagged_at - SAID_AGAIN)
+        where = and_(is_later, is_new)
+        connection.execute(
+            insert.values(asdict(kept)).on_conflict_do_update(index_elements=whose, set_=given, where=where)
+        )
 
 
 def read_flags(

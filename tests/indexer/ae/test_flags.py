@@ -447,11 +447,24 @@ def test_an_example_that_is_sent_again_with_its_fresh_answer_is_asked_once_flags
     assert len(room.asked) == 2, "that is answered now"
 
 
-def test_what_was_flagged_later_stands_though_the_older_selection_waited(archived: Room) -> None:
+def test_a_flag_is_as_old_as_its_sending_however_long_it_waited(archived: Room) -> None:
     archived.library.down = True
-    archived.bring(selected("one"), called="CBIR_FEW")
-    wait_until(lambda: archived.failed > 0)
+    archived.bring(selected("one"))
+    archived.house.now = datetime.now(UTC)
+    time.sleep(3 * QUICK.quiet_s)
     archived.library.down = False
-    archived.send(selected("one", REJECTED))
     wait_until(archived.is_done)
-    assert archived.chosen == (set(), {"one"})
+    [kept] = archived.house.ledger.flags_of("WS1", uid("asked"), datetime(2026, 1, 1, tzinfo=UTC), 20)
+    assert kept.flagged_at < archived.house.now
+
+
+def test_a_forwarded_study_that_holds_the_flags_is_asked_about_once_by_each_title(room: Room) -> None:
+    """An archive forwards the study to two of our titles whenever an answer is filed in it."""
+    image = instance("asked")
+    selection = key_object([instance("one")], INTEREST, filed_in=image)
+    for _ in range(3):
+        for called in ("", "CBIR_FEW"):
+            room.send(image, selection, *(answer for _, answer in room.delivered), called=called)
+            time.sleep(1.1)
+    assert [question.limit for _, question in room.asked[1:]] == [10, 2]
+    assert room.chosen == ({"one"}, set())

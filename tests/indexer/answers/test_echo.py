@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -51,6 +51,16 @@ def test_a_study_with_a_fresh_answer_to_it_is_an_echo_and_with_an_old_one_it_ask
         (tmp_path / name).mkdir()
     assert echoes(tmp_path / "fresh", instance("asked"), answered())
     assert not echoes(tmp_path / "old", instance("asked"), answered(ContentDate="20260101"))
+
+
+def test_an_answer_from_before_something_was_flagged_is_out_of_date(tmp_path: Path) -> None:
+    """Content Time has whole seconds."""
+    paths = write(tmp_path, instance("asked"), answered())
+    example = read_example(paths)
+    written = datetime(2026, 1, 2, 11, 55)
+    for after_s, is_one in [(-60, True), (0.9, True), (1, False)]:
+        assert is_echo(example, paths, NOW, since=written + timedelta(seconds=after_s)) is is_one
+    assert is_echo(read_example(paths[1:]), paths[1:], NOW, since=NOW), "nothing but our answers"
 
 
 def test_a_fresh_answer_is_none_to_another_of_our_titles(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_what_was_flagged_later_stands_whichever_is_kept_first(ledger: Ledger) -
     assert flags(ledger) == [flag("1.1", "less")]
 
 
+def test_what_is_said_again_at_once_is_as_old_as_it_was(ledger: Ledger) -> None:
+    ledger.keep_flags([flag("1.1", age=HOUR), flag("1.2", age=timedelta(minutes=9))])
+    ledger.keep_flags([flag("1.1"), flag("1.2")])
+    assert flags(ledger) == [flag("1.1"), flag("1.2", age=timedelta(minutes=9))]
+
+
 def test_the_same_series_can_be_flagged_by_many_at_once(ledger: Ledger) -> None:
     """As several key objects of one sending are noted at a time."""
     ages = [timedelta(seconds=n) for n in range(40)]
