@@ -20,6 +20,7 @@ from indexer.answers.refusals import IN_ENGLISH
 from indexer.answers.sheet_header import ASKED_SIZE
 from inference.text import NO_TEXT_ENCODER
 from tests.fakes.drawn import is_drawn, says_why
+from tests.fakes.key_objects import key_object
 from tests.fakes.workstation import Workstation, free_port
 from tests.integration.conftest import ANSWER_WAIT_S, looked_up, store, wait_until_indexed
 
@@ -224,6 +225,24 @@ def test_the_cases_are_listed_and_collected_under_the_title_that_was_asked(
     assert {dcmread(path).StudyInstanceUID for path in ward.receiver.folder.iterdir()} == {expected[0]}
     ward.run("getscu", "-S", "-od", str(tmp_path), *keys, f"StudyInstanceUID={expected[1]}", called="CBIR_CT")
     assert {dcmread(path).StudyInstanceUID for path in tmp_path.iterdir()} == {expected[1]}
+
+
+def test_without_keys_each_title_lists_its_own_last_question_whatever_came_after_it(
+    ward: Ward, tmp_path: Path
+) -> None:
+    """After it come a question to another title that is refused, and a key object that asks nothing."""
+    [(_, report)] = ward.asked(ward.unknown.paths, ["CBIR_CT"]).values()
+    expected = [case.study_instance_uid for case in reported_cases(report)]
+    ward.asked(ward.unknown.paths, ["CBIR_WORDS"])
+    selected = tmp_path / "selected.dcm"
+    key_object([dcmread(ward.unknown.paths[0])], "113002").save_as(selected, enforce_file_format=True)
+    [(_, stray)] = ward.asked([selected], ["CBIR_CT"]).values()
+    assert reported_cases(stray) == []
+    keys = ("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID")
+    said = ward.run("findscu", *keys, called="CBIR_CT")
+    assert re.findall(r"\(0020,000d\) UI \[([\d.]+)", said.split("Find Response: 1 ")[-1]) == expected
+    for called in ("CBIR_WORDS", FIRST):
+        assert "(Failed: UnableToProcess)" in ward.run("findscu", *keys, called=called), called
 
 
 def test_a_title_that_is_none_of_ours_is_turned_away(ward: Ward) -> None:

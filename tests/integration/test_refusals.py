@@ -114,10 +114,11 @@ def fundus(tmp_path: Path) -> Path:
     )
 
 
-def uploaded(walk: Walk, *paths: Path) -> dict[str, object]:
+def uploaded(walk: Walk, *paths: Path, **query: str) -> dict[str, object]:
     """The answer to an upload of these files."""
     answer = httpx.post(
         f"{walk.service.url}/api/search/upload",
+        params=query,
         files=[("files", (path.name, path.read_bytes(), "application/dicom")) for path in paths],
         headers=ASKING,
         timeout=60,
@@ -178,6 +179,22 @@ def test_a_study_of_a_family_that_is_archived_is_answered_though_the_encoder_nev
         answer = uploaded(filled, study.paths[0])
         assert answer["refused"] is None, family
         assert answer["matches"], family
+
+
+def test_a_filter_makes_no_stranger_of_it_and_lets_none_in(
+    filled: Walk, unknown: Mapping[str, WrittenStudy], photograph: Path
+) -> None:
+    """The brains that it is like are left out by the filter, and are in the archive all the same."""
+    brain = unknown["brain-mr"].paths[0]
+    for query in ({"modality": "CT"}, {"study_date_from": "2090-01-01"}):
+        answer = uploaded(filled, brain, **query)
+        matches = answer["matches"]
+        assert isinstance(matches, list)
+        assert answer["refused"] is None, query
+        assert {match["modality"] for match in matches} == ({"CT"} if "modality" in query else set())
+    refused = uploaded(filled, photograph, modality="CT")["refused"]
+    assert isinstance(refused, Mapping)
+    assert refused["reason"] == "unknown_to_encoder"
 
 
 def test_the_service_measures_how_alike_unrelated_series_are_and_tells_percentages(
