@@ -254,7 +254,7 @@ def test_giving_up_is_told_with_the_title_that_was_called(service: Service, tmp_
         write(tmp_path / "q", instance("asked")), Rejected("It failed.", reason="gave_up"), "q1", CT
     )
     assert [document.StationName for document in reply.documents] == ["CBIR_CT", "CBIR_CT"]
-    assert asked_in(reply.documents[1]) == ["CT only", "no earlier than 4 years before"]
+    assert asked_in(reply.documents[1]) == ["CT only", "since 2020-01-01"]
 
 
 def asked_in(report: Dataset) -> list[str]:
@@ -274,7 +274,7 @@ def test_the_answer_says_how_its_title_asks_and_that_of_the_first_nothing(
     sheets = {sheet.get("StationName", "CBIR"): sheet for sheet in workstation.sheets()}
     assert said == {
         "CBIR": [],
-        "CBIR_CT": ["CT only", "no earlier than 4 years before"],
+        "CBIR_CT": ["CT only", "since 2020-01-01"],
         "CBIR_VARIED": ['with the words "pleural effusion"', "varied"],
     }
     assert sheets["CBIR"].Rows < sheets["CBIR_CT"].Rows == sheets["CBIR_VARIED"].Rows, "a line more"
