@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from indexer.adapters.folder import FolderArchive
 from indexer.answers.identity import MANUFACTURER
 from indexer.collecting import Policy
 from indexer.collecting.recalling import MOST_BYTES, MOST_INSTANCES, MOST_SERIES, AsSent, Recalling, bounded
+from indexer.domain import SeriesReference
 from indexer.errors import NotFound
-from indexer.ports import Caller, StoredInstance
+from indexer.ports import Access, Caller, StoredInstance
 from tests.fakes.answers import instance, uid, write
 from tests.fakes.collected import PSEUDONYMS, Collected, collected
 
@@ -28,10 +29,24 @@ def house(tmp_path: Path) -> Iterator[Collected]:
         yield house
 
 
-def recalled(house: Collected, *patients: str, max_instance_bytes: int = 2**30) -> list[tuple[str, int]]:
+class HidingArchive(FolderArchive):
+    """A folder that shows a series to nobody, or, where none is named, shows nothing."""
+
+    def __init__(self, root: Path, hidden: str) -> None:
+        super().__init__(root)
+        self._hidden = hidden
+
+    def visible(self, caller: Caller, series: Sequence[SeriesReference]) -> frozenset[str]:
+        shown = [one for one in series if self._hidden and one.series_instance_uid != self._hidden]
+        return super().visible(caller, shown)
+
+
+def recalled(
+    house: Collected, *patients: str, max_instance_bytes: int = 2**30, access: Access | None = None
+) -> list[tuple[str, int]]:
     """The series and the numbers of the instances that are taken out."""
     archive = FolderArchive(house.folder / "priors")
-    recalling = Recalling(archive, house.library(), archive, Policy(PSEUDONYMS), max_instance_bytes)
+    recalling = Recalling(archive, house.library(), access or archive, Policy(PSEUDONYMS), max_instance_bytes)
     sent = [AsSent(patient, frozenset({uid("asked", "2", "3")})) for patient in patients]
     with recalling.files(Caller("WS1"), uid("asked"), sent) as paths:
         found = [dcmread(path) for path in paths]
@@ -62,6 +77,14 @@ def test_a_study_of_another_patient_stays_where_it_is(house: Collected) -> None:
         with pytest.raises(NotFound, match="does not hold"):
             recalled(house, *patients)
     assert len(recalled(house, other, OWN)) == 6
+
+
+def test_a_series_that_the_caller_may_not_see_stays_where_it_is(house: Collected) -> None:
+    hiding = HidingArchive(house.folder / "priors", uid("asked", "1"))
+    assert {series for series, _ in recalled(house, OWN, access=hiding)} == {uid("asked", "2")}
+    for hidden in (uid("asked", "2"), ""):
+        with pytest.raises(NotFound, match="does not hold"):
+            recalled(house, OWN, access=HidingArchive(house.folder / "priors", hidden))
 
 
 def test_instances_that_are_too_large_stay_where_they_are(house: Collected) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.domain import EncoderVersion
+from indexer.domain import EncoderVersion, Match
 from indexer.errors import NotConfigured, Rejected
+from indexer.ports import Caller
 from indexer.search import Question
 from indexer.search.judging import Judge
 from indexer.search.knowing import Known
@@ -165,3 +166,27 @@ def test_an_outsider_is_judged_where_its_report_was_left_out_and_not_where_words
     assert refused[""] is not None
     assert refused[""].reason == "unknown_to_encoder"
     assert refused["effusion"] is None
+
+
+def test_a_report_that_the_caller_may_not_see_brings_no_study_nearer_whichever_words_it_answers_to(
+    reading: World, reports: Path
+) -> None:
+    """A text and a report are asked with: the archive's reports are looked through for each of them."""
+    credentials = {"Authorization": "Basic eA=="}
+    caller = Caller("someone", credentials)
+    reading.add_shown("nearer", (0.3, 0.5, 0.5), credentials)
+    reading.add_shown("by the text", (1, 0.1, 0), credentials, series="image")
+    reading.add_shown("by the report", (1, 0, 0.1), credentials, series="image")
+    question = Question(None, text="effusion", reports=(report(reports, "cardiomegaly"),))
+    expected = reading.search().similar(question, caller).matches
+    reading.add("by the text", (0, 1, 0), series="report", **REPORT)
+    reading.add("by the report", (0, 0, 1), series="report", **REPORT)
+    assert reading.search().similar(question, caller).matches == expected
+    assert expected[0].reference.study_instance_uid == "nearer"
+    carried = {m.reference.study_instance_uid: m.carried_by_report for m in told_all(reading, question)}
+    assert carried == {"by the text": True, "by the report": True, "nearer": False}
+
+
+def told_all(world: World, question: Question) -> tuple[Match, ...]:
+    """What somebody is shown who may see everything."""
+    return world.search().similar(question, TRUSTED).matches
