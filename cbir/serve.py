@@ -50,7 +50,7 @@ def serve(settings: Settings) -> None:
     with ExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         stack.enter_context(only_one(settings))
-        _keep_uploads_beside_the_data(settings)
+        keep_uploads_beside_the_data(settings)
         supervisor = stack.enter_context(Supervisor())
         endpoint = _vectors(settings, supervisor)
         deployment = stack.enter_context(Deployment(settings, endpoint))
@@ -93,8 +93,11 @@ def only_one(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _keep_uploads_beside_the_data(settings: Settings) -> None:
-    """Examples may be larger than a small /tmp; what a killed service left of them goes."""
+def keep_uploads_beside_the_data(settings: Settings) -> None:
+    """Every temporary file lies below the data directory; what a killed service left there goes.
+
+    Examples, that were sent or are recalled, may be larger than a small /tmp, and are patient data.
+    """
     folder = settings.data_dir / "uploads"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
