@@ -101,12 +101,14 @@ class Room:
         *,
         more: Sequence[Dataset] = (),
         less: Sequence[Dataset] = (),
+        back: Sequence[Dataset] = (),
         calling: str = "WORKSTATION",
     ) -> None:
         """Select an image of each of these cases, and send the key objects in one association."""
         folder = next(self._folders)
         folder.mkdir(parents=True)
-        for images, title in ((more, codes.DCM.OfInterest), (less, codes.DCM.RejectedForQualityReasons)):
+        titles = codes.DCM.OfInterest, codes.DCM.RejectedForQualityReasons, codes.DCM.ForTeaching
+        for images, title in zip((more, less, back), titles, strict=True):
             for image in images:
                 key_object([image], title).save_as(folder / f"{generate_uid()}.dcm", enforce_file_format=True)
         sent = [STORESCU, "-aet", calling, "-aec", "CBIR", "127.0.0.1", str(self.walk.service.dimse_port)]
@@ -208,6 +210,39 @@ def test_flags_refine_the_answer_round_after_round(room: Room) -> None:
     room.flag(less=[best[SPINE]])
     order = room.families(room.answer())
     assert order == [BRAIN] * (ARCHIVED - 2) + [SPINE] * (ARCHIVED - 1)
+    room.silence()
+
+
+def test_flags_are_taken_back_by_key_objects_with_another_title(room: Room) -> None:
+    """The cases that were flagged by mistake are listed again, where they were."""
+    example = room.of_family[BRAIN][1]
+    best = asked_and_collected(room, example)
+    before = room.listed()
+    room.flag(more=[best[SPINE]], less=[best[BRAIN]])
+    assert len(room.families(room.answer())) == len(before) - 2
+    room.flag(back=[best[BRAIN]])
+    assert room.families(room.answer()).count(BRAIN) == ARCHIVED - 1, "all but the example"
+    assert "more=1 less=0" in room.log.rsplit("question_refined", 1)[-1]
+    refined = room.log.count("question_refined")
+    room.flag(back=[best[SPINE]])
+    room.answer()
+    assert room.listed() == before
+    assert room.log.count("question_refined") == refined, "nothing is chosen any more"
+    room.silence()
+
+
+def test_an_invented_image_does_not_open_the_study_whose_uids_it_carries(room: Room) -> None:
+    example = room.of_family[SPINE][0]
+    image = dcmread(example.paths[0])
+    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    path = Path(room.walk.service.folder / "invented.dcm")
+    image.save_as(path)
+    store([path], room.walk.service.dimse_port, "CBIR")
+    order = room.families(room.answer())
+    case = room.collected(room.listed()[order.index(BRAIN)])[0]
+    before = room.log.count("reason=noted")
+    room.flag(more=[case])
+    room.wait_for_log("reason=noted", before + 1)
     room.silence()
 
 
