@@ -58,6 +58,8 @@ IN_FRENCH: Final[Mapping[str, str]] = {
     "titre d'AE, ou faites changer ces mots par l'administrateur.",
     "empty_report": _NO_WORDS,
     "no_report": _NO_WORDS,
+    "unreadable_report": "Le compte rendu envoyé est illisible. Renvoyez-le d'où il vient, ou envoyez "
+    "les images de l'examen.",
     "no_case_flagged": "L'objet clé envoyé ne marque aucun cas : donnez-lui le titre Of Interest (plus comme "
     "ce cas) ou Rejected for Quality Reasons (moins comme ce cas), et choisissez une image d'un cas qu'une "
     "réponse récente a montré à cette station. Pour demander des cas semblables à un examen, envoyez ses "

@@ -47,6 +47,7 @@ OF_THE_AE = given_in("ae/steps.py", "Rejected") | {
     *given_in("ae/answering.py", "Unsupported"),
     *(
         "unsupported",
+        "unreadable_report",
         "not_configured",
         "unknown_words",
         "encoder_unavailable",
