@@ -114,7 +114,8 @@ class Choosing:
     ) -> tuple[tuple[ExampleReference, ...], tuple[ExampleReference, ...]]:
         """The series that were flagged as more and as less alike, for this caller's question about a study.
 
-        The newest, as many as a question may have; what can no longer be compared is left out.
+        The newest, as many as a question may have, of those that are indexed; whether what is searched holds
+        them only the search knows: it leaves out what it cannot compare (`Question.leaves_out_absent`).
 
         Raises:
             Unavailable: the ledger does not answer.
