@@ -17,7 +17,7 @@ ifneq ($(wildcard ../shared/data/bench/labels.csv),)
 export CBIR_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup train-setup test-setup orthanc demo test lint lock screenshots pin clean
+.PHONY: setup train-setup test-setup orthanc demo test test-again lint lock screenshots pin clean
 
 # What runs the service and the demo.
 setup: $(STAMP)
@@ -56,10 +56,16 @@ demo: setup
 	@sh demo/install_orthanc.sh || true
 	@$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(ONCE),--once)
 
+# A test whose program is missing fails instead of being skipped.
+WHOLE := CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1
+
 test: test-setup
 	@sh tests/install_tools.sh
-	@CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1 \
-		$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(WHOLE) $(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
+
+# What failed last time, once more and one after the other: a fault fails again, a busy machine does not.
+test-again: test-setup
+	@$(WHOLE) $(BIN)/pytest --last-failed --last-failed-no-failures none
 
 lint: test-setup
 	@$(BIN)/ruff format --check .

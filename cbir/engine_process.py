@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from cbir.ports import free_port
 from cbir.settings import Settings
 from cbir.supervise import Supervisor
 from indexer.errors import VectorIndexUnavailable
@@ -81,13 +81,6 @@ def running_engine(data_dir: Path) -> Endpoint | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return endpoint if _answers(endpoint) else None
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(endpoint: Endpoint) -> None:

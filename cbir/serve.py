@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import uvicorn
 
 from cbir.deployment import Deployment
-from cbir.engine_process import Endpoint, free_port, start_engine
+from cbir.engine_process import Endpoint, start_engine
 from cbir.line_ups import begin_line_ups
+from cbir.ports import free_port
 from cbir.settings import Settings
 from cbir.supervise import Supervisor
 from indexer.adapters.inference_http import InferenceClient

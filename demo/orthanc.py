@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import httpx
 
+from cbir.ports import free_port
+
 BINARIES: Final = ("/usr/sbin/Orthanc", "/usr/local/sbin/Orthanc", "/usr/local/bin/Orthanc")
 PYTHON_PLUGINS: Final = (
     "/usr/share/orthanc/plugins/libOrthancPython.so",
@@ -61,13 +63,6 @@ def find_orthanc() -> tuple[Path, Path]:
 def _first(named: str | None, found: str | None, usual: tuple[str, ...]) -> Path | None:
     candidates = (named,) if named else (found, *usual)
     return next((Path(path) for path in candidates if path and Path(path).is_file()), None)
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

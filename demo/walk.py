@@ -17,9 +17,10 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from cbir.ports import free_port
 from cbir.progress import progress_bar, watch_until_done
 from demo.material import Material
-from demo.orthanc import LocalOrthanc, free_port
+from demo.orthanc import LocalOrthanc
 from demo.report import ReportedCase, print_cases, reported_cases
 from demo.workstation import Workstation
 from indexer.ledger import State

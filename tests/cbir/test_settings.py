@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cbir.configuration import options
 from cbir.deployment import Deployment
 from cbir.doctor.associations import examine_own_entity
-from cbir.engine_process import free_port
+from cbir.ports import free_port
 from cbir.settings import Settings, unknown_options
 from indexer.ae.spool import SpoolFull
 from indexer.answers.example import read_instance

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from pydicom.data import get_testdata_file
 
+from cbir.ports import free_port
 from demo.families import write_studies
-from demo.orthanc import free_port
 from tests.deployment.conftest import ROOT, Composed
 from tests.deployment.dockerfile import Built, Context
 from tests.postgresql import NotInstalledError, cluster
@@ -264,5 +264,8 @@ def test_indexer_and_worker_of_the_image_index_and_answer(house: House) -> None:
 
 
 def test_what_needs_the_optional_decoder_says_so(house: House) -> None:
-    reasons = house.get("/api/status").json()["reasons"]
-    assert reasons["missing_decoder"] == 1
+    deadline = time.monotonic() + INDEXED_S
+    while not (reasons := house.get("/api/status").json()["reasons"]):
+        assert time.monotonic() < deadline, house.log()
+        time.sleep(0.3)
+    assert reasons == {"missing_decoder": 1}

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo.orthanc import PLUGIN_SCRIPT, find_orthanc, free_port
+from cbir.ports import free_port
+from demo.orthanc import PLUGIN_SCRIPT, find_orthanc
 from tests.deployment.conftest import ROOT, Composed
 from tests.deployment.orthanc_image import Configuration, configuration
 

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from demo.orthanc import free_port
+from cbir.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 

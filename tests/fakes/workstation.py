@@ -13,16 +13,11 @@ from types import TracebackType
 import pydicom
 from pydicom.dataset import Dataset
 
+from cbir.ports import free_port
+
 STORESCP = "/usr/bin/storescp"
 STORESCU = "/usr/bin/storescu"
 ECHOSCU = "/usr/bin/echoscu"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:

@@ -13,11 +13,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from rich.console import Console
 
+from cbir.ports import free_port
 from demo.families import FAMILIES, WrittenStudy, write_studies
 from demo.walk import Walk, hospital
 from indexer.answers.identity import MANUFACTURER
 from tests.fakes.workstation import Workstation as Receiver
-from tests.fakes.workstation import free_port
 from tests.integration.conftest import (
     ASKING,
     Programs,

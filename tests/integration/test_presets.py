@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from rich.console import Console
 
+from cbir.ports import free_port
 from demo.families import FAMILIES, WrittenStudy, write_studies
 from demo.report import reported_cases
 from demo.walk import Walk, hospital
@@ -20,7 +21,7 @@ from indexer.answers.refusals import IN_ENGLISH
 from indexer.answers.sheet_header import ASKED_SIZE
 from tests.fakes.drawn import is_drawn, says_why
 from tests.fakes.key_objects import key_object
-from tests.fakes.workstation import Workstation, free_port
+from tests.fakes.workstation import Workstation
 from tests.integration.conftest import ANSWER_WAIT_S, looked_up, store, wait_until_indexed
 
 pytestmark = pytest.mark.orthanc

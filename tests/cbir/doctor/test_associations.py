@@ -15,8 +15,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from cbir.doctor.associations import examine_callers, examine_destinations, examine_own_entity
+from cbir.ports import free_port
 from cbir.settings import Settings
-from demo.orthanc import free_port
 from indexer.destinations import Destination
 from tests.cbir.doctor.findings import by_check
 

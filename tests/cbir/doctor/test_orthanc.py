@@ -17,8 +17,8 @@ from pydantic import HttpUrl
 
 from cbir.doctor.finding import Finding
 from cbir.doctor.orthanc import examine_orthanc
+from cbir.ports import free_port
 from cbir.settings import Settings
-from demo.orthanc import free_port
 from tests.cbir.doctor.findings import by_check
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.

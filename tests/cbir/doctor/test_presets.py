@@ -11,9 +11,9 @@ import pytest
 
 from cbir.deployment import Deployment
 from cbir.doctor.presets import examine_presets
+from cbir.ports import free_port
 from cbir.presets import parse_presets
 from cbir.settings import Settings
-from demo.orthanc import free_port
 from indexer.destinations import Destination
 from tests.cbir.doctor.findings import by_check, levels
 from tests.fakes.encoder import FakeEncoder

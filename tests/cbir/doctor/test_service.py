@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from cbir.doctor.service import examine_service, is_serving
+from cbir.ports import free_port
 from cbir.settings import Settings
-from demo.orthanc import free_port
 from indexer.destinations import Destination
 from tests.cbir.doctor.findings import by_check
 

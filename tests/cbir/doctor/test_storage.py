@@ -18,8 +18,8 @@ from cbir.doctor.storage import (
     examine_line_ups,
     examine_vectors,
 )
+from cbir.ports import free_port
 from cbir.settings import Settings
-from demo.orthanc import free_port
 from indexer.ledger import Ledger
 from indexer.patients import load_key
 from tests.cbir.doctor.findings import by_check, levels

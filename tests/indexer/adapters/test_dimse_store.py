@@ -19,11 +19,11 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.events import Event
 
+from cbir.ports import free_port
 from indexer.adapters.dimse_store import MAX_CONTEXTS, DimseCarrier, NotTaken, contexts_for
 from indexer.destinations import Destination
 from indexer.ports import Coding
 from tests.fakes.answers import instance, write
-from tests.fakes.workstation import free_port
 
 CT = Coding(CTImageStorage, ExplicitVRLittleEndian)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.orthanc import free_port
+from cbir.ports import free_port
 from indexer.adapters.inference_http import InferenceClient
 from indexer.errors import (
     CbirError,

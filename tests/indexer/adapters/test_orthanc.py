@@ -16,7 +16,7 @@ from typing import ClassVar
 import pytest
 from pydicom import dcmread
 
-from demo.orthanc import free_port
+from cbir.ports import free_port
 from indexer.adapters.orthanc import OrthancArchive
 from indexer.adapters.orthanc import archive as archive_module
 from indexer.domain import SeriesReference

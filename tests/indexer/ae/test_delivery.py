@@ -18,6 +18,7 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.events import Event
 
+from cbir.ports import free_port
 from indexer.ae.delivery import Undelivered, deliver
 from indexer.answers.example import read_example
 from indexer.answers.illustrations import without_pictures
@@ -25,7 +26,7 @@ from indexer.answers.sheet import contact_sheet
 from indexer.answers.sr import similar_cases_report
 from indexer.destinations import Destination
 from tests.fakes.answers import answer_about, instance, uid, write
-from tests.fakes.workstation import Workstation, free_port
+from tests.fakes.workstation import Workstation
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from cbir.ports import free_port
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
 from indexer.ae.entity import ApplicationEntity
@@ -35,7 +36,7 @@ from indexer.ae.spool import Spool
 from indexer.destinations import Destination
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, instance, uid, write
 from tests.fakes.searcher import FakeSearcher
-from tests.fakes.workstation import Workstation, echo, free_port, listens, send, wait_until
+from tests.fakes.workstation import Workstation, echo, listens, send, wait_until
 
 PATIENCE = Patience(quiet_s=0.3, held_s=600.0, retry_first_s=0.1, retry_longest_s=0.3)
 

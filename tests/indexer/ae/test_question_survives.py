@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cbir.ports import free_port
 from tests.fakes.answers import instance, uid, write
 from tests.fakes.listing import listed
-from tests.fakes.workstation import Workstation, free_port, listens, send, wait_until
+from tests.fakes.workstation import Workstation, listens, send, wait_until
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
+from cbir.ports import free_port
 from indexer.adapters.dimse_store import DimseCarrier
 from indexer.ae.answering import Answering
 from indexer.ae.collecting import Collecting
@@ -46,7 +47,7 @@ from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, uid
 from tests.fakes.collected import EXAMPLE, PSEUDONYMS, Collected, collected
 from tests.fakes.listing import listed
 from tests.fakes.searcher import FakeSearcher
-from tests.fakes.workstation import Workstation, free_port, listens, wait_until
+from tests.fakes.workstation import Workstation, listens, wait_until
 
 FINDSCU, MOVESCU, GETSCU = "/usr/bin/findscu", "/usr/bin/movescu", "/usr/bin/getscu"
 

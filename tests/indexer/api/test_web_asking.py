@@ -22,7 +22,7 @@ from indexer.domain import SeriesEmbedding
 from indexer.errors import Rejected
 from indexer.ledger import Background
 from indexer.search.judging import REFUSED, Judge
-from tests.browser import Visit, drag, faults_of, visit_of, wait_for_picture
+from tests.browser import Visit, drag, faults_of, until, visit_of, wait_for_picture
 from tests.fakes.answers import write
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.house import Furnished, served
@@ -107,8 +107,13 @@ def test_where_the_region_was_found_is_marked_in_the_match(visit: Visit, studies
     expect(dialog.locator(".place .over")).to_have_count(1)
     expect(dialog.locator(".asked .over")).to_have_count(1)
     expect(dialog).to_contain_text("the region asked about, and where it was found")
-    colours = "marks => marks.map((mark) => getComputedStyle(mark).stroke)"
-    assert len(set(dialog.locator(".marks .over").evaluate_all(colours))) == 1
+    script = "marks => marks.map((mark) => getComputedStyle(mark).stroke)"
+
+    def colours() -> set[str]:
+        return set(dialog.locator(".marks .over").evaluate_all(script))
+
+    # A mark that is drawn again meanwhile has no colour.
+    until(visit.page, lambda: len(drawn := colours()) == 1 and "" not in drawn)
 
 
 def test_a_region_is_drawn_on_the_picture_of_an_upload_and_the_files_are_sent_again(

@@ -1,0 +1,33 @@
+"""Ports of this machine for the programs we start."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections import deque
+
+HELD = 128
+
+# The sockets that keep the ports given last; closing the oldest of many spares file descriptors.
+_held: deque[socket.socket] = deque(maxlen=HELD)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on, and that the system gives to nobody else meanwhile.
+
+    A port that was only looked up may be taken before its program listens: by another program that wants
+    any port, or by an outgoing connection. So a bound socket that never listens keeps it. On Linux a server
+    that sets SO_REUSEADDR, as every program here does, can bind and listen beside such a socket; until then
+    connections are refused. Other systems do not allow that: there the port is only looked up.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    port = int(keeper.getsockname()[1])
+    if sys.platform != "linux":
+        keeper.close()
+        return port
+    if len(_held) == HELD:
+        _held[0].close()
+    _held.append(keeper)
+    return port
