@@ -227,7 +227,12 @@ class Answering:
         if not sent.is_example:
             raise self._nothing_to_ask_with(sent)
         return sent.preset.question(
-            images=sent.images, reports=sent.reports, limit=self.limit, region=region, chosen=chosen
+            images=sent.images,
+            reports=sent.reports,
+            typed=sent.typed,
+            limit=self.limit,
+            region=region,
+            chosen=chosen,
         )
 
     def _nothing_to_ask_with(self, sent: Sent) -> Unsupported:

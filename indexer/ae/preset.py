@@ -34,7 +34,8 @@ class Preset:
         diversity: as in `Question`.
         text: words that a match shall answer to; empty for none.
         text_weight: as in `Question`; of the words of reports too.
-        reads_reports: the words of the reports that come with the images, or alone, are asked with.
+        reads_reports: the words of the reports that come with the images, or alone, are asked with, and those
+            that were typed as the description of a key object selection of the images.
     """
 
     ae_title: str
@@ -50,13 +51,15 @@ class Preset:
         *,
         images: Sequence[Path],
         reports: Sequence[Path],
+        typed: str,
         limit: int,
         region: RegionOfInterest | None,
         chosen: Chosen,
     ) -> Question:
         """The question about these files; `limit` where the preset has none of its own.
 
-        Of very many reports the first are asked with.
+        What was typed about them takes the place of the preset's text. Of very many reports the first are
+        asked with.
         """
         return Question(
             example=tuple(images) or None,
@@ -64,7 +67,7 @@ class Preset:
             filters=self.filters,
             same_patient=bool(images),
             region=region,
-            text=self.text,
+            text=typed or self.text,
             text_weight=self.text_weight,
             reports=tuple(reports[:MOST_REPORTS]) if self.reads_reports else (),
             more=chosen.more,

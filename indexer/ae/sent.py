@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from indexer.ae.preset import Preset
 from indexer.answers.example import Example, ExampleInstance, read_example
 from indexer.answers.key_objects import KEY_OBJECT_SELECTION
+from indexer.answers.typed_words import typed_words
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came: the example, its files in the same order, and how the AE title that was called asks."""
+    """What came: the example, its files in the same order, and how the AE title that was called asks.
+
+    `typed` is what was typed about the images, where this title reads words.
+    """
 
     example: Example
     paths: tuple[Path, ...]
     preset: Preset
+    typed: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, paths: Sequence[Path], preset: Preset) -> Self:
         """Read the headers. Raises Rejected where a file is no DICOM, or lacks a UID."""
-        return cls(read_example(paths), tuple(paths), preset)
+        example = read_example(paths)
+        typed = typed_words(example, paths) if preset.reads_reports else ""
+        return cls(example, tuple(paths), preset, typed)
 
     @property
     def study_instance_uid(self) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -22,7 +23,10 @@ from indexer.answers.example import Example, ExampleInstance
 
 logger = logging.getLogger(__name__)
 
+Said = TypeVar("Said")
 Flag = Literal["more", "less", "none"]
+Step = Callable[[], None]
+"""Called before whatever a document may hold very many of; raises Enough in the end."""
 
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 TITLES: Final[dict[str, Flag]] = {
@@ -71,93 +75,94 @@ def flagged_in(example: Example, paths: Sequence[Path]) -> tuple[Flagged, ...]:
     Source:
         DICOM PS3.3 A.35.4, C.17.6.2 (evidence), PS3.16 TID 2010 and CID 7010.
     """
-    together = list(zip(paths, example.instances, strict=True))
-    looking = _Looking(sent=frozenset(i.study_instance_uid for _, i in together if i.is_image))
+    sent = frozenset(one.study_instance_uid for one in example.instances if one.is_image)
+    last: dict[tuple[str, str], Flagged] = {}
+    for one in each_selection(example, paths, partial(_named, sent=sent)):
+        whose = one.study_instance_uid, one.series_instance_uid
+        last.pop(whose, None)
+        last[whose] = one
+    return tuple(last.values())[-MOST_FLAGGED:]
+
+
+def each_selection(
+    example: Example, paths: Sequence[Path], says: Callable[[Dataset, Step], Iterable[Said]]
+) -> list[Said]:
+    """What the key object selections of others among these files say, the one written first at first.
+
+    Those without Content Date and Time come before the others. What is malformed says nothing and does not
+    stop the others; after `MOST_STEPS` of all together the rest is left.
+
+    Args:
+        example: the instances that were sent.
+        paths: their files, in the same order.
+        says: reads one selection, calling the step before whatever a document may hold very many of.
+    """
+    together = zip(paths, example.instances, strict=True)
+    steps, unreadable, found = _Steps(), 0, list[tuple[str, list[Said]]]()
     with suppress(Enough):
-        for path in documents(path for path, i in together if _may_flag(i)):
-            looking.into(path)
-    if looking.unreadable:
-        logger.warning("key_object_unreadable times=%d", looking.unreadable)
-    return looking.flagged()
-
-
-def _may_flag(instance: ExampleInstance) -> bool:
-    return instance.sop_class_uid == KEY_OBJECT_SELECTION and not instance.is_own_answer
+        for path in documents([path for path, one in together if _is_selection(one)]):
+            steps.another()
+            try:
+                selection = pydicom.dcmread(path)
+                found.append((_written(selection), list(says(selection, steps.another))))
+            except Enough:
+                raise
+            except Exception:  # noqa: BLE001 - pydicom's edge; its text may quote the document
+                unreadable += 1
+    if unreadable:
+        logger.warning("key_object_unreadable times=%d", unreadable)
+    return [one for _, said in sorted(found, key=lambda one: one[0]) for one in said]
 
 
 @dataclass(slots=True)
-class _Looking:
-    """The walk through all selections: what each flags with when it was written, and what it may cost yet."""
+class _Steps:
+    """What the walk through all selections may cost yet."""
 
-    sent: frozenset[str]
-    steps_left: int = MOST_STEPS
-    unreadable: int = 0
-    found: list[tuple[str, tuple[Flagged, ...]]] = field(default_factory=list)
+    left: int = MOST_STEPS
 
-    def step(self) -> None:
-        self.steps_left -= 1
-        if self.steps_left < 0:
+    def another(self) -> None:
+        self.left -= 1
+        if self.left < 0:
             raise Enough
 
-    def into(self, path: Path) -> None:
-        """One selection: what is malformed flags nothing and does not stop the others."""
-        self.step()
-        try:
-            selection = pydicom.dcmread(path)
-            flag = _flag(selection)
-            if flag is not None:
-                self.found.append((_written(selection), tuple(self._named(selection, flag))))
-        except Enough:
-            raise
-        except Exception:  # noqa: BLE001 - pydicom's edge; its text may quote the document
-            self.unreadable += 1
 
-    def flagged(self) -> tuple[Flagged, ...]:
-        last: dict[tuple[str, str], Flagged] = {}
-        for _, series in sorted(self.found, key=lambda one: one[0]):
-            for one in series:
-                whose = one.study_instance_uid, one.series_instance_uid
-                last.pop(whose, None)
-                last[whose] = one
-        return tuple(last.values())[-MOST_FLAGGED:]
-
-    def _named(self, selection: Dataset, flag: Flag) -> Iterator[Flagged]:
-        """The series of the evidence that hold an image which the content names, so many at most."""
-        named = self._images(selection)
-        count = 0
-        for study in selection.get("CurrentRequestedProcedureEvidenceSequence", []) if named else []:
-            study_uid = _uid(study, "StudyInstanceUID")
-            for series in study.get("ReferencedSeriesSequence", []):
-                self.step()
-                flagged = Flagged(flag, study_uid, _uid(series, "SeriesInstanceUID"))
-                if "" in (flagged.study_instance_uid, flagged.series_instance_uid) or study_uid in self.sent:
-                    continue
-                if self._holds(series, named):
-                    yield flagged
-                    count += 1
-                    if count == MOST_FLAGGED:
-                        return
-
-    def _images(self, selection: Dataset) -> frozenset[str]:
-        items = content_items(selection, self.step) if "ContentSequence" in selection else iter(())
-        named = set()
-        for item in items:
-            for reference in (
-                item.get("ReferencedSOPSequence", []) if item.get("ValueType") == "IMAGE" else []
-            ):
-                self.step()
-                named.add(_uid(reference, "ReferencedSOPInstanceUID"))
-        return frozenset(named - {""})
-
-    def _holds(self, series: Dataset, named: frozenset[str]) -> bool:
-        for instance in series.get("ReferencedSOPSequence", []):
-            self.step()
-            if _uid(instance, "ReferencedSOPInstanceUID") in named:
-                return True
-        return False
+def _is_selection(instance: ExampleInstance) -> bool:
+    return instance.sop_class_uid == KEY_OBJECT_SELECTION and not instance.is_own_answer
 
 
-def _flag(selection: Dataset) -> Flag | None:
+def _written(selection: Dataset) -> str:
+    """Content Date and Time, to be compared."""
+    return f"{selection.get('ContentDate') or '':<8.8}{selection.get('ContentTime') or ''}"
+
+
+def _named(selection: Dataset, step: Step, sent: frozenset[str]) -> Iterator[Flagged]:
+    """The series of the evidence that hold an image which the content names, so many at most."""
+    flag = flag_of(selection)
+    if flag is None:
+        return
+    named, count = images_named(selection, step), 0
+    for study in selection.get("CurrentRequestedProcedureEvidenceSequence", []) if named else []:
+        study_uid = _uid(study, "StudyInstanceUID")
+        for series in study.get("ReferencedSeriesSequence", []):
+            step()
+            series_uid = _uid(series, "SeriesInstanceUID")
+            if "" in (study_uid, series_uid) or study_uid in sent or not _holds(series, named, step):
+                continue
+            yield Flagged(flag, study_uid, series_uid)
+            count += 1
+            if count == MOST_FLAGGED:
+                return
+
+
+def _holds(series: Dataset, named: frozenset[str], step: Step) -> bool:
+    for instance in series.get("ReferencedSOPSequence", []):
+        step()
+        if _uid(instance, "ReferencedSOPInstanceUID") in named:
+            return True
+    return False
+
+
+def flag_of(selection: Dataset) -> Flag | None:
     """What its title says; None where it has no title."""
     for title in selection.get("ConceptNameCodeSequence", [])[:1]:
         if str(title.get("CodingSchemeDesignator", "")).strip() == "DCM":
@@ -166,9 +171,15 @@ def _flag(selection: Dataset) -> Flag | None:
     return None
 
 
-def _written(selection: Dataset) -> str:
-    """Content Date and Time, to be compared; a selection without them was written before the others."""
-    return f"{selection.get('ContentDate') or '':<8.8}{selection.get('ContentTime') or ''}"
+def images_named(selection: Dataset, step: Step) -> frozenset[str]:
+    """The SOP Instance UIDs of the images that its content names; `step` is called on the way."""
+    items = content_items(selection, step) if "ContentSequence" in selection else iter(())
+    named = set()
+    for item in items:
+        for reference in item.get("ReferencedSOPSequence", []) if item.get("ValueType") == "IMAGE" else []:
+            step()
+            named.add(_uid(reference, "ReferencedSOPInstanceUID"))
+    return frozenset(named - {""})
 
 
 def _uid(item: Dataset, keyword: str) -> str:

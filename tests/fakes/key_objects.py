@@ -15,6 +15,7 @@ def key_object(
     *,
     evidence: Sequence[Dataset] | None = None,
     filed_in: Dataset | None = None,
+    description: str = "",
     **attributes: object,
 ) -> Dataset:
     """A selection of these images.
@@ -24,6 +25,7 @@ def key_object(
         title: a code of CID 7010.
         evidence: what its evidence lists; the images where nothing is said.
         filed_in: an instance of its own study; the first image where nothing is said.
+        description: what the person typed.
         attributes: by keyword, in place of its own.
     """
     study = filed_in or images[0]
@@ -37,7 +39,8 @@ def key_object(
     selection.ContentDate, selection.ContentTime = "20260301", "120000"
     selection.ValueType, selection.ContinuityOfContent = "CONTAINER", "SEPARATE"
     selection.ConceptNameCodeSequence = Items([_code(title)])
-    selection.ContentSequence = Items([_item(image) for image in images])
+    described = [_description(description)] if description else []
+    selection.ContentSequence = Items([*described, *(_item(image) for image in images)])
     selection.CurrentRequestedProcedureEvidenceSequence = _evidence(images if evidence is None else evidence)
     for keyword, value in attributes.items():
         setattr(selection, keyword, value)
@@ -50,6 +53,13 @@ def _code(value: str) -> Dataset:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", "A title"
     return code
+
+
+def _description(text: str) -> Dataset:
+    item = Dataset()
+    item.RelationshipType, item.ValueType, item.TextValue = "CONTAINS", "TEXT", text
+    item.ConceptNameCodeSequence = Items([_code("113012")])
+    return item
 
 
 def _item(image: Dataset) -> Dataset:

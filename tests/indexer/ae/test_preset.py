@@ -116,7 +116,9 @@ def service(tmp_path: Path, workstation: Workstation) -> Iterator[Service]:
 def test_a_preset_without_a_limit_has_that_of_the_others() -> None:
     def limit_of(preset: Preset) -> int:
         images = (Path("1.dcm"),)
-        return preset.question(images=images, reports=(), limit=7, region=None, chosen=Chosen()).limit
+        return preset.question(
+            images=images, reports=(), typed="", limit=7, region=None, chosen=Chosen()
+        ).limit
 
     assert (limit_of(CT), limit_of(VARIED)) == (3, 7)
 
@@ -124,7 +126,12 @@ def test_a_preset_without_a_limit_has_that_of_the_others() -> None:
 def test_only_a_preset_that_reads_reports_asks_with_them() -> None:
     for reads in (True, False):
         asked = Preset("CBIR_WORDS", reads_reports=reads).question(
-            images=(Path("1.dcm"),), reports=(Path("2.dcm"),), limit=7, region=None, chosen=Chosen()
+            images=(Path("1.dcm"),),
+            reports=(Path("2.dcm"),),
+            typed="",
+            limit=7,
+            region=None,
+            chosen=Chosen(),
         )
         assert asked.reports == ((Path("2.dcm"),) if reads else ())
 

@@ -18,6 +18,7 @@ from indexer.ports import MOST_REPORTS
 from tests.fakes.answers import instance, uid, write
 from tests.fakes.encoder import BRIGHT
 from tests.fakes.house import Furnished
+from tests.fakes.key_objects import key_object
 from tests.fakes.reports import document, marking_report, report
 
 WORDS = Preset("CBIR_WORDS", text_weight=1.0, reads_reports=True)
@@ -133,6 +134,38 @@ def test_where_no_encoder_reads_the_refusal_says_so(house: Furnished, tmp_path: 
         refused = found(sent(house, tmp_path, WORDS, *datasets)).refused
         assert refused is not None
         assert refused.reason == "not_configured"
+
+
+def test_what_is_typed_about_an_image_is_asked_with_where_the_title_reads_words(
+    house: Furnished, tmp_path: Path
+) -> None:
+    own = image("left")
+    both = own, key_object([own], "113000", description="right")
+    assert first(sent(house, tmp_path, PLAIN, *both)) == uid("left")
+    reply = sent(house, tmp_path, WORDS, *both)
+    assert first(reply) == uid("right")
+    assert isinstance(reply, Reply)
+    said = [str(item.value) for item in reply.documents[-1].iterall() if item.keyword == "TextValue"]
+    assert any(text.startswith("with the words") and "right" in text for text in said)
+
+
+def test_what_is_typed_takes_the_place_of_the_words_of_the_title(house: Furnished, tmp_path: Path) -> None:
+    preset = Preset("CBIR_TOP", text="top", text_weight=1.0, reads_reports=True)
+    own = image("left")
+    assert first(sent(house, tmp_path, preset, own)) == uid("top")
+    assert first(sent(house, tmp_path, preset, own, key_object([own], "113000", description="right"))) == uid(
+        "right"
+    )
+
+
+def test_words_that_are_typed_and_known_to_no_encoder_are_refused(house: Furnished, tmp_path: Path) -> None:
+    house.encoder.reads = False
+    own = image("left")
+    refused = found(
+        sent(house, tmp_path, WORDS, own, key_object([own], "113000", description="right"))
+    ).refused
+    assert refused is not None
+    assert refused.reason == "not_configured"
 
 
 def test_our_own_answer_never_asks_in_words(house: Furnished, tmp_path: Path) -> None:
