@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -18,6 +19,9 @@ StartOrthanc = Callable[..., LocalOrthanc]
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TIMEOUT_MS = 60_000
+
+# Hypothesis draws the same examples each time, and sets no example a time that a busy machine could break.
+hypothesis.settings.load_profile("ci")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
