@@ -110,7 +110,8 @@ def test_the_example_configuration_is_closed_and_holds_no_secret() -> None:
 def test_a_real_orthanc_takes_the_example_configuration(orthanc_binary: Path, tmp_path: Path) -> None:
     """The example as it stands, but for the ports and a user."""
     made = LocalOrthanc(tmp_path)
-    text = EXAMPLE.read_text().replace("8042,", f"{made.http_port},").replace("4242,", f"{made.dicom_port},")
+    ports = {"8042": made.http_port, "4242": made.dicom_port}
+    text = re.sub(r"\b(8042|4242)(?=,)", lambda found: str(ports[found[1]]), EXAMPLE.read_text())
     users = f'"RegisteredUsers" : {{ "{made.user}" : "{made.password}"'
     text = text.replace('"RegisteredUsers" : {', users)
     configuration = tmp_path / "example.json"
@@ -141,7 +142,7 @@ def test_a_real_orthanc_takes_the_example_configuration(orthanc_binary: Path, tm
 
 def test_the_installation_is_done_at_once_where_everything_is_there(orthanc_binary: Path) -> None:
     del orthanc_binary
-    done = subprocess.run(["sh", str(INSTALL)], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(["sh", str(INSTALL)], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -156,7 +157,7 @@ def test_an_installation_that_cannot_be_done_says_so_and_ends_with_3(tmp_path: P
         ["/bin/sh", str(script)],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=120,
         check=False,
         env={"PATH": str(tmp_path)},
     )
@@ -166,7 +167,7 @@ def test_an_installation_that_cannot_be_done_says_so_and_ends_with_3(tmp_path: P
 
 def test_an_unknown_option_of_the_installation_is_refused() -> None:
     done = subprocess.run(
-        ["sh", str(INSTALL), "--all"], capture_output=True, text=True, timeout=10, check=False
+        ["sh", str(INSTALL), "--all"], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 2
     assert "usage" in done.stderr

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from cbir.ports import free_port
+
 
 @dataclass(frozen=True)
 class Received:
@@ -45,7 +47,7 @@ class RecordingIndexer:
     """Listens on a loopback port; `stop` and `start` keep the port, `hold` makes every answer wait."""
 
     secret: str = "the shared secret"
-    port: int = 0
+    port: int = field(default_factory=free_port)
     on_events: Answering = accept_events
     on_asking: Answering = lambda _: Canned()
     received: list[Received] = field(default_factory=list)
@@ -84,7 +86,6 @@ class RecordingIndexer:
 
         server = ThreadingHTTPServer(("127.0.0.1", self.port), Exchange)
         server.daemon_threads = True
-        self.port = server.server_address[1]
         self._server = server
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -22,12 +22,14 @@ from cbir.supervise import Supervisor
 from demo.families import FAMILIES, write_studies
 from indexer.adapters.qdrant import QdrantIndex
 from inference.card import load_card
+from tests.fakes.workstation import wait_until
 from tests.postgresql import Cluster
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 PER_FAMILY = 12
 SERIES = PER_FAMILY * sum(len(family.series) for family in FAMILIES)
-LEASE_S = 4.0
+LEASE_S = 15.0
+"""So long that a busy machine extends it in time: who loses a lease takes back what it stored."""
 FINISH_LIMIT_S = 240.0
 
 # The database itself writes down who took which series, and when: no worker can forget to tell.
@@ -73,7 +75,7 @@ class Site:
 
     def run(self, *command: str) -> None:
         subprocess.run(
-            [sys.executable, "-m", "cbir", *command], env=self._with("command"), check=True, timeout=120
+            [sys.executable, "-m", "cbir", *command], env=self._with("command"), check=True, timeout=240
         )
 
     def start_worker(self, name: str) -> subprocess.Popen[bytes]:
@@ -102,9 +104,23 @@ class Site:
             if f"/{worker.pid}/" in owner
         }
 
+    def hold_back(self) -> None:
+        """Nothing is due before `let_go`, so that neither worker is done before the other has started."""
+        self.ask("UPDATE series SET due_at = due_at + INTERVAL '1 day' RETURNING 1")
+
+    def let_go(self) -> None:
+        self.ask("UPDATE series SET due_at = due_at - INTERVAL '1 day' RETURNING 1")
+
+    def log_of(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def is_connected(self, name: str) -> bool:
+        """Whether the database still works for this worker."""
+        return bool(self.ask("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", name))
+
     def _with(self, name: str) -> dict[str, str]:
         """A data directory of its own, as on a machine of its own."""
-        return {**self._environment, "CBIR_DATA_DIR": str(self.folder / name)}
+        return {**self._environment, "CBIR_DATA_DIR": str(self.folder / name), "PGAPPNAME": name}
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +133,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster, engine: 
     site.run("reconcile")
     with psycopg.connect(site.dsn, autocommit=True) as connection:
         connection.execute(WITNESS)
+    site.hold_back()
     workers = [site.start_worker(name) for name in ("first", "second")]
     try:
-        site.held_when_killed = kill_at_work(site, workers[0])
+        until_started(site, "first", "second")
+        site.let_go()
+        site.held_when_killed = kill_at_work(site, "first", workers[0])
         until_indexed(site, SERIES)
         yield site
     finally:
@@ -129,16 +148,24 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgresql: Cluster, engine: 
     assert workers[1].returncode == 0
 
 
-def kill_at_work(site: Site, worker: subprocess.Popen[bytes]) -> set[str]:
-    """SIGKILL while it holds leases and something is indexed already; gives what it held."""
+def until_started(site: Site, *names: str) -> None:
+    wait_until(lambda: all("worker_started" in site.log_of(name) for name in names), FINISH_LIMIT_S)
+
+
+def kill_at_work(site: Site, name: str, worker: subprocess.Popen[bytes]) -> set[str]:
+    """SIGKILL while it holds leases and something is indexed already; gives what it held.
+
+    What it said last to the database may still be done after its death.
+    """
     deadline = time.monotonic() + FINISH_LIMIT_S
     while time.monotonic() < deadline:
         if site.indexed() and site.leased_by(worker):
             worker.send_signal(signal.SIGSTOP)
-            if held := site.leased_by(worker):
+            if site.leased_by(worker):
                 worker.kill()
                 worker.wait()
-                return held
+                wait_until(lambda: not site.is_connected(name))
+                return site.leased_by(worker)
             worker.send_signal(signal.SIGCONT)
         time.sleep(0.01)
     raise AssertionError("the worker was never seen at work")
@@ -147,7 +174,7 @@ def kill_at_work(site: Site, worker: subprocess.Popen[bytes]) -> set[str]:
 def until_indexed(site: Site, count: int) -> None:
     deadline = time.monotonic() + FINISH_LIMIT_S
     while (indexed := site.indexed()) < count:
-        assert time.monotonic() < deadline, (indexed, (site.folder / "second.log").read_text()[-3000:])
+        assert time.monotonic() < deadline, (indexed, site.log_of("second")[-3000:])
         time.sleep(0.1)
 
 

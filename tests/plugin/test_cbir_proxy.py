@@ -31,7 +31,7 @@ def indexer() -> Iterator[RecordingIndexer]:
 @pytest.fixture
 def proxy(indexer: RecordingIndexer) -> Proxy:
     settings = Settings(
-        indexer_url=indexer.url, secret=indexer.secret, outbox_path=Path("unused"), timeout_s=5
+        indexer_url=indexer.url, secret=indexer.secret, outbox_path=Path("unused"), timeout_s=60
     )
     return Proxy(settings, Users.of(USERS), Indexer(indexer.url, indexer.secret, 2**20))
 

@@ -20,6 +20,7 @@ from tests.fakes.studies import SENDER, send, small_series
 pytestmark = pytest.mark.orthanc
 
 POST = {"X-CBIR-Request": "1"}
+SLOW_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -204,12 +205,12 @@ def test_a_slow_question_holds_up_neither_other_questions_nor_orthanc(
     answers: list[int] = []
 
     def ask() -> None:
-        with orthanc.client() as own:
+        with orthanc.client(SLOW_S) as own:
             answers.append(own.get("/cbir/api/studies").status_code)
 
     def slow(request: Received) -> Canned:
         if request.target == "/api/studies":
-            blocked.wait(30)
+            blocked.wait(SLOW_S)
         return Canned()
 
     blocked = threading.Event()
