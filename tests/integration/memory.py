@@ -43,7 +43,8 @@ def watched(pid: int) -> Iterator[Memory]:
     """Watch a process and what it starts meanwhile, those included that come and go.
 
     A test process has children of other tests, a browser say: what is there already is not counted, nor
-    what it starts. Only the fork server, which serves all tests of a process, is looked through.
+    what it starts. Only the fork server, which serves all tests of a process, is looked through. Nor is a
+    child counted that is still its parent: between fork and exec it wears all of the parent's memory.
     """
     memory, finished = Memory(), threading.Event()
     there = frozenset(_descendants(pid))
@@ -73,8 +74,9 @@ def _descendants(pid: int, there: frozenset[int] = frozenset()) -> list[int]:
     """All that descend from a process, but for those that were there and what those started."""
     found, waiting = [], [pid]
     while waiting:
-        children = _children(waiting.pop())
-        new = [child for child in children if child not in there]
+        parent = waiting.pop()
+        children = _children(parent)
+        new = [child for child in children if child not in there and not _is_still(parent, child)]
         found += new
         waiting += new + [child for child in children if child in there and _is_fork_server(child)]
     return found
@@ -89,11 +91,21 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+def _is_still(parent: int, child: int) -> bool:
+    """Whether a child has yet to become the program that it was started for; a fork server's never does."""
+    return not _is_fork_server(parent) and _command_line(parent) == _command_line(child)
+
+
 def _is_fork_server(pid: int) -> bool:
+    return FORK_SERVER in _command_line(pid)
+
+
+def _command_line(pid: int) -> bytes:
+    """Empty when the process has gone."""
     try:
-        return FORK_SERVER in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 def _status(pid: int) -> dict[str, int]:
