@@ -29,7 +29,7 @@ class Sent:
     def read(cls, paths: Sequence[Path], preset: Preset) -> Self:
         """Read the headers. Raises Rejected where a file is no DICOM, or lacks a UID."""
         example = read_example(paths)
-        typed = typed_words(example, paths) if preset.reads_reports else ""
+        typed = typed_words(tuple(zip(paths, example.instances, strict=True))) if preset.reads_reports else ""
         return cls(example, tuple(paths), preset, typed)
 
     @property

@@ -77,7 +77,8 @@ def flagged_in(example: Example, paths: Sequence[Path]) -> tuple[Flagged, ...]:
     """
     sent = frozenset(one.study_instance_uid for one in example.instances if one.is_image)
     last: dict[tuple[str, str], Flagged] = {}
-    for one in each_selection(example, paths, partial(_named, sent=sent)):
+    together = zip(paths, example.instances, strict=True)
+    for one in each_selection(together, partial(_named, sent=sent)):
         whose = one.study_instance_uid, one.series_instance_uid
         last.pop(whose, None)
         last[whose] = one
@@ -85,7 +86,7 @@ def flagged_in(example: Example, paths: Sequence[Path]) -> tuple[Flagged, ...]:
 
 
 def each_selection(
-    example: Example, paths: Sequence[Path], says: Callable[[Dataset, Step], Iterable[Said]]
+    together: Iterable[tuple[Path, ExampleInstance]], says: Callable[[Dataset, Step], Iterable[Said]]
 ) -> list[Said]:
     """What the key object selections of others among these files say, the one written first at first.
 
@@ -93,11 +94,9 @@ def each_selection(
     stop the others; after `MOST_STEPS` of all together the rest is left.
 
     Args:
-        example: the instances that were sent.
-        paths: their files, in the same order.
+        together: the files that were sent, with what each is.
         says: reads one selection, calling the step before whatever a document may hold very many of.
     """
-    together = zip(paths, example.instances, strict=True)
     steps, unreadable, found = _Steps(), 0, list[tuple[str, list[Said]]]()
     with suppress(Enough):
         for path in documents([path for path, one in together if _is_selection(one)]):

@@ -10,22 +10,21 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from indexer.answers.documents import content_items
-from indexer.answers.example import Example
+from indexer.answers.example import ExampleInstance
 from indexer.answers.key_objects import Step, each_selection, flag_of, images_named
 from indexer.search.question import MAX_TEXT
 
 KEY_OBJECT_DESCRIPTION: Final = "113012"
 
 
-def typed_words(example: Example, paths: Sequence[Path]) -> str:
+def typed_words(together: Sequence[tuple[Path, ExampleInstance]]) -> str:
     """What was typed about the images that came along, the oldest first; empty where nothing was.
 
     A selection that names none of these images is about something else; what is said of images that are
     rejected tells why they are, and not what to look for.
 
     Args:
-        example: the instances that were sent.
-        paths: their files, in the same order.
+        together: the files that were sent, with what each is.
 
     Returns:
         At most `MAX_TEXT` characters on one line; of more, the beginning.
@@ -33,10 +32,10 @@ def typed_words(example: Example, paths: Sequence[Path]) -> str:
     Source:
         DICOM PS3.3 A.35.4, PS3.16 TID 2010 (Key Object Description) and CID 7010.
     """
-    sent = frozenset(one.sop_instance_uid for one in example.instances if one.is_image)
-    typed = each_selection(example, paths, partial(_typed, sent=sent))
+    sent = frozenset(one.sop_instance_uid for _, one in together if one.is_image)
+    typed = each_selection(together, partial(_typed, sent=sent))
     lines = (" ".join(text.split()) for text in typed)
-    return ". ".join(dict.fromkeys(line.rstrip(".") for line in lines if line))[:MAX_TEXT].rstrip()
+    return "; ".join(dict.fromkeys(line for line in lines if line))[:MAX_TEXT].rstrip()
 
 
 def _typed(selection: Dataset, step: Step, sent: frozenset[str]) -> Iterator[str]:

@@ -85,8 +85,9 @@ class UploadOptions(FiltersBody):
     `more` and `less` are Series Instance UIDs; `region` is six values with commas between: the SOP Instance
     UID, the frame number, left, top, width and height. `picture` wants the example's frame in the answer
     as well, `maps` where it and each match look alike. With `reads_reports` the words of the reports among
-    the files are asked with, beside the images or alone; without, reports are ignored. A `text` may name a
-    patient, and servers log queries: better send it as X-CBIR-Text.
+    the files are asked with, beside the images or alone, and what was typed about the images as the
+    description of a key object selection is the text where none is given; without, both are ignored. A
+    `text` may name a patient, and servers log queries: better send it as X-CBIR-Text.
     """
 
     limit: Limit = 10
@@ -132,6 +133,10 @@ class UploadOptions(FiltersBody):
     def among(self, paths: tuple[Path, ...]) -> Uploaded:
         """What of these files is asked with, and how."""
         return told_apart(paths) if self.reads_reports else Uploaded(paths)
+
+    def with_words_of(self, uploaded: Uploaded) -> UploadOptions:
+        """These, with what was typed about the images where no text is asked with."""
+        return self if self.text else self.model_copy(update={"text": uploaded.typed})
 
     def about(self, uploaded: Uploaded) -> Question:
         """The question of the search, about what was uploaded."""

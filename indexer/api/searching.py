@@ -101,11 +101,12 @@ async def search_upload(
 
         def answer(asked: House) -> Response:
             sent = options.among(upload.paths)
+            understood = options.with_words_of(sent)
             with gates.questions.entered():
-                found = _asked(asked, metrics, options.about(sent), caller, "upload")
+                found = _asked(asked, metrics, understood.about(sent), caller, "upload")
             query = QueryBody.of(
                 found,
-                options,
+                understood,
                 uploaded=len(upload.paths),
                 ignored=upload.ignored,
                 reports=len(sent.reports),

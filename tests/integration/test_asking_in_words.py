@@ -25,9 +25,10 @@ from demo.walk import Walk, hospital
 from indexer.adapters.qdrant import QdrantIndex
 from indexer.intake.multipart_related import RelatedBody
 from inference.card import load_card
+from tests.fakes.key_objects import key_object
 from tests.fakes.measured import measured_report
 from tests.integration import kept_sheet
-from tests.integration.conftest import ANSWER_WAIT_S, ASKING, Programs, store
+from tests.integration.conftest import ANSWER_WAIT_S, ASKING, HTTP_WAIT_S, Programs, store
 from tests.integration.followed import LOOKING_OFTEN
 from tests.integration.traces import traces_in_files
 from tests.training.methods.bilingual import (
@@ -39,13 +40,15 @@ from tests.training.methods.bilingual import (
 from tests.training.methods.captioned import caption_of
 from tests.training.pairs.studies import document, report, save
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.orthanc, pytest.mark.timeout(2400)]
 
 MODELS = Path(__file__).parents[2] / "models"
 NAME = "Zqxhollister"
 RARE = "zwixelform"
 SEED = {"steps": 250}
-LIMIT_S = 120.0
+EACH = 40
+"""Drawings of a kind: of ten, what is learned misses one of eight kinds now and then."""
+LIMIT_S = 300.0
 CONTRARY = ("lower right", "bar")
 
 
@@ -82,7 +85,7 @@ class Ward:
         )  # fmt: skip
 
     def get(self, path: str) -> dict[str, Any]:
-        answer = httpx.get(f"{self.walk.service.url}{path}", timeout=30.0, trust_env=False)
+        answer = httpx.get(f"{self.walk.service.url}{path}", timeout=HTTP_WAIT_S, trust_env=False)
         body: dict[str, Any] = answer.raise_for_status().json()
         return body
 
@@ -91,7 +94,7 @@ class Ward:
             f"{self.walk.service.url}/api/search",
             json=question,
             headers=ASKING,
-            timeout=30.0,
+            timeout=HTTP_WAIT_S,
             trust_env=False,
         )
 
@@ -127,7 +130,7 @@ class Ward:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Drawing]]:
     """An encoder that reads, made by the documented commands, and drawings that it did not learn from."""
     folder = tmp_path_factory.mktemp("made")
-    drawings = write_bilingual(folder / "bench")
+    drawings = write_bilingual(folder / "bench", each=EACH)
     configuration = write_configuration(folder, **SEED)
     _cbir("train", "image-text", folder / "bench", folder / "run", "--configuration", configuration)
     shutil.copytree(MODELS / "grey32", folder / "encoders" / "grey32")
@@ -141,7 +144,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Drawing]]
 def _cbir(*arguments: str | Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cbir", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=300,
+        capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -153,6 +156,7 @@ def ward(
     encoders_dir, drawings = made
     folder = tmp_path_factory.mktemp("hospital")
     options = LOOKING_OFTEN | {
+        "CBIR_LEASE_S": "120",  # nobody is killed: no lane may take over what another has in hand
         "CBIR_ENCODERS_DIR": str(encoders_dir),
         "CBIR_ENCODER": "grey32",
         "CBIR_LOG_LEVEL": "DEBUG",
@@ -177,6 +181,7 @@ def test_words_are_asked_with_once_an_encoder_that_reads_is_activated(ward: Ward
     _by_a_report_beside_an_image(ward)
     _by_a_report_alone(ward)
     _by_a_mark_that_tells_nothing(ward)
+    _by_what_is_typed_about_a_key_image(ward)
     _reports_are_shown_nowhere(ward)
     _nothing_known(ward)
     _a_report_is_deleted(ward)
@@ -185,12 +190,12 @@ def test_words_are_asked_with_once_an_encoder_that_reads_is_activated(ward: Ward
 
 def _without_one_that_reads(ward: Ward) -> None:
     images = len(ward.studies)
+    settled = (images, images, {"report": images})
     ward.wait(
-        "images indexed", lambda s: (s["series"]["indexed"], s["series"]["skipped"]) == (images, images)
+        "images indexed",
+        lambda s: (s["series"]["indexed"], s["series"]["skipped"], s["reasons"]) == settled,
     )
-    status = ward.get("/api/status")
-    assert status["text_encoder"] is None
-    assert status["reasons"] == {"report": images}
+    assert ward.get("/api/status")["text_encoder"] is None
     refused = ward.ask(text="a bright disc")
     assert (refused.status_code, refused.json()["reason"]) == (409, "not_configured")
     assert "cbir encoders activate NAME" in refused.json()["detail"]
@@ -326,6 +331,25 @@ def _by_a_mark_that_tells_nothing(ward: Ward) -> None:
     assert any("(empty_report)" in one for one in said)
 
 
+def _by_what_is_typed_about_a_key_image(ward: Ward) -> None:
+    """In either language, as the page asks with the same words; without the key object they are not asked."""
+    _, image = _unknown(ward, "typed")
+    (path,) = _saved(ward, image)
+    kind = sorted({one.kind for one in ward.studies})[3]
+    for words in (caption_of(*kind), french_caption_of(*kind)):
+        (typed,) = _saved(ward, key_object([image], "113000", description=words))
+        _, answer = _asked_by_dicom(ward, [path, typed], "CBIR_WORDS")
+        named = _studies_named(ward, answer)
+        assert kind in _kinds_of(ward, named[0])
+        said = [str(item.value) for item in answer.iterall() if item.keyword == "TextValue"]
+        assert any(text.startswith("with the words") and words in text for text in said)
+        example = ("--example", str(path), "--text", words, "--text-weight", "1")
+        by_command = ward.cbir("search", *example, "--json")
+        assert by_command.returncode == 0, by_command.stderr
+        matches = json.loads(by_command.stdout)["matches"]
+        assert [match["study_instance_uid"] for match in matches] == named
+
+
 def _asked_by_dicom(ward: Ward, paths: Sequence[Path], called: str) -> tuple[Dataset, Dataset]:
     """The sheet and the report that the workstation receives."""
     store(paths, ward.walk.service.dimse_port, called, "--required")
@@ -352,7 +376,7 @@ def _uploaded(ward: Ward, paths: Sequence[Path]) -> list[dict[str, Any]]:
         params={"reads_reports": True, "text_weight": 1},
         content=b"".join(body),
         headers={"Content-Type": body.content_type, **ASKING},
-        timeout=60.0,
+        timeout=HTTP_WAIT_S,
         trust_env=False,
     )
     assert answer.status_code == 200, answer.text

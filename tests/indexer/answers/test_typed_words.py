@@ -15,7 +15,7 @@ from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER
 from indexer.answers.typed_words import typed_words
 from indexer.search.question import MAX_TEXT
-from tests.fakes.answers import instance, uid, write
+from tests.fakes.answers import instance, write
 from tests.fakes.key_objects import key_object
 from tests.fakes.reports import report
 
@@ -24,7 +24,7 @@ INTEREST, REJECTED, TEACHING = "113000", "113001", "113004"
 
 def typed(folder: Path, *datasets: Dataset) -> str:
     paths = write(folder / generate_uid(), *datasets)
-    return typed_words(read_example(paths), paths)
+    return typed_words(list(zip(paths, read_example(paths).instances, strict=True)))
 
 
 def test_what_a_toolkit_writes_as_the_description_is_typed(tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_what_is_typed_about_other_images_is_about_something_else(tmp_path: Path
 def test_selections_are_read_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
     image = instance("asked")
     later = key_object([image], INTEREST, description="and a rib fracture.", ContentTime="120100")
-    first = key_object([image], TEACHING, description="  effusion\n left. ", ContentTime="115900")
+    first = key_object([image], TEACHING, description="  effusion\n left ", ContentTime="115900")
     again = key_object([image], INTEREST, description="effusion left", ContentTime="120200")
-    assert typed(tmp_path, image, later, again, first) == "effusion left. and a rib fracture"
+    assert typed(tmp_path, image, later, again, first) == "effusion left; and a rib fracture."
 
 
 def test_a_selection_without_a_description_says_nothing(tmp_path: Path) -> None:
@@ -116,7 +116,6 @@ def test_what_is_malformed_does_not_hide_what_is_not(
     paths = write(tmp_path, image, broken, key_object([image], INTEREST, description="fracture"))
     content = paths[1].read_bytes()
     paths[1].write_bytes(content[: content.index(b"effusion")])
-    example = read_example(paths)
-    assert typed_words(example, paths) == "fracture"
+    together = list(zip(paths, read_example(paths).instances, strict=True))
+    assert typed_words(together) == "fracture"
     assert "effusion" not in caplog.text
-    assert uid("asked") == example.instances[0].study_instance_uid

@@ -19,6 +19,7 @@ from indexer.ports import MOST_REPORTS
 from tests.fakes.answers import instance, uid, write
 from tests.fakes.encoder import BRIGHT, FakeEncoder
 from tests.fakes.house import Furnished, served
+from tests.fakes.key_objects import key_object
 from tests.fakes.reports import document, marking_report, report
 
 
@@ -37,7 +38,7 @@ def house(empty_house: Furnished, tmp_path: Path) -> Furnished:
 
 @pytest.fixture
 def client(house: Furnished) -> Iterator[httpx.Client]:
-    with served(house.app(ApiSettings())) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with served(house.app(ApiSettings())) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -71,6 +72,19 @@ def test_reports_are_read_where_that_is_wanted_and_ignored_otherwise(
     assert (query["uploaded"], query["reports"], query["unused_reports"]) == (2, 1, None)
     assert query["text"] == ""
     assert first(upload(client, tmp_path, *both, reads_reports=True, text_weight=0)) == uid("left")
+
+
+def test_what_is_typed_about_an_image_is_its_text_where_none_is_asked_with(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    own = image("left")
+    both = own, key_object([own], "113000", description="right")
+    assert first(upload(client, tmp_path, *both)) == uid("left")
+    read = upload(client, tmp_path, *both, reads_reports=True, text_weight=1)
+    assert first(read) == uid("right")
+    assert (read.json()["query"]["text"], read.json()["query"]["reports"]) == ("right", 0)
+    other = upload(client, tmp_path, *both, reads_reports=True, text_weight=1, text="top")
+    assert first(other) == uid("top")
 
 
 @pytest.mark.parametrize("alone", [report("asked", "top"), document("asked", "top")])
@@ -134,7 +148,7 @@ def test_no_report_is_said_to_be_asked_with_where_the_example_is_refused(
     house: Furnished, tmp_path: Path
 ) -> None:
     house.encoder = SeesNothing()
-    with served(house.app(ApiSettings())) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with served(house.app(ApiSettings())) as url, httpx.Client(base_url=url, timeout=60) as client:
         answer = upload(client, tmp_path, image(), report("asked", "top"), reads_reports=True).json()
     assert answer["refused"]["reason"] == "blank_frame"
     assert (answer["query"]["reports"], answer["query"]["unused_reports"]) == (0, None)
