@@ -7,6 +7,7 @@ import multiprocessing.util
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -31,6 +32,7 @@ T = TypeVar("T")
 _PRELOADED: Final = ["inference.frames"]
 _MOST_BY_DEFAULT: Final = 4
 _GRACE_S: Final = 60.0
+_LOOK_S: Final = 1.0
 # A Unix socket's path has 108 bytes on Linux, of which multiprocessing's own names take about 40.
 _LONGEST_TMPDIR: Final = 60
 
@@ -148,7 +150,7 @@ class Decoders:
 
     def _settled(self, call: Call[T]) -> T:
         try:
-            return call.future.result(timeout=self._patience_s())
+            return self._waited_for(call)
         except FutureTimeout as error:
             if not call.future.done():
                 logger.error("decoders_stalled pending=%d", len(self._pending))  # noqa: TRY400 - no bug of ours
@@ -168,6 +170,23 @@ class Decoders:
             raise Rejected(
                 f"Decoding failed ({type(error).__name__}).", reason="undecodable_pixel_data"
             ) from error
+
+    def _waited_for(self, call: Call[T]) -> T:
+        """Wait with patience, but not for a pool that broke: what it was given in that moment it forgets."""
+        end = time.monotonic() + self._patience_s()
+        while True:
+            left_s = end - time.monotonic()
+            try:
+                return call.future.result(timeout=max(min(left_s, _LOOK_S), 0))
+            except FutureTimeout:
+                if call.future.done() or left_s <= 0:
+                    raise
+            if self._is_broken(call.generation) and not call.future.done():
+                raise BrokenProcessPool("The decoder processes died before they took the call.")
+
+    def _is_broken(self, generation: int) -> bool:
+        with self._lock:
+            return not self._closed and (self._generation != generation or not self._pool.active)
 
     def _patience_s(self) -> float:
         """Longer than everything that was asked before this call may take; then the pool is stuck."""

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pebble.pool.base_pool import PoolStatus, Task
 
 from indexer.errors import Rejected, TooLarge, Unavailable, Unsupported
 from inference.decoders import Decoders
 from inference.limits import Limits
 from tests.fakes import decoder_calls as calls
+from tests.fakes.workstation import wait_until
 
 ROOT = Path(__file__).parents[2]
 MEMORY_BYTES = 256 * 2**20
@@ -23,8 +25,8 @@ MEMORY_BYTES = 256 * 2**20
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Decoders]:
-    """Two decoders that give a call two seconds."""
-    with Decoders(Limits(timeout_s=2.0, memory_bytes=MEMORY_BYTES), processes=2) as pool:
+    """Two decoders that give a call five seconds."""
+    with Decoders(Limits(timeout_s=5.0, memory_bytes=MEMORY_BYTES), processes=2) as pool:
         yield pool
 
 
@@ -96,8 +98,10 @@ def test_memory_is_bounded(patient: Decoders) -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 def test_memory_of_one_frame_serves_the_next(patient: Decoders) -> None:
     """Given back to the kernel and fetched again, it would cost more than rendering does."""
-    faults = patient.result(patient.submit(calls.page_faults_of_one_more_array, 16 * 2**20))
-    assert faults < 100
+    faults = [
+        patient.result(patient.submit(calls.page_faults_of_one_more_array, 16 * 2**20)) for _ in range(5)
+    ]
+    assert min(faults) < 100, "the kernel looks after pages of its own accord too, but not each time"
 
 
 def test_our_own_refusals_arrive_as_they_were_raised(patient: Decoders) -> None:
@@ -123,7 +127,7 @@ from inference.limits import Limits
 from tests.fakes import decoder_calls
 
 if __name__ == "__main__":
-    with Decoders(Limits(timeout_s=20.0), processes=1) as pool:
+    with Decoders(Limits(timeout_s=120.0), processes=1) as pool:
         print(pool.result(pool.submit(decoder_calls.chatter, "DOE^JANE")))
 """
     script = tmp_path / "chatter.py"
@@ -153,9 +157,29 @@ def test_a_pool_that_lost_an_idle_process_goes_on(patient: Decoders) -> None:
         assert patient.result(patient.submit(calls.double, 1)) == 2
 
 
-def test_closing_does_not_wait_for_a_hanging_call() -> None:
-    pool = Decoders(Limits(timeout_s=600), processes=1)
-    call = pool.submit(calls.never_return)
+def test_a_call_that_comes_while_the_pool_breaks_is_made_by_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An idle process dies; the pool takes one more call and gives up before it has handed that on."""
+    with Decoders(Limits(timeout_s=600), processes=1) as pool:
+        decoder = pool.result(pool.submit(calls.process_id))
+        broken = pool._pool
+        queue = broken._context.task_queue
+        put = queue.put
+
+        def put_late(task: Task | None) -> None:
+            if task is not None and is_alive(decoder):
+                os.kill(decoder, signal.SIGKILL)
+                wait_until(lambda: broken._context.status == PoolStatus.ERROR)
+            put(task)
+
+        monkeypatch.setattr(queue, "put", put_late)
+        assert pool.result(pool.submit(calls.double, 21)) == 42
+
+
+def test_closing_does_not_wait_for_a_hanging_call(tmp_path: Path) -> None:
+    pool, note = Decoders(Limits(timeout_s=600), processes=1), tmp_path / "process"
+    call = pool.submit(calls.note_and_never_return, note)
     raised: list[type[BaseException]] = []
 
     def wait() -> None:
@@ -166,12 +190,12 @@ def test_closing_does_not_wait_for_a_hanging_call() -> None:
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    time.sleep(1)
+    wait_until(note.exists)
     started = time.monotonic()
     pool.close()
-    waiter.join(timeout=60)
+    waiter.join(timeout=120)
     assert raised == [Unavailable]
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 120
     with pytest.raises(Unavailable):
         pool.submit(calls.double, 1)
 
