@@ -52,7 +52,7 @@ def rendered(tmp_path: Path) -> Callable[..., NDArray[np.float32]]:
 @pytest.fixture(scope="session")
 def decoders() -> Iterator[Decoders]:
     """Two decoder processes with a time limit that honest files keep even on a busy machine."""
-    with Decoders(Limits(timeout_s=20.0), processes=2) as pool:
+    with Decoders(Limits(timeout_s=120.0), processes=2) as pool:
         yield pool
 
 

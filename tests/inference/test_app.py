@@ -214,7 +214,7 @@ def test_a_question_too_many_is_told_to_come_again(
     health = worker.get("/healthz")
     statistics.gate.set()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert (refused.status_code, refused.json()["reason"]) == (429, "overloaded")
     assert "Retry-After" in refused.headers
     assert health.status_code == 200
@@ -244,7 +244,7 @@ def test_a_fault_of_ours_is_told_without_what_was_sent(
 ) -> None:
     dataset = ct_instance(1)
     del dataset.Modality
-    with serving(create_app(statistics)) as url, httpx.Client(base_url=url) as client:
+    with serving(create_app(statistics)) as url, httpx.Client(base_url=url, timeout=60) as client:
         answer = post(client, written(tmp_path / "sent", dicom_bytes(dataset)))
     assert answer.status_code == 500
     assert "Modality" not in answer.text
@@ -253,7 +253,7 @@ def test_a_fault_of_ours_is_told_without_what_was_sent(
 
 def test_without_a_token_everybody_may_ask(statistics: FakeEmbedder) -> None:
     with serving(create_app(statistics)) as url:
-        assert httpx.get(f"{url}/encoder").status_code == 200
+        assert httpx.get(f"{url}/encoder", timeout=60).status_code == 200
 
 
 def test_an_address_that_is_not_there_is_a_problem_too(worker: httpx.Client) -> None:

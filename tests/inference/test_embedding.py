@@ -113,8 +113,8 @@ def test_one_bad_instance_does_not_lose_its_series(embedder: SeriesEmbedder, tmp
 
 @pytest.fixture
 def impatient(encoder: OnnxEncoder) -> Iterator[SeriesEmbedder]:
-    """An embedder whose decoders have two seconds a call."""
-    with Decoders(Limits(timeout_s=2.0), processes=2) as pool:
+    """An embedder whose decoders have ten seconds a call: honest files keep them on a busy machine too."""
+    with Decoders(Limits(timeout_s=10.0), processes=2) as pool:
         yield SeriesEmbedder(encoder, pool, pseudonym)
 
 

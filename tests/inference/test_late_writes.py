@@ -109,7 +109,7 @@ class House:
 @pytest.fixture(scope="module")
 def embedder() -> Iterator[SeriesEmbedder]:
     with SeriesEmbedder.open(
-        MODELS / "grey32", pseudonym=lambda _issuer, _id: None, limits=Limits(timeout_s=20), decoders=1
+        MODELS / "grey32", pseudonym=lambda _issuer, _id: None, limits=Limits(timeout_s=120), decoders=1
     ) as embedder:
         yield embedder
 

@@ -40,7 +40,7 @@ CHEST = tuple(family for family in FAMILIES if family.name == "chest-cr")
 
 @pytest.fixture(scope="module")
 def decoders() -> Iterator[Decoders]:
-    with Decoders(Limits(timeout_s=20), 1) as decoders:
+    with Decoders(Limits(timeout_s=120), 1) as decoders:
         yield decoders
 
 

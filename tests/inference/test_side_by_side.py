@@ -31,7 +31,7 @@ from tests.fakes.vector_index import FakeVectorIndex
 CHEST = tuple(family for family in FAMILIES if family.name == "chest-cr")
 SPINE = tuple(family for family in FAMILIES if family.name == "spine-mr")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Hall:
 
 @pytest.fixture(scope="module")
 def decoders() -> Iterator[Decoders]:
-    with Decoders(Limits(timeout_s=20), 1) as decoders:
+    with Decoders(Limits(timeout_s=120), 1) as decoders:
         yield decoders
 
 

@@ -134,7 +134,7 @@ def test_other_derived_files_are_embedded_or_refused_but_nothing_hangs(
             embedder.embed_files([path])
         except Rejected as refused:
             assert refused.reason == "blank_frame", path.name
-        assert time.monotonic() - started < 60
+        assert time.monotonic() - started < 200
 
 
 def test_one_series_uid_under_two_studies_gives_two_series(wild: Path, embedder: SeriesEmbedder) -> None:

@@ -26,7 +26,7 @@ from tests.fakes.vector_index import FakeVectorIndex
 MODELS = Path(__file__).parents[2] / "models"
 CHEST = tuple(family for family in FAMILIES if family.name == "chest-cr")
 SPINE = tuple(family for family in FAMILIES if family.name == "spine-mr")
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 @dataclass
@@ -81,7 +81,7 @@ class House:
 
 @pytest.fixture(scope="module")
 def embedder() -> Iterator[SeriesEmbedder]:
-    limits = Limits(timeout_s=20)
+    limits = Limits(timeout_s=120)
     with SeriesEmbedder.open(
         MODELS / "grey32", pseudonym=lambda _issuer, _id: None, limits=limits, decoders=2
     ) as embedder:
