@@ -1,13 +1,21 @@
-"""Associations that send at once, and that hear what they are answered."""
+"""Associations that send at once, that hear what they are answered, and that can be ended at any moment."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from pynetdicom import evt
 from pynetdicom.events import Event
+from pynetdicom.fsm import AA_2, TRANSITION_TABLE, StateMachine
+
+IDLE: Final = "Sta1"
+AWAITING_REQUEST: Final = "Sta2"
+AWAITING_CLOSE: Final = "Sta13"
+ABORT: Final = "Evt15"
+OF_OURS: Final = frozenset({"Evt7", "Evt8", "Evt9", "Evt11", "Evt14", ABORT})
+"""To accept, reject, send, release, confirm a release, abort: what we ask a machine for (PS3.8 9.2)."""
 
 
 class Paused(Protocol):
@@ -47,6 +55,28 @@ class Checkpoint(threading.Event):
         return False
 
 
+class PatientMachine(StateMachine):
+    """pynetdicom's state machine, which is asked for nothing at a wrong moment.
+
+    What its table does not know breaks the thread of the connection: to abort where a peer connected and
+    said nothing, or where it was rejected; to answer or to release where it has just broken off. Here a
+    connection without an association is closed, and what comes too late is left out. Whoever waits for the
+    request of a peer that hung up without one hears so at once, and not when its time is over.
+    """
+
+    def do_action(self, event: str) -> None:
+        """As the base class, for every event in every state."""
+        before = self.current_state
+        if event not in OF_OURS or (event, before) in TRANSITION_TABLE:
+            super().do_action(event)
+        else:
+            self.dul.to_provider_queue.get(block=False)
+            if event == ABORT and before in (AWAITING_REQUEST, AWAITING_CLOSE):
+                self.transition(AA_2(self.dul))
+        if before == AWAITING_REQUEST and self.current_state == IDLE:
+            cast(Any, self.dul.to_user_queue).put(None)
+
+
 def send_at_once(event: Event) -> None:
     """Switch Nagle's algorithm off on a connection that was just opened.
 
@@ -63,5 +93,12 @@ def hear_answers(event: Event) -> None:
     event.assoc._reactor_checkpoint = Checkpoint(event.assoc)
 
 
-PROMPT: Final[list[Any]] = [(evt.EVT_CONN_OPEN, send_at_once), (evt.EVT_CONN_OPEN, hear_answers)]
+def end_at_any_moment(event: Event) -> None:
+    """Give an association that was just opened a state machine that does not break."""
+    event.assoc.dul.state_machine.__class__ = PatientMachine
+
+
+PROMPT: Final[list[Any]] = [
+    (evt.EVT_CONN_OPEN, opened) for opened in (send_at_once, hear_answers, end_at_any_moment)
+]
 """What pynetdicom is given as `evt_handlers`."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, Final, cast
 
@@ -44,6 +46,7 @@ MAXIMUM_PDU_BYTES: Final = 131_072
 IDLE_TIMEOUT_S: Final = 60
 # A peer that connects and asks for no association holds a place for as long.
 REQUEST_TIMEOUT_S: Final = 10
+ABORT_TIMEOUT_S: Final = 2.0
 
 # Retired, and still what old archives hold: multi-frame ultrasound, nuclear medicine, ultrasound, XA biplane.
 RETIRED_IMAGE_STORAGE: Final = (
@@ -128,7 +131,10 @@ class ApplicationEntity:
 
     def stop(self) -> None:
         """Stop listening and abort what is open; senders repeat what was not acknowledged."""
+        if self._server is not None:
+            self._server.shutdown()
         self._wait_for_rejected()
+        self._abort_all()
         self._entity.shutdown()
         self._server = None
 
@@ -167,6 +173,16 @@ class ApplicationEntity:
         for association in self._entity.active_associations:
             if association.is_rejected:
                 association.join(max(0.0, deadline - time.monotonic()))
+
+    def _abort_all(self) -> None:
+        """Tell every peer, and hang up on those that cannot be told: they are in the middle of a PDU."""
+        deadline = time.monotonic() + ABORT_TIMEOUT_S
+        for association in (connected := self._entity.active_associations):
+            association.abort(block=False)
+        for association in connected:
+            if association.dul.is_alive():
+                association.dul.join(max(0.0, deadline - time.monotonic()))
+            _hang_up(association)
 
     def _on_ended(self, event: Event) -> None:
         with self._lock:
@@ -231,6 +247,13 @@ class ApplicationEntity:
             raise Rejected("The dataset is not the instance it is announced as.", reason="does_not_match")
         called = "" if admitted.called == self._ae_title else admitted.called
         self._questions.receive(event.assoc, admitted.caller, instance, content, called)
+
+
+def _hang_up(association: Association) -> None:
+    connection = association.dul.socket
+    if connection is not None and connection.socket is not None:
+        with suppress(OSError):
+            connection.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _refused(caller: Destination, error: Rejected | Unavailable, status: int) -> int:

@@ -29,11 +29,12 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from cbir.ports import free_port
 from indexer.ae.answering import Answering
 from indexer.ae.delivery import deliver
-from indexer.ae.entity import ApplicationEntity
+from indexer.ae.entity import REQUEST_TIMEOUT_S, ApplicationEntity
 from indexer.ae.patience import Patience
 from indexer.ae.questions import Questions
 from indexer.ae.spool import Spool
 from indexer.destinations import Destination
+from indexer.prompt_association import PROMPT
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, instance, uid, write
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.workstation import Workstation, echo, listens, send, wait_until
@@ -119,7 +120,7 @@ def service(tmp_path: Path, workstation: Workstation) -> Iterator[Service]:
 def associate(port: int, *syntaxes: str, calling: str = "WS1") -> Association:
     scu = Scu(calling)
     scu.add_requested_context(CTImageStorage, list(syntaxes) or [ExplicitVRLittleEndian])
-    association = scu.associate("127.0.0.1", port, ae_title="CBIR")
+    association = scu.associate("127.0.0.1", port, ae_title="CBIR", evt_handlers=PROMPT)
     assert association.is_established
     return association
 
@@ -152,6 +153,24 @@ def test_ending_while_somebody_is_turned_away_breaks_no_thread(tmp_path: Path, t
             stranger.sendall(association_request("STRANGER", "CBIR"))
             assert stranger.recv(1) == REJECTED, time
         assert service.entity.connections == 0
+
+
+@pytest.mark.parametrize("says", [b"", b"\x01\x00"])
+def test_ending_while_somebody_is_connected_and_not_associated_breaks_no_thread(
+    tmp_path: Path, says: bytes
+) -> None:
+    with socket.socket() as stranger:
+        with Service(tmp_path / "questions", "WS1=localhost:104") as service:
+            stranger.connect(("127.0.0.1", service.port))
+            stranger.sendall(says)
+            wait_until(lambda: service.entity.connections == 1)
+        wait_until(lambda: service.entity.connections == 0)
+
+
+def test_whoever_hangs_up_without_a_request_keeps_no_place(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)):
+        wait_until(lambda: service.entity.connections == 1)
+    wait_until(lambda: service.entity.connections == 0, timeout_s=REQUEST_TIMEOUT_S - 1)
 
 
 def test_a_known_title_from_another_address_is_rejected(tmp_path: Path) -> None:
@@ -230,7 +249,7 @@ def test_a_dataset_without_a_study_is_refused_as_not_understood(service: Service
     association = associate(service.port)
     assert association.send_c_store(instance("asked", StudyInstanceUID=None)).Status == 0xC000
     association.release()
-    assert service.is_empty()
+    wait_until(service.is_empty)
 
 
 def test_a_path_for_a_uid_is_refused_as_not_understood(service: Service, tmp_path: Path) -> None:
