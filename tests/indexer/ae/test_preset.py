@@ -29,7 +29,7 @@ from indexer.search import Question
 from tests.fakes.answers import answer_about, instance, uid, write
 from tests.fakes.workstation import STORESCU, Workstation, echo, wait_until
 
-PATIENCE = Patience(quiet_s=0.2, held_s=1.0, retry_first_s=0.1, retry_longest_s=0.2)
+PATIENCE = Patience(quiet_s=0.2, held_s=600.0, retry_first_s=0.1, retry_longest_s=0.2)
 CT = Preset("CBIR_CT", limit=3, filters=Filters(modality=("CT",), study_date_from=date(2020, 1, 1)))
 VARIED = Preset("CBIR_VARIED", diversity=0.5, text="pleural effusion", text_weight=0.2)
 

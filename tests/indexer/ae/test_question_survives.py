@@ -22,7 +22,7 @@ def service(spool: Path, port: int, caller: str, gate: Path) -> Iterator[subproc
         [sys.executable, "-m", "tests.fakes.question_process", str(spool), str(port), caller, str(gate)]
     )
     try:
-        wait_until(lambda: listens(port), timeout_s=60)
+        wait_until(lambda: listens(port), timeout_s=120)
         yield process
     finally:
         process.kill()
@@ -79,7 +79,7 @@ def test_every_instance_that_was_acknowledged_survives_a_kill_in_the_middle_of_s
         )
         wait_until(lambda: len(listed(spool, "*/instances/*.dcm")) > 20)
         process.kill()
-        output, _ = sender.communicate(timeout=60)
+        output, _ = sender.communicate(timeout=120)
     acknowledged = output.count("Received Store Response (Success)")
     assert 0 < acknowledged < 400
     whole = list(spool.glob("*/instances/*.dcm"))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -105,6 +104,19 @@ class Room:
         if not association:
             self.questions.let_go("a")
 
+    def is_idle(self) -> bool:
+        """Whether no question is being asked or answered."""
+        register = self.questions._register
+        with register.changed:
+            return not any(opened.busy for opened in register)
+
+    def try_again(self) -> None:
+        """Let the pauses after what failed be over."""
+        register = self.questions._register
+        with register.changed:
+            for opened in register:
+                opened.not_before = 0.0
+
     def is_empty(self) -> bool:
         return len(self.questions) == 0 and not list(self.folder.iterdir())
 
@@ -184,7 +196,7 @@ def test_a_neighbour_that_is_down_is_asked_again_until_it_answers(room: Room) ->
 def test_instances_that_arrive_between_two_attempts_join_the_question(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    room = Room(tmp_path / "questions", Patience(quiet_s=0.1, retry_first_s=3.0))
+    room = Room(tmp_path / "questions", Patience(quiet_s=0.1, retry_first_s=600, retry_longest_s=600))
 
     def reply(paths: tuple[Path, ...]) -> Answer:
         if len(room.searcher.asked) == 1:
@@ -195,8 +207,9 @@ def test_instances_that_arrive_between_two_attempts_join_the_question(
     room.start()
     room.send(instance("asked", number=1))
     wait_until(lambda: "question_postponed" in caplog.text)
-    time.sleep(0.3)
+    wait_until(room.is_idle)
     room.send(instance("asked", number=2))
+    room.try_again()
     wait_until(room.is_empty)
     room.questions.stop()
     assert [len(names) for _, names in room.searcher.asked] == [1, 2]
@@ -394,12 +407,11 @@ def test_a_restart_takes_up_what_waits_and_what_is_answered(room: Room) -> None:
 
 
 def test_an_answer_follows_its_caller_to_a_new_address(room: Room) -> None:
-    room.mailbox.refuse = lambda _: True
+    moved = Destination.parse("WS1=localhost:204")
+    room.mailbox.refuse = lambda destination: destination != moved
     room.send(instance("asked"))
     wait_until(lambda: len(room.mailbox.tried) > 0)
-    moved = Destination.parse("WS1=localhost:204")
     room.callers = (moved,)
-    room.mailbox.refuse = lambda _: False
     room.restart()
     wait_until(room.is_empty)
     assert [destination for destination, _ in room.mailbox.delivered] == [moved]

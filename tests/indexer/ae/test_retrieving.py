@@ -6,7 +6,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
@@ -43,11 +43,11 @@ from indexer.ae.spool import Spool
 from indexer.collecting import Deidentify, Identities
 from indexer.collecting.shipping import SHIPMENTS
 from indexer.destinations import Destination
+from indexer.prompt_association import PROMPT
 from tests.fakes.answers import PATIENT_ID, PATIENT_NAME, uid
 from tests.fakes.collected import EXAMPLE, PSEUDONYMS, Collected, collected
-from tests.fakes.listing import listed
 from tests.fakes.searcher import FakeSearcher
-from tests.fakes.workstation import Workstation, listens, wait_until
+from tests.fakes.workstation import Workstation, wait_until
 
 FINDSCU, MOVESCU, GETSCU = "/usr/bin/findscu", "/usr/bin/movescu", "/usr/bin/getscu"
 
@@ -127,7 +127,7 @@ def run(program: str, port: int, *options: str, calling: str = "WS1") -> str:
         text=True,
         errors="replace",
         check=False,
-        timeout=60,
+        timeout=120,
     )
     return done.stdout + done.stderr
 
@@ -303,7 +303,10 @@ def test_an_archive_that_cannot_deidentify_sends_nothing(house: Collected, works
 
 
 class Taker:
-    """A peer that takes some transfer syntaxes, refuses what it is told to, and may hang up after some."""
+    """A peer that takes some transfer syntaxes, refuses what it is told to, and may hang up after some.
+
+    `before_each` is called before each instance is taken.
+    """
 
     def __init__(
         self, *syntaxes: str, refuses: frozenset[str] = frozenset(), hangs_up_after: int = 0
@@ -313,6 +316,7 @@ class Taker:
         self.hangs_up_after = hangs_up_after
         self.took: list[tuple[str, str]] = []
         self.opened_at: list[float] = []
+        self.before_each: Callable[[], object] = lambda: None
         self.port = free_port()
 
     def __enter__(self) -> Taker:
@@ -323,32 +327,40 @@ class Taker:
             ("127.0.0.1", self.port),
             block=False,
             evt_handlers=[
+                *PROMPT,
                 (evt.EVT_C_STORE, self._store),
                 (evt.EVT_REQUESTED, lambda _: self.opened_at.append(time.monotonic())),
             ],
         )
         self.peer = peer
-        wait_until(lambda: listens(self.port))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.peer.shutdown()
 
     def _store(self, event: Event) -> int:
+        self.before_each()
         name = str(cast(C_STORE, event.request).AffectedSOPInstanceUID)
         if self.hangs_up_after and len(self.took) == self.hangs_up_after:
             event.assoc.abort()
+            return 0xA700
         if name in self.refuses:
             return 0xA700
         self.took.append((name, str(event.context.transfer_syntax)))
         return 0
 
 
-def moved(service: Service, study: str, *, cancel_after: int = 0) -> list[tuple[Dataset, Dataset | None]]:
+def moved(
+    service: Service,
+    study: str,
+    *,
+    cancel_after: int = 0,
+    called_off: Callable[[], object] = lambda: None,
+) -> list[tuple[Dataset, Dataset | None]]:
     """The responses of a C-MOVE of a study to TAKER by pynetdicom, called off after some of them."""
     scu = Peer("WS1")
     scu.add_requested_context(StudyRootQueryRetrieveInformationModelMove)
-    association = scu.associate("127.0.0.1", service.port, ae_title="CBIR")
+    association = scu.associate("127.0.0.1", service.port, ae_title="CBIR", evt_handlers=PROMPT)
     assert association.is_established
     wanted = Dataset()
     wanted.QueryRetrieveLevel, wanted.StudyInstanceUID = "STUDY", study
@@ -357,6 +369,7 @@ def moved(service: Service, study: str, *, cancel_after: int = 0) -> list[tuple[
         responses.append(response)
         if len(responses) == cancel_after:
             association.send_c_cancel(1, query_model=StudyRootQueryRetrieveInformationModelMove)
+            called_off()
     association.release()
     return responses
 
@@ -401,9 +414,18 @@ def test_a_retrieval_can_be_called_off(house: Collected) -> None:
         Taker(ExplicitVRLittleEndian) as taker,
         Service(house, f"TAKER=localhost:{taker.port}") as service,
     ):
-        responses = moved(service, uid("chest"), cancel_after=2)
+        heard = threading.Event()
+        taker.before_each = lambda: len(taker.took) < 2 or heard.wait(60)
+
+        def called_off() -> None:
+            """The service has heard it; until then the taker keeps the third instance waiting."""
+            connected = service.entity._entity.active_associations
+            wait_until(lambda: any(association.dimse.cancel_req for association in connected))
+            heard.set()
+
+        responses = moved(service, uid("chest"), cancel_after=2, called_off=called_off)
     assert responses[-1][0].Status == 0xFE00
-    assert len(taker.took) < 40
+    assert len(taker.took) == 3
 
 
 # pynetdicom drops the socket of a refused connection without closing it; the interpreter does, and says so.
@@ -420,7 +442,7 @@ def test_no_destination_is_kept_waiting_on_an_open_association(house: Collected)
     with (
         ExitStack() as others,
         Taker(ExplicitVRLittleEndian) as taker,
-        Service(house, f"TAKER=localhost:{taker.port}") as service,
+        Service(house, f"TAKER=localhost:{taker.port}", place_wait_s=60) as service,
     ):
         for _ in range(SHIPMENTS):
             others.enter_context(service.shipping.place(timeout_s=0))
@@ -502,25 +524,15 @@ def test_only_a_few_instances_are_on_the_disk_at_once(
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     house.answered("WS1", "chest")
-    most = 0
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal most
-        while not done.wait(0.002):
-            most = max(most, len(listed(temporary, "**/*.dcm")))
-
-    watcher = threading.Thread(target=watch)
+    on_disk: list[int] = []
     with (
         Taker(ExplicitVRLittleEndian) as taker,
         Service(house, f"TAKER=localhost:{taker.port}", deidentify="always", disguising=True) as service,
     ):
-        watcher.start()
+        taker.before_each = lambda: on_disk.append(len(list(temporary.rglob("*.dcm"))))
         assert moved(service, PSEUDONYMS.uid(uid("chest")))[-1][0].Status == 0
-        done.set()
-        watcher.join()
-    assert len(taker.took) == 40
-    assert 1 <= most <= 16
+    assert len(taker.took) == len(on_disk) == 40
+    assert 1 <= min(on_disk) <= max(on_disk) <= 16
     assert list(temporary.rglob("*")) == []
 
 
@@ -545,8 +557,9 @@ def test_a_get_at_patient_root_needs_the_roles_turned_round(house: Collected) ->
                 service.port,
                 ae_title="CBIR",
                 ext_neg=[role] if turned else [],
-                evt_handlers=[(evt.EVT_C_STORE, store)],
+                evt_handlers=[*PROMPT, (evt.EVT_C_STORE, store)],
             )
+            assert association.is_established
             wanted = Dataset()
             wanted.QueryRetrieveLevel, wanted.PatientID = "PATIENT", name
             responses = association.send_c_get(wanted, PatientRootQueryRetrieveInformationModelGet)

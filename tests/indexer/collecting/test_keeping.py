@@ -228,7 +228,7 @@ def test_a_service_that_stops_goes_on_with_the_cases_where_it_was(house: Collect
         room.ask()
         wait_until(lambda: len(room.sent()) >= 3)
         began = time.monotonic()
-    assert time.monotonic() - began < 3, "a stop waits for one instance, and not for all cases"
+    assert time.monotonic() - began < 15, "a stop waits for one instance, and not 21 s for all cases"
     before = len(room.sent())
     assert before < 45
     with Room(house, push_top=3) as again:
@@ -241,12 +241,12 @@ def test_a_service_that_stops_goes_on_with_the_cases_where_it_was(house: Collect
 
 def test_the_next_answer_does_not_wait_for_the_cases_of_the_one_before(house: Collected) -> None:
     with Room(house, push_top=2) as room:
-        room.carrier.slow = threading.Event()
+        room.carrier.slow, room.carrier.slow_s = threading.Event(), 120
         room.ask()
-        wait_until(lambda: len(room.sent()) == 1)
+        wait_until(lambda: "WS1" in room.carrier.sent)
         room.ask("another")
         wait_until(lambda: room.delivered == [1, 1])
-        assert len(room.sent()) < 5
+        assert room.sent() == [], "the first of the cases is on its way"
         room.carrier.slow.set()
         wait_until(room.is_done)
     assert len(room.sent()) == 10
