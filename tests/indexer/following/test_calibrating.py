@@ -29,6 +29,7 @@ from indexer.line_up import LineUps
 from indexer.ports import VectorIndex
 from indexer.search import Judge, RememberedBackgrounds
 from tests.fakes.vector_index import FakeVectorIndex, max_sim
+from tests.fakes.workstation import wait_until
 
 NOW = datetime(2026, 5, 17, 12, tzinfo=UTC)
 DIMENSION = 8
@@ -238,11 +239,10 @@ def test_the_thread_measures_as_the_archive_grows(ledger: Ledger, index: FakeVec
     def measured() -> int:
         return max((b.series for b in ledger.backgrounds(str(ENCODER))), default=0)
 
-    def reached(least: int) -> bool:
-        return any(measured() >= least or threading.Event().wait(0.02) for _ in range(500))
-
     stored(ledger, index, [series(n) for n in range(20)])
     with Calibration(made, every_s=0.05):
-        assert reached(20)
+        wait_until(lambda: measured() >= 20)
         stored(ledger, index, [series(n) for n in range(20, 40)])
-        assert reached(37), "what comes while it measures may be a tenth that it need not see"
+        wait_until(
+            lambda: measured() >= 37
+        )  # what comes while it measures may be a tenth that it need not see

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.orthanc
 
 @pytest.fixture
 def orthanc(start_orthanc: StartOrthanc) -> LocalOrthanc:
-    return start_orthanc(stable_age_s=60)
+    return start_orthanc(stable_age_s=600)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_two_who_keep_them_at_once_leave_those_of_one(ledger: Ledger) -> None:
 
     def keep(pairs: int) -> None:
         try:
-            together.wait(timeout=10)
+            together.wait(timeout=60)
             for _ in range(5):
                 ledger.keep_backgrounds(LABEL, [background("MR", pairs=pairs)], NOW)
         except BaseException as error:  # noqa: BLE001 - it would be lost with its thread
@@ -69,7 +69,7 @@ def test_two_who_keep_them_at_once_leave_those_of_one(ledger: Ledger) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=120)
     assert failed == []
     (left,) = ledger.backgrounds(LABEL)
     assert left.pairs in (1, 2, 3, 4)

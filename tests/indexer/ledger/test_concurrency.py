@@ -98,7 +98,7 @@ def test_threads_share_one_ledger(database_url: str) -> None:
 
 def hold_and_hang(database_url: str, ready: Connection) -> None:
     ledger = Ledger.open(database_url)
-    leases = ledger.lease("doomed", 5, 30.0, datetime.now(UTC))
+    leases = ledger.lease("doomed", 5, 600.0, datetime.now(UTC))
     ready.send([lease.archive_id for lease in leases])
     time.sleep(600)
 
@@ -113,10 +113,10 @@ def test_the_series_of_a_killed_worker_are_finished_by_another(database_url: str
         held = here.recv()
         os.kill(doomed.pid or 0, signal.SIGKILL)
         doomed.join()
-        rest = ledger.lease("other", 100, 30.0, datetime.now(UTC))
+        rest = ledger.lease("other", 100, 600.0, datetime.now(UTC))
         assert {lease.archive_id for lease in rest}.isdisjoint(held)
-        expired = datetime.now(UTC) + timedelta(seconds=31)
-        inherited = ledger.lease("other", 100, 30.0, expired)
+        expired = datetime.now(UTC) + timedelta(seconds=601)
+        inherited = ledger.lease("other", 100, 600.0, expired)
         assert {lease.archive_id for lease in inherited} >= set(held)
         assert {lease.attempts for lease in inherited} == {2}
         for lease in inherited:
