@@ -16,6 +16,8 @@ from inference.app import create_app
 logger = logging.getLogger(__name__)
 
 GRACE_S = 2
+KEEP_ALIVE_S = 60
+"""Longer than clients keep an idle connection (5 s): none is closed under a question that is on its way."""
 
 
 def work(deployment: Deployment, stop: threading.Event, *, parent_pid: int = 0) -> None:
@@ -55,6 +57,7 @@ def _answering(deployment: Deployment, stop: threading.Event) -> Iterator[None]:
             port=settings.inference_port,
             log_config=None,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
     )

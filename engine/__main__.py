@@ -22,6 +22,8 @@ from engine.thread import EngineThread
 logger = logging.getLogger("engine")
 
 REFUSED_TO_START = 2
+KEEP_ALIVE_S = 60
+"""Longer than clients keep an idle connection (5 s): none is closed under a question that is on its way."""
 
 
 class AnnouncedServer(uvicorn.Server):
@@ -74,7 +76,11 @@ def _serve(
     engine.start()
     try:
         config = uvicorn.Config(
-            create_app(engine, api_key), log_config=None, access_log=False, timeout_graceful_shutdown=10
+            create_app(engine, api_key),
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=10,
         )
         server = AnnouncedServer(config, directory)
         if parent_pid is not None:
