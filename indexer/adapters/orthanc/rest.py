@@ -24,10 +24,12 @@ T = TypeVar("T")
 IDENTITY: Final = {"Accept-Encoding": "identity"}
 AT_ONCE: Final = 4
 PROBES_AT_ONCE: Final = 16
-PROBE_TIMEOUT_S: Final = 5.0
+PROBE_TIMEOUT_S: Final = 20.0
 SLOWEST_BYTES_PER_S: Final = 1_000_000
 # Orthanc closes a connection that is idle for a second: ours is closed first.
 KEEP_ALIVE_S: Final = 0.8
+# What is raised where it was closed first all the same.
+LEFT_ALONE: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 _BUFFER_BYTES: Final = 2**20
 
@@ -209,6 +211,17 @@ class OrthancRest:
         *,
         params: Mapping[str, str | int] | None = None,
         data: bytes | None = None,
+    ) -> Any:  # noqa: ANN401
+        """As asked once more where Orthanc closed the idle connection just then; aiohttp does so for GET."""
+        try:
+            return await self._json_once(method, path, params, data)
+        except ArchiveUnavailable as error:
+            if method == "GET" or not isinstance(error.__cause__, LEFT_ALONE):
+                raise
+        return await self._json_once(method, path, params, data)
+
+    async def _json_once(
+        self, method: str, path: str, params: Mapping[str, str | int] | None, data: bytes | None
     ) -> Any:  # noqa: ANN401
         async with self._answer(method, path, params=params, data=data) as answer:
             _refuse_errors(answer)

@@ -56,8 +56,13 @@ class RealOrthanc:
         )
         self.url = self.local.http_url
         self.dicom_port = self.local.dicom_port
+        # Orthanc closes a connection that was idle for a second, and might do so under a request.
         self.client = httpx.Client(
-            base_url=self.url, auth=(USER, PASSWORD), headers={"Accept-Encoding": "identity"}, timeout=30
+            base_url=self.url,
+            auth=(USER, PASSWORD),
+            headers={"Accept-Encoding": "identity"},
+            timeout=120,
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     def start(self) -> None:
@@ -170,7 +175,7 @@ class FolderShelf:
         for dataset in datasets:
             path = self._path(dataset)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(dicom_bytes(dataset))
+            _write_later(path, dicom_bytes(dataset))
 
     def delete(self, *datasets: Dataset) -> None:
         for dataset in datasets:
@@ -178,6 +183,15 @@ class FolderShelf:
 
     def _path(self, dataset: Dataset) -> Path:
         return self._folder / str(dataset.StudyInstanceUID) / f"{dataset.SOPInstanceUID}.dcm"
+
+
+def _write_later(path: Path, content: bytes) -> None:
+    """Write a file that has another time than its earlier self: a file system's clock may stand for 10 ms."""
+    before = path.stat().st_mtime_ns if path.exists() else None
+    while True:
+        path.write_bytes(content)
+        if path.stat().st_mtime_ns != before:
+            return
 
 
 class OrthancShelf:
@@ -196,7 +210,7 @@ class OrthancShelf:
 
 @pytest.fixture
 def orthanc_archive(orthanc: RealOrthanc) -> Iterator[OrthancArchive]:
-    with OrthancArchive(orthanc.url, user=USER, password=PASSWORD, timeout_s=30) as archive:
+    with OrthancArchive(orthanc.url, user=USER, password=PASSWORD, timeout_s=120) as archive:
         yield archive
 
 
