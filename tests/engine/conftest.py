@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from qdrant_client import QdrantClient, models
 
-from tests.engine.process import EngineProcess
+from tests.engine.process import PATIENCE_S, EngineProcess
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 
 @pytest.fixture
 def client(engine: EngineProcess) -> Iterator[QdrantClient]:
-    client = QdrantClient(url=engine.url, check_compatibility=False, timeout=30)
+    client = QdrantClient(url=engine.url, check_compatibility=False, timeout=PATIENCE_S)
     yield client
     for collection in client.get_collections().collections:
         client.delete_collection(collection.name)

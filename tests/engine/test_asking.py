@@ -35,7 +35,7 @@ def http(engine: EngineThread) -> Iterator[httpx.Client]:
     server = uvicorn.Server(uvicorn.Config(create_app(engine, None), log_config=None))
     serving = threading.Thread(target=server.run, args=([listening],))
     serving.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=120) as client:
         yield client
     server.should_exit = True
     serving.join()
@@ -49,10 +49,10 @@ def busy(engine: EngineThread) -> Iterator[threading.Event]:
 
     def work(_: Catalogue) -> None:
         reached.set()
-        done.wait(30)
+        done.wait(120)
 
     engine.submit(work)
-    assert reached.wait(10)
+    assert reached.wait(60)
     yield done
     done.set()
 

@@ -20,7 +20,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from tests.engine.process import EngineProcess, lives
+from tests.engine.process import PATIENCE_S, EngineProcess, lives
 
 VECTORS = {
     "v": models.VectorParams(size=16, distance=models.Distance.COSINE),
@@ -34,7 +34,7 @@ VECTORS = {
 
 
 def connect(engine: EngineProcess) -> QdrantClient:
-    return QdrantClient(url=engine.url, check_compatibility=False, timeout=30)
+    return QdrantClient(url=engine.url, check_compatibility=False, timeout=PATIENCE_S)
 
 
 def point(number: int) -> models.PointStruct:
@@ -51,7 +51,7 @@ def asked(number: int) -> list[list[float]]:
     return rows
 
 
-def eventually(true: Callable[[], bool], within_s: float = 15.0) -> bool:
+def eventually(true: Callable[[], bool], within_s: float = PATIENCE_S) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if true():
@@ -65,7 +65,7 @@ def test_engine_json_says_where_it_listens_only_while_it_does(tmp_path: Path) ->
         said = engine.said()
         assert set(said) == {"host", "port", "pid", "version"}
         assert (said["host"], said["pid"]) == ("127.0.0.1", engine.pid)
-        assert httpx.get(engine.url).json()["version"] == said["version"]
+        assert httpx.get(engine.url, timeout=PATIENCE_S).json()["version"] == said["version"]
         assert engine.terminate() == 0
         assert engine.said() == {}
 
@@ -76,12 +76,12 @@ def test_a_second_engine_is_told_which_one_is_running(tmp_path: Path) -> None:
             [sys.executable, "-m", "engine", "--data-dir", str(tmp_path / "data"), "--port", "0"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert second.returncode == 2
         assert f"{engine.url} (process {engine.pid})" in second.stderr
-        assert httpx.get(f"{engine.url}/healthz").status_code == 200
+        assert httpx.get(f"{engine.url}/healthz", timeout=PATIENCE_S).status_code == 200
         assert engine.said()["pid"] == engine.pid
 
 
@@ -105,12 +105,16 @@ def test_the_api_key_is_wanted_when_there_is_one(tmp_path: Path) -> None:
     key_file.write_text("sesame\n")
     with EngineProcess(tmp_path / "data", "--api-key-file", str(key_file)) as engine:
         url = f"{engine.url}/collections"
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"api-key": "wrong"}).status_code == 401
-        assert httpx.get(url, headers={"api-key": "sesame"}).status_code == 200
-        assert httpx.get(url, headers={"Authorization": "Bearer sesame"}).status_code == 200
-        assert httpx.get(f"{engine.url}/healthz").status_code == 200
-        client = QdrantClient(url=engine.url, metadata={"api-key": "sesame"}, check_compatibility=False)
+        assert httpx.get(url, timeout=PATIENCE_S).status_code == 401
+        assert httpx.get(url, headers={"api-key": "wrong"}, timeout=PATIENCE_S).status_code == 401
+        assert httpx.get(url, headers={"api-key": "sesame"}, timeout=PATIENCE_S).status_code == 200
+        assert (
+            httpx.get(url, headers={"Authorization": "Bearer sesame"}, timeout=PATIENCE_S).status_code == 200
+        )
+        assert httpx.get(f"{engine.url}/healthz", timeout=PATIENCE_S).status_code == 200
+        client = QdrantClient(
+            url=engine.url, metadata={"api-key": "sesame"}, check_compatibility=False, timeout=PATIENCE_S
+        )
         assert client.get_collections().collections == []
         client.close()
 
@@ -160,8 +164,9 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as pool:
             for worker in range(4):
                 pool.submit(write, worker)
-            assert eventually(lambda: len(acknowledged) >= 300, within_s=60)
+            in_time = eventually(lambda: len(acknowledged) >= 300)
             engine.kill()
+        assert in_time
     with EngineProcess(tmp_path / "data") as engine:
         client = connect(engine)
         for start in range(0, len(acknowledged), 200):
@@ -193,9 +198,10 @@ def test_a_kill_while_collections_come_and_go_leaves_whole_ones(tmp_path: Path) 
 
         churning = threading.Thread(target=churn)
         churning.start()
-        assert eventually(lambda: len(made) >= 5)
+        in_time = eventually(lambda: len(made) >= 5)
         engine.kill()
         churning.join()
+        assert in_time
     with EngineProcess(tmp_path / "data") as engine:
         client = connect(engine)
         names = {c.name for c in client.get_collections().collections}
@@ -250,7 +256,7 @@ def test_an_engine_does_not_outlive_the_process_that_wanted_it(tmp_path: Path) -
     )
     announcement = tmp_path / "data" / "engine.json"
     try:
-        assert eventually(announcement.exists, within_s=30)
+        assert eventually(announcement.exists)
         pid = json.loads(announcement.read_text())["pid"]
         assert lives(pid)
     finally:

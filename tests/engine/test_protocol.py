@@ -14,7 +14,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from tests.engine.process import EngineProcess
+from tests.engine.process import PATIENCE_S, EngineProcess
 
 ID = [str(uuid.uuid5(uuid.NAMESPACE_OID, str(n))) for n in range(10)]
 
@@ -40,8 +40,8 @@ def test_the_version_check_of_the_client_makes_no_warning(engine: EngineProcess)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         before = threading.active_count()
-        client = QdrantClient(url=engine.url)
-        deadline = time.monotonic() + 10
+        client = QdrantClient(url=engine.url, timeout=PATIENCE_S)
+        deadline = time.monotonic() + 60
         while threading.active_count() > before and time.monotonic() < deadline:
             time.sleep(0.01)
         client.get_collections()
@@ -51,7 +51,7 @@ def test_the_version_check_of_the_client_makes_no_warning(engine: EngineProcess)
 
 def test_health_is_answered(engine: EngineProcess) -> None:
     for path in ("healthz", "readyz", "livez"):
-        assert httpx.get(f"{engine.url}/{path}").status_code == 200
+        assert httpx.get(f"{engine.url}/{path}", timeout=PATIENCE_S).status_code == 200
 
 
 def test_a_collection_tells_how_it_was_made(client: QdrantClient, collection: str) -> None:
@@ -88,9 +88,9 @@ def test_a_collection_is_made_once(client: QdrantClient, collection: str) -> Non
 @pytest.mark.parametrize("name", ["..%2Fevil", ".hidden", "a b", "x" * 300])
 def test_a_collection_cannot_be_named_like_a_path(engine: EngineProcess, name: str) -> None:
     body = {"vectors": {"v": {"size": 4, "distance": "Cosine"}}}
-    answer = httpx.put(f"{engine.url}/collections/{name}", json=body)
+    answer = httpx.put(f"{engine.url}/collections/{name}", json=body, timeout=PATIENCE_S)
     assert answer.status_code in {400, 404}
-    assert httpx.get(f"{engine.url}/collections").json()["result"]["collections"] == []
+    assert httpx.get(f"{engine.url}/collections", timeout=PATIENCE_S).json()["result"]["collections"] == []
 
 
 @pytest.mark.parametrize("distance", [models.Distance.COSINE, models.Distance.DOT, models.Distance.EUCLID])
@@ -171,10 +171,14 @@ def test_points_come_back_by_id_with_what_is_asked_for(client: QdrantClient, col
 
 def test_one_point_is_got_by_its_id(client: QdrantClient, engine: EngineProcess, collection: str) -> None:
     client.upsert(collection, [point(ID[0], [1, 0, 0, 0], a=1)])
-    got = httpx.get(f"{engine.url}/collections/{collection}/points/{ID[0]}").json()["result"]
+    got = httpx.get(f"{engine.url}/collections/{collection}/points/{ID[0]}", timeout=PATIENCE_S).json()[
+        "result"
+    ]
     assert got == {"id": ID[0], "payload": {"a": 1}, "vector": {"v": [1, 0, 0, 0]}}
-    assert httpx.get(f"{engine.url}/collections/{collection}/points/5").status_code == 404
-    assert httpx.get(f"{engine.url}/collections/{collection}/points/abc").status_code == 400
+    assert httpx.get(f"{engine.url}/collections/{collection}/points/5", timeout=PATIENCE_S).status_code == 404
+    assert (
+        httpx.get(f"{engine.url}/collections/{collection}/points/abc", timeout=PATIENCE_S).status_code == 400
+    )
 
 
 def test_a_payload_of_every_json_kind_comes_back_as_it_was(client: QdrantClient, collection: str) -> None:
@@ -527,7 +531,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any]]] = {
 def test_what_is_not_supported_is_refused_and_never_ignored(
     client: QdrantClient, engine: EngineProcess, collection: str, method: str, path: str, body: dict[str, Any]
 ) -> None:
-    answer = httpx.request(method, f"{engine.url}/collections/{path}", json=body)
+    answer = httpx.request(method, f"{engine.url}/collections/{path}", json=body, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["time"]) == (400, 0.0)
     assert answer.json()["status"]["error"]
     assert client.count(collection).count == 0
@@ -535,15 +539,21 @@ def test_what_is_not_supported_is_refused_and_never_ignored(
 
 
 def test_a_body_that_is_not_json_is_refused(engine: EngineProcess, collection: str) -> None:
-    answer = httpx.post(f"{engine.url}/collections/{collection}/points/query", content=b"{")
+    answer = httpx.post(
+        f"{engine.url}/collections/{collection}/points/query", content=b"{", timeout=PATIENCE_S
+    )
     assert answer.status_code == 400
     literal = b'{"query": [NaN, 0, 0, 0], "using": "v"}'
-    answer = httpx.post(f"{engine.url}/collections/{collection}/points/query", content=literal)
+    answer = httpx.post(
+        f"{engine.url}/collections/{collection}/points/query", content=literal, timeout=PATIENCE_S
+    )
     assert answer.status_code == 400
 
 
 def test_a_body_that_is_too_large_is_refused(engine: EngineProcess, collection: str) -> None:
-    answer = httpx.post(f"{engine.url}/collections/{collection}/points/query", content=b" " * (33 * 2**20))
+    answer = httpx.post(
+        f"{engine.url}/collections/{collection}/points/query", content=b" " * (33 * 2**20), timeout=PATIENCE_S
+    )
     assert answer.status_code == 413
     assert "larger than allowed" in answer.json()["status"]["error"]
 
@@ -558,14 +568,14 @@ def test_what_is_not_there_is_not_found(engine: EngineProcess, client: QdrantCli
         with pytest.raises(UnexpectedResponse, match="Collection `nope` doesn") as caught:
             call()
         assert caught.value.status_code == 404
-    assert httpx.get(f"{engine.url}/telemetry").status_code == 404
+    assert httpx.get(f"{engine.url}/telemetry", timeout=PATIENCE_S).status_code == 404
 
 
 def test_a_web_page_is_turned_away(engine: EngineProcess) -> None:
     url = f"{engine.url}/collections"
-    assert httpx.get(url, headers={"Origin": "http://evil.example"}).status_code == 403
-    assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 403
-    assert httpx.get(url).status_code == 200
+    assert httpx.get(url, headers={"Origin": "http://evil.example"}, timeout=PATIENCE_S).status_code == 403
+    assert httpx.get(url, headers={"Host": "evil.example"}, timeout=PATIENCE_S).status_code == 403
+    assert httpx.get(url, timeout=PATIENCE_S).status_code == 200
 
 
 def _create_alias(alias: str, collection: str) -> models.CreateAliasOperation:

@@ -26,7 +26,7 @@ class Gate:
 
     def __call__(self, _: Catalogue) -> None:
         self.reached.set()
-        assert self._open.wait(30)
+        assert self._open.wait(120)
 
     def open(self) -> None:
         self._open.set()
@@ -45,7 +45,7 @@ def engine(tmp_path: Path) -> Iterator[EngineThread]:
 def gate(engine: EngineThread) -> Iterator[Gate]:
     gate = Gate()
     engine.submit(gate)
-    assert gate.reached.wait(10)
+    assert gate.reached.wait(60)
     yield gate
     gate.open()
 
@@ -62,8 +62,8 @@ def test_upserts_that_wait_together_are_all_stored(engine: EngineThread, gate: G
     assert not any(future.done() for future in waiting)
     gate.open()
     for future in waiting:
-        future.result(30)
-    assert engine.submit(lambda c: c.shard("things").count(Count())).result(30) == 100
+        future.result(120)
+    assert engine.submit(lambda c: c.shard("things").count(Count())).result(120) == 100
 
 
 def test_a_bad_upsert_spoils_no_other_in_its_batch(engine: EngineThread, gate: Gate) -> None:
@@ -73,10 +73,10 @@ def test_a_bad_upsert_spoils_no_other_in_its_batch(engine: EngineThread, gate: G
     gate.open()
     for future in bad:
         with pytest.raises(BadRequest):
-            future.result(30)
+            future.result(120)
     for future in good:
-        future.result(30)
-    stored = engine.submit(lambda c: c.shard("things").retrieve(Retrieve(ids=[1, 2, 3, 4, 5]))).result(30)
+        future.result(120)
+    stored = engine.submit(lambda c: c.shard("things").retrieve(Retrieve(ids=[1, 2, 3, 4, 5]))).result(120)
     assert {point["id"] for point in stored} == {1, 3, 5}
 
 
@@ -84,14 +84,14 @@ def test_the_order_of_writes_to_one_point_is_kept(engine: EngineThread, gate: Ga
     waiting = [upsert(engine, 1, payload=f'{{"n": {n}}}') for n in range(20)]
     gate.open()
     for future in waiting:
-        future.result(30)
-    (stored,) = engine.submit(lambda c: c.shard("things").retrieve(Retrieve(ids=[1]))).result(30)
+        future.result(120)
+    (stored,) = engine.submit(lambda c: c.shard("things").retrieve(Retrieve(ids=[1]))).result(120)
     assert stored["payload"] == {"n": 19}
 
 
 def test_an_upsert_into_no_collection_is_not_found(engine: EngineThread) -> None:
     with pytest.raises(NotFound):
-        engine.upsert("nowhere", [], 1).result(30)
+        engine.upsert("nowhere", [], 1).result(120)
 
 
 def test_a_full_queue_refuses(engine: EngineThread, gate: Gate) -> None:
@@ -113,8 +113,8 @@ def test_a_job_that_is_cancelled_before_it_starts_is_not_done(engine: EngineThre
     cancelled, kept = upsert(engine, 1), upsert(engine, 2)
     assert cancelled.cancel()
     gate.open()
-    kept.result(30)
-    stored = engine.submit(lambda c: c.shard("things").retrieve(Retrieve(ids=[1, 2]))).result(30)
+    kept.result(120)
+    stored = engine.submit(lambda c: c.shard("things").retrieve(Retrieve(ids=[1, 2]))).result(120)
     assert [point["id"] for point in stored] == [2]
 
 

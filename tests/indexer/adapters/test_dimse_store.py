@@ -44,8 +44,10 @@ class Peer:
             ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
         )
         assert server is not None
-        yield Destination("PEER", "127.0.0.1", int(server.server_address[1]), "PEER")
-        server.shutdown()
+        try:
+            yield Destination("PEER", "127.0.0.1", int(server.server_address[1]), "PEER")
+        finally:
+            server.shutdown()
 
     def _store(self, event: Event) -> int:
         if self.status == -1:

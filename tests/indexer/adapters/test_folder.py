@@ -306,12 +306,12 @@ class TestTraps:
         content = dicom_bytes(dataset).replace(b"1.2.3.1\0", b"../../..")
         assert refusal_of(content) == "no_uids"
 
-    @settings(max_examples=300, deadline=1000)
+    @settings(max_examples=300, deadline=60_000)
     @given(st.binary(max_size=600))
     def test_noise_after_a_preamble_is_survived(self, noise: bytes) -> None:
         header_of(preamble() + noise)
 
-    @settings(max_examples=300, deadline=1000)
+    @settings(max_examples=300, deadline=60_000)
     @given(st.integers(min_value=132, max_value=900), st.binary(min_size=1, max_size=12))
     def test_a_damaged_header_is_survived(self, position: int, damage: bytes) -> None:
         content = bytearray(dicom_bytes(ct_instance(1)))
@@ -319,7 +319,7 @@ class TestTraps:
         header = header_of(bytes(content))
         assert isinstance(header, Header | NoHeader)
 
-    @settings(max_examples=100, deadline=1000)
+    @settings(max_examples=100, deadline=60_000)
     @given(st.integers(min_value=0, max_value=1200))
     def test_a_file_that_breaks_off_is_survived(self, length: int) -> None:
         header = header_of(dicom_bytes(ct_instance(1))[:length])

@@ -150,11 +150,12 @@ def test_a_worker_with_too_much_to_do_is_overloaded(instance: Path) -> None:
     with serving(create_app(embedder, max_at_once=1)) as url, InferenceClient(url) as client:
         first = threading.Thread(target=client.embed, args=([instance],))
         first.start()
-        assert embedder.in_hand.acquire(timeout=30)
+        assert embedder.in_hand.acquire(timeout=60)
         with pytest.raises(Overloaded):
             client.embed([instance])
         embedder.gate.set()
-        first.join(30)
+        first.join(60)
+        assert not first.is_alive()
 
 
 def test_a_wrong_token_names_the_setting(instance: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -26,7 +27,7 @@ from indexer.domain import (
     pooled,
 )
 from indexer.errors import Rejected, VectorIndexUnavailable
-from tests.engine.process import EngineProcess
+from tests.engine.process import PATIENCE_S, EngineProcess
 
 ENCODER = EncoderVersion("grey 32/é", "0123456789abcdef" * 4, 4)
 NEWER = EncoderVersion("grey 32/é", "f" * 64, 4)
@@ -47,7 +48,7 @@ def index(engine: EngineProcess) -> Iterator[QdrantIndex]:
 
 @pytest.fixture
 def client(engine: EngineProcess) -> Iterator[QdrantClient]:
-    client = QdrantClient(url=engine.url, check_compatibility=False)
+    client = QdrantClient(url=engine.url, check_compatibility=False, timeout=PATIENCE_S)
     yield client
     client.close()
 
@@ -106,7 +107,8 @@ def test_preparing_completes_a_collection_whose_indexes_were_not_all_made(
 
 def test_several_workers_may_prepare_at_once(engine: EngineProcess) -> None:
     def prepare(_: int) -> None:
-        QdrantIndex(engine.url).prepare(ENCODER)
+        with closing(QdrantIndex(engine.url)) as index:
+            index.prepare(ENCODER)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(prepare, range(8)))
@@ -164,9 +166,13 @@ def test_the_key_is_sent_and_a_wrong_one_says_which_setting_to_check(tmp_path: P
     with EngineProcess(tmp_path / "data", "--api-key-file", str(tmp_path / "key")) as engine:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            QdrantIndex(engine.url, "sesame").prepare(ENCODER)
-        with pytest.raises(VectorIndexUnavailable, match="CBIR_QDRANT_API_KEY"):
-            QdrantIndex(engine.url, "wrong").prepare(ENCODER)
+            with closing(QdrantIndex(engine.url, "sesame")) as index:
+                index.prepare(ENCODER)
+        with (
+            closing(QdrantIndex(engine.url, "wrong")) as index,
+            pytest.raises(VectorIndexUnavailable, match="CBIR_QDRANT_API_KEY"),
+        ):
+            index.prepare(ENCODER)
 
 
 def every_call(index: QdrantIndex) -> None:
@@ -197,7 +203,9 @@ def test_an_engine_that_died_is_an_index_to_ask_later(engine: EngineProcess, ind
 def test_nobody_listening_is_an_index_to_ask_later() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        every_call(QdrantIndex(f"http://127.0.0.1:{bound.getsockname()[1]}", timeout_s=5))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        with closing(QdrantIndex(url, timeout_s=60)) as index:
+            every_call(index)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 200])
@@ -218,7 +226,8 @@ def test_an_overloaded_broken_or_foreign_server_is_an_index_to_ask_later(status:
     server = HTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        every_call(QdrantIndex(f"http://127.0.0.1:{server.server_port}", timeout_s=5))
+        with closing(QdrantIndex(f"http://127.0.0.1:{server.server_port}", timeout_s=60)) as index:
+            every_call(index)
     finally:
         server.shutdown()
         server.server_close()

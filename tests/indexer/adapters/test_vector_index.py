@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -57,7 +57,8 @@ def open_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
             if kind == "memory":
                 return QdrantIndex.over(QdrantClient(":memory:"))
             if kind not in running:
-                running[kind] = QdrantIndex(_url(kind, tmp_path_factory.mktemp("engine"), stack))
+                url = _url(kind, tmp_path_factory.mktemp("engine"), stack)
+                running[kind] = stack.enter_context(closing(QdrantIndex(url)))
             _emptied(running[kind])
             return running[kind]
 
