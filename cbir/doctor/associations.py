@@ -20,7 +20,7 @@ from cbir.settings import Settings
 from indexer.ae.admission import CALLED_AE_TITLE_NOT_RECOGNISED
 from indexer.destinations import Destination
 
-WAIT_S = 10
+WAIT_S = 20
 _FORMS: Final = {"sheet": SecondaryCaptureImageStorage, "report": ComprehensiveSRStorage}
 _NAMES: Final = {
     "sheet": "contact sheets (Secondary Capture)",

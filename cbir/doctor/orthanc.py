@@ -18,7 +18,7 @@ from cbir.doctor.finding import Finding, ok, problem, warning
 from cbir.doctor.plugin import examine_plugin
 from cbir.settings import LOOPBACK, Settings
 
-WAIT_S: Final = 10.0
+WAIT_S: Final = 20.0
 SAFE_VERSION: Final = (1, 12, 11)
 LARGEST_SKEW_S: Final = 30.0
 _CHECK_SETTINGS: Final = (

@@ -10,7 +10,7 @@ from cbir.doctor.finding import Finding, ok, problem, warning
 from cbir.settings import LOOPBACK, Settings
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # noqa: S104 - what is asked in its place
-WAIT_S = 5.0
+WAIT_S = 20.0
 
 
 def is_serving(settings: Settings) -> bool:

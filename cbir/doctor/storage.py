@@ -23,7 +23,7 @@ from indexer.ledger.migration import Schema, schema_at
 from indexer.line_up import LineUps
 from inference.registry import Registry
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 GIB = 2**30
 SECRETS = ("patient.key", "engine.key")
 OLDEST_QDRANT = (1, 16)
