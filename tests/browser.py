@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
+TIMEOUT_MS = 60_000
+"""What a page on a busy machine may take; where all is well nobody waits for it."""
+LOADING = re.compile(r"\bloading\b")
+# What is in view is asked as the page asks it before it fetches a picture.
+SETTLED = """
+() => new Promise((resolve) => {
+  if (document.getElementById("content").ariaBusy === "true") return resolve(false);
+  const awaited = document.querySelectorAll(".waiting, .loading, .frames:empty");
+  if (!awaited.length) return resolve(true);
+  const seen = new IntersectionObserver((entries) => {
+    seen.disconnect();
+    resolve(!entries.some((entry) => entry.isIntersecting));
+  });
+  for (const node of awaited) seen.observe(node);
+})
+"""
 DROP = """
 ([files, folder]) => {
   const transfer = new DataTransfer();
@@ -85,7 +103,7 @@ def visit_of(page: Page, url: str) -> Visit:
 
 def faults_of(page: Page) -> list[str]:
     """What axe finds serious or critical on a page as it stands: rule, and where."""
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['failureSummary']}"
         for rule in found
@@ -94,7 +112,18 @@ def faults_of(page: Page) -> list[str]:
     ]
 
 
-def until(page: Page, happened: Callable[[], bool], timeout_s: float = 20) -> None:
+@contextmanager
+def opened(browser: Browser, **options: Any) -> Iterator[Page]:  # noqa: ANN401 - as Browser.new_context
+    """A page in a browser of its own, which has time."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT_MS)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def until(page: Page, happened: Callable[[], bool], timeout_s: float = TIMEOUT_MS / 1000) -> None:
     """Wait for what the page does by itself; what its browser tells arrives meanwhile."""
     deadline = time.monotonic() + timeout_s
     while not happened():
@@ -119,7 +148,13 @@ def picture_of(place: Locator) -> Locator:
 
 
 def wait_for_picture(place: Locator) -> None:
+    """Wait until the picture there is shown, and the page has done what it does with one that has come."""
     image = picture_of(place)
     expect(image).to_be_visible()
-    image.evaluate("image => image.decode()")
-    assert image.evaluate("image => image.naturalWidth") > 0
+    expect(image.locator("..")).not_to_have_class(LOADING)
+    until(place.page, lambda: bool(image.evaluate("image => image.complete && image.naturalWidth > 0")))
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has its answer, and every picture and every row of frames that is in view."""
+    until(page, lambda: bool(page.evaluate(SETTLED)))

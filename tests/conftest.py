@@ -13,12 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.orthanc import LocalOrthanc, OrthancMissing, find_orthanc
+from tests.browser import TIMEOUT_MS, opened
 from tests.postgresql import Cluster, NotInstalledError, cluster
 
 StartOrthanc = Callable[..., LocalOrthanc]
 
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-TIMEOUT_MS = 60_000
+START_MS = 180_000
 
 # Hypothesis draws the same examples each time, and sets no example a time that a busy machine could break.
 hypothesis.settings.load_profile("ci")
@@ -68,7 +69,8 @@ def browser() -> Iterator[Browser]:
             pytest.fail("CBIR_REQUIRE_BROWSER=1 promises a Chromium: apt-get install chromium")
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGS)
+        browser = playwright.chromium.launch(executable_path=path, args=ARGS, timeout=START_MS)
+        expect.set_options(timeout=TIMEOUT_MS)
         yield browser
         browser.close()
 
@@ -87,8 +89,5 @@ def postgresql() -> Iterator[Cluster]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
-    context.set_default_timeout(TIMEOUT_MS)
-    expect.set_options(timeout=TIMEOUT_MS)
-    yield context.new_page()
-    context.close()
+    with opened(browser, viewport={"width": 1400, "height": 900}, locale="en-GB") as page:
+        yield page

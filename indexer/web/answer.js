@@ -28,6 +28,12 @@ export class Answer {
     this.rows = [];
   }
 
+  /** Cases may be sent from now on. What is drawn already stays: somebody is at work with it. */
+  offer(send) {
+    this.on.send = send;
+    for (const button of this.content.querySelectorAll("[data-send]")) button.hidden = false;
+  }
+
   /** Another part of the page takes the place. */
   leave() {
     for (const row of this.rows) row.end();
@@ -72,7 +78,8 @@ export class Answer {
         choose: (role) => on.choose(match, role),
         ask: () => on.ask({ study_instance_uid: match.study_instance_uid }),
         pair: () => on.pair(match),
-        send: on.send && (() => on.send([match.study_instance_uid])),
+        sends: Boolean(on.send),
+        send: () => on.send([match.study_instance_uid]),
       });
     });
     this.rows.push(...rows);
@@ -104,7 +111,7 @@ export class Answer {
         "div.head-actions",
         {},
         matches.some(exampleFrame) ? this.page.maps.button() : null,
-        matches.length && this.on.send ? el("button", { type: "button", onclick: () => this.on.send(null) }, sign("send"), t("answer.send")) : null,
+        matches.length ? el("button", { type: "button", "data-send": true, hidden: !this.on.send, onclick: () => this.on.send(null) }, sign("send"), t("answer.send")) : null,
         el("button.quiet", { type: "button", onclick: () => this.on.home() }, t("answer.home")),
       ),
     );

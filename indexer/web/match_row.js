@@ -29,7 +29,7 @@ export async function framesOf(match) {
 
 export const bestFrame = (match) => ({ sop_instance_uid: match.sop_instance_uid, frame_number: match.frame_number });
 
-/** One row. `on` has compare(), choose(role), ask(), send() or null, pair(); `page` the windowing, maps and chosen cases. */
+/** One row. `on` has compare(), choose(role), ask(), send(), whether it sends, pair(); `page` the windowing, maps and chosen cases. */
 export class MatchRow {
   constructor(match, page, on) {
     this.match = match;
@@ -91,7 +91,7 @@ export class MatchRow {
       choose("less"),
       el("span.spring"),
       openIn(this.match.links),
-      on.send ? el("button.small", { type: "button", onclick: () => on.send() }, sign("send"), t("match.send")) : null,
+      el("button.small", { type: "button", "data-send": true, hidden: !on.sends, onclick: () => on.send() }, sign("send"), t("match.send")),
       el("button.small", { type: "button", onclick: () => on.ask() }, sign("ask"), t("match.ask")),
     );
   }

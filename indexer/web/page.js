@@ -183,8 +183,7 @@ async function refreshStatus() {
 async function learnDestinations() {
   if (!(await sending.learn())) return;
   const alike = () => answer.matches.slice(0, answer.alike).map((match) => match.study_instance_uid);
-  answers.on.send = (studies) => sending.open(answer.matches.slice(0, MOST_SENT), studies ?? alike(), answer.query.study_instance_uid);
-  if (answer) drawn();
+  answers.offer((studies) => sending.open(answer.matches.slice(0, MOST_SENT), studies ?? alike(), answer.query.study_instance_uid));
 }
 
 // The top of the page

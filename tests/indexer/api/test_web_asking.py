@@ -9,9 +9,10 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from pydicom import Dataset, dcmread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -166,6 +167,7 @@ def test_a_chosen_case_that_is_still_shown_is_pressed(visit: Visit, studies: Stu
     visit.matches.nth(1).get_by_role("button", name="Less like this").click()
     row = visit.page.locator(f'.match[data-study="{study}"]')
     expect(visit.page.locator(".chip")).to_have_count(1)
+    expect(visit.page.locator("#content")).to_have_attribute("aria-busy", "false")
     if row.count():
         expect(row.get_by_role("button", name="Less like this")).to_have_attribute("aria-pressed", "true")
 
@@ -414,7 +416,7 @@ def test_an_upload_that_is_refused_says_how_many_files_were_sent(
 
 
 def test_an_upload_can_be_given_up(house: Furnished, held: Held, page: Page, studies: Studies) -> None:
-    app = Watched(house.app(), "/api/search/upload")
+    app = Watched(house.app(ApiSettings(max_questions=1)), "/api/search/upload")
     with served(app) as url:
         visit = visit_of(page, url)
         visit.go()
@@ -424,10 +426,16 @@ def test_an_upload_can_be_given_up(house: Furnished, held: Held, page: Page, stu
         expect(visit.tiles.first).to_be_visible()
         assert app.left.wait(60)
         held.let.release(10)
-        assert held.begun.acquire(timeout=1)
-        page.wait_for_timeout(300)
+        assert held.begun.acquire(timeout=60)
+        until(page, lambda: not is_busy(url, studies.old("chest-cr")[0]))
         assert not held.begun.acquire(blocking=False), "the second series was embedded for nobody"
         assert not visit.complaints
+
+
+def is_busy(url: str, study: WrittenStudy) -> bool:
+    """Whether a question finds no place, because another one is being answered."""
+    question = {"example": {"study_instance_uid": study.study_instance_uid}}
+    return httpx.post(f"{url}/api/search", json=question, timeout=60, trust_env=False).status_code == 429
 
 
 # Refusals
@@ -582,6 +590,33 @@ def test_of_all_cases_those_that_are_alike_are_chosen_to_be_sent(
         expect(page.locator("#send").get_by_role("checkbox", checked=True)).to_have_count(alike)
 
 
+def test_what_somebody_is_at_work_with_stays_when_it_is_learned_late_where_cases_may_be_sent(
+    house: Furnished, page: Page, studies: Studies
+) -> None:
+    with_sending(house)
+    late: list[Route] = []
+    page.route("**/api/destinations", lambda route: late.append(route))  # noqa: PLW0108 - marked by it
+    with served(house.app()) as url:
+        visit = visit_of(page, url)
+        asked_about(visit, studies.old("chest-cr")[0])
+        visit.matches.first.get_by_text("References").click()
+        begin_region(visit)
+        page.keyboard.press("ArrowRight")
+        until(page, lambda: bool(late))
+        expect(page.get_by_role("button", name="Send")).to_have_count(0)
+        late[0].continue_()
+        expect(page.get_by_role("button", name="Send …")).to_be_visible()
+        expect(visit.matches.first.get_by_role("button", name="Send")).to_be_visible()
+        expect(page.get_by_role("application")).to_be_focused()
+        expect(page.locator("#example .asked .over")).to_have_count(1)
+        expect(visit.matches.first.get_by_role("button", name="Copy Study")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.locator("#example .segment[aria-pressed=true]")).to_have_text("Region")
+        expect(page.get_by_role("button", name="Send …")).to_be_visible()
+        assert not visit.complaints
+
+
 def test_where_nothing_can_be_sent_nothing_offers_it(visit: Visit, studies: Studies) -> None:
-    asked_about(visit, studies.old("chest-cr")[0])
+    with visit.page.expect_response("**/api/destinations"):
+        asked_about(visit, studies.old("chest-cr")[0])
     expect(visit.page.get_by_role("button", name="Send")).to_have_count(0)
