@@ -149,7 +149,9 @@ def furnished(like: Furnished | None = None) -> Iterator[Furnished]:
 def served(app: ASGIApp) -> Iterator[str]:
     """The address of a real server on a free port of loopback."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, timeout_keep_alive=60, timeout_graceful_shutdown=2)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
@@ -160,7 +162,7 @@ def served(app: ASGIApp) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listening.close()
 
 

@@ -6,7 +6,6 @@ With CBIR_TEST_SCREENSHOTS=folder the pictures are kept there, as `make screensh
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -20,15 +19,26 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 from pydicom import dcmread
 from rich.console import Console
 
+from cbir.progress import watch_until_done
 from demo.families import FAMILIES, WrittenStudy, write_studies
 from demo.walk import Walk
 from evaluation.outsiders import noise
-from indexer.ledger import Background
+from indexer.ledger import Background, State
 from indexer.search.judging import Judge
-from tests.browser import Visit, drag, picture_of, visit_of, wait_for_picture
+from tests.browser import Visit, drag, opened, picture_of, settle, until, visit_of, wait_for_picture
 from tests.fakes.house import Furnished, by_series, furnished, served
+from tests.fakes.workstation import wait_until
 from tests.indexer.api.test_web_asking import Held
-from tests.integration.conftest import PER_FAMILY, calibrate, looked_up, store, wait_until_indexed
+from tests.integration.conftest import (
+    ANSWER_WAIT_S,
+    INDEX_WAIT_S,
+    PER_FAMILY,
+    SETTLED_S,
+    calibrate,
+    looked_up,
+    store,
+    wait_until_indexed,
+)
 from tests.integration.gallery import Gallery, gallery, lower_by, of_three_series, series_of
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
@@ -41,20 +51,18 @@ REGION_MS = 60_000
 @pytest.fixture
 def dark(browser: Browser) -> Iterator[Page]:
     """A page in the reading room."""
-    context = browser.new_context(viewport=SIZE, locale="en-GB", color_scheme="dark")
-    yield context.new_page()
-    context.close()
+    with opened(browser, viewport=SIZE, locale="en-GB", color_scheme="dark") as page:
+        yield page
 
 
 @pytest.fixture
 def in_orthanc(browser: Browser, walk: Walk) -> Iterator[Page]:
     """A page of somebody whom Orthanc knows, where light is preferred."""
     user, password = walk.orthanc.auth
-    context = browser.new_context(
-        viewport=SIZE, locale="en-GB", http_credentials={"username": user, "password": password}
-    )
-    yield context.new_page()
-    context.close()
+    with opened(
+        browser, viewport=SIZE, locale="en-GB", http_credentials={"username": user, "password": password}
+    ) as page:
+        yield page
 
 
 @pytest.fixture
@@ -87,6 +95,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def keep(page: Page, folder: Path, name: str) -> None:
     """Take a picture when every image on the page has arrived."""
     page.wait_for_load_state("networkidle")
+    settle(page)
     take(page, folder, name)
 
 
@@ -120,7 +129,7 @@ def test_while_an_example_is_embedded_the_page_says_so(
     visit.drop(*unknown["spine-mr"].paths)
     expect(dark.locator("#content")).to_have_attribute("aria-busy", "true")
     expect(visit.example().get_by_role("status")).to_contain_text("Sending")
-    dark.wait_for_timeout(300)
+    until(dark, lambda: bool(held))
     take(dark, pictures, "asking")
     held[0].continue_()
     family = {s.study_instance_uid for s in archived if s.family == "spine-mr"}
@@ -175,10 +184,17 @@ def test_the_button_in_orthanc_explorer_asks_about_the_study(
     assert study.study_instance_uid not in visit.matched()
 
 
+def settled(walk: Walk) -> Mapping[State, int]:
+    """How many series are in each state once none is looked at."""
+    return watch_until_done(
+        Console(quiet=True), walk.service.counts, settled_s=SETTLED_S, limit_s=INDEX_WAIT_S
+    )
+
+
 def test_a_study_that_failed_says_why(
     filled: Walk, dark: Page, pictures: Path, unknown: Mapping[str, WrittenStudy], tmp_path: Path
 ) -> None:
-    before = filled.service.counts()
+    before = settled(filled)
     study = unknown["breast-us"]
     dataset = dcmread(study.paths[0])
     dataset.PixelData = dataset.PixelData[:100]
@@ -189,15 +205,17 @@ def test_a_study_that_failed_says_why(
         auth=filled.orthanc.auth,
         trust_env=False,
     ).raise_for_status()
-    wait_until_indexed(filled, Console(quiet=True), series=before["indexed"])  # type: ignore[index]
-    deadline = time.monotonic() + 60
-    while filled.service.counts()["failed"] <= before["failed"]:  # type: ignore[index]
-        assert time.monotonic() < deadline, filled.service.counts()
-        time.sleep(0.1)
-    # Orthanc tells of a series once more when it is stable: it is looked at again.
-    wait_until_indexed(filled, Console(quiet=True), series=before["indexed"])  # type: ignore[index]
+    wait_until(lambda: settled(filled)[State.FAILED] > before[State.FAILED], INDEX_WAIT_S)
+    assert settled(filled)[State.INDEXED] == before[State.INDEXED]
     visit = visit_of(dark, filled.service.url)
-    visit.go(f"/?study={study.study_instance_uid}")
+
+    def is_refused() -> bool:
+        # Orthanc tells of a series once more when it is stable: while it is looked at again it waits.
+        visit.go(f"/?study={study.study_instance_uid}")
+        settle(dark)
+        return dark.locator(".state.refused").count() == 1
+
+    until(dark, is_refused)
     expect(dark.locator(".state.refused")).to_contain_text("damaged or cut short")
     keep(dark, pictures, "failed")
 
@@ -220,7 +238,7 @@ def shown(
     chest = next(replace(family, name="more-chests") for family in FAMILIES if family.name == "chest-cr")
     more = write_studies(tmp_path_factory.mktemp("chests"), per_family=MORE_CHESTS, families=(chest,))
     files = {**shown.files, **{study.study_instance_uid: study.paths for study in more}}
-    before = walk.service.counts()["indexed"]  # type: ignore[index]
+    before = settled(walk)[State.INDEXED]
     for paths in files.values():
         store(paths, walk.orthanc.dicom_port, walk.orthanc.ae_title)
     wait_until_indexed(walk, Console(quiet=True), series=before + series_of(files))
@@ -334,7 +352,7 @@ def test_cases_are_sent_to_a_workstation(filled: Walk, shown: Gallery, dark: Pag
     keep(dark, pictures, "send")
     dark.get_by_role("button", name="Send 1 case").click()
     expect(dark.locator("#toast")).to_contain_text("sent to WORKSTATION")
-    received = filled.workstation.next_received(30)
+    received = filled.workstation.next_received(ANSWER_WAIT_S)
     assert received is not None
     assert received.StudyInstanceUID == study
     assert_at_home(visit)
@@ -434,26 +452,29 @@ def test_in_french_and_where_light_is_preferred(
         ("french", {"locale": "fr-FR", "color_scheme": "dark"}),
         ("light", {"locale": "en-GB", "color_scheme": "light"}),
     ):
-        context = browser.new_context(viewport=SIZE, **options)  # type: ignore[arg-type]
-        visit = visit_of(context.new_page(), filled.service.url)
-        asked_about(visit, shown.chest)
-        keep(visit.page, pictures, name)
-        assert_at_home(visit)
-        context.close()
+        with opened(browser, viewport=SIZE, **options) as page:
+            visit = visit_of(page, filled.service.url)
+            asked_about(visit, shown.chest)
+            keep(page, pictures, name)
+            assert_at_home(visit)
 
 
 def test_on_a_phone(filled: Walk, shown: Gallery, browser: Browser, pictures: Path) -> None:
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, locale="en-GB", color_scheme="dark", device_scale_factor=2
+    phone = opened(
+        browser,
+        viewport={"width": 390, "height": 844},
+        locale="en-GB",
+        color_scheme="dark",
+        device_scale_factor=2,
     )
-    visit = visit_of(context.new_page(), filled.service.url)
-    visit.go(f"/?study={shown.chest}")
-    visit.matched()
-    visit.matches.first.scroll_into_view_if_needed()
-    wait_for_picture(visit.matches.first)
-    keep(visit.page, pictures, "phone")
-    assert_at_home(visit)
-    context.close()
+    with phone as page:
+        visit = visit_of(page, filled.service.url)
+        visit.go(f"/?study={shown.chest}")
+        visit.matched()
+        visit.matches.first.scroll_into_view_if_needed()
+        wait_for_picture(visit.matches.first)
+        keep(page, pictures, "phone")
+        assert_at_home(visit)
 
 
 def assert_at_home(visit: Visit) -> None:

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from demo.families import FAMILIES, write_studies
 from demo.walk import Walk, hospital
-from tests.browser import until, visit_of, wait_for_picture
-from tests.integration.conftest import ASKING, Programs, store, wait_until_indexed
+from tests.browser import opened, until, visit_of, wait_for_picture
+from tests.integration.conftest import ANSWER_WAIT_S, ASKING, Programs, store, wait_until_indexed
 
 pytestmark = [pytest.mark.orthanc, pytest.mark.browser]
 
@@ -34,12 +34,13 @@ def ward(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterat
 def known(ward: Walk, browser: Browser) -> Iterator[Page]:
     """A page of somebody whom Orthanc knows."""
     user, password = ward.orthanc.auth
-    context = browser.new_context(
-        locale="en-GB", http_credentials={"username": user, "password": password}, color_scheme="dark"
-    )
-    context.set_default_timeout(30_000)
-    yield context.new_page()
-    context.close()
+    with opened(
+        browser,
+        locale="en-GB",
+        http_credentials={"username": user, "password": password},
+        color_scheme="dark",
+    ) as page:
+        yield page
 
 
 def asked(ward: Walk, **credentials: tuple[str, str]) -> httpx.Client:
@@ -60,12 +61,12 @@ def test_windows_maps_and_sending_work_on_the_page_in_orthanc(ward: Walk, known:
     width.press("Enter")
     until(known, lambda: any("window_width=300" in request.url for request in visit.requests))
     known.get_by_role("button", name="Where alike").click()
-    expect(visit.matches.first.locator(".map")).to_be_visible(timeout=30_000)
+    expect(visit.matches.first.locator(".map")).to_be_visible()
     visit.matches.first.get_by_role("button", name="Send", exact=True).click()
     known.get_by_label("To", exact=True).select_option("WORKSTATION")
     known.get_by_role("button", name="Send 1 case").click()
-    expect(known.locator("#toast")).to_contain_text("sent to WORKSTATION", timeout=30_000)
-    received = ward.workstation.next_received(30)
+    expect(known.locator("#toast")).to_contain_text("sent to WORKSTATION")
+    received = ward.workstation.next_received(ANSWER_WAIT_S)
     assert received is not None
     assert received.StudyInstanceUID == found[0]
     assert not visit.complaints
@@ -87,7 +88,7 @@ def test_whom_orthanc_does_not_know_gets_no_map_and_sends_nothing(ward: Walk) ->
 
 def frames_of(ward: Walk) -> Mapping[str, str | int]:
     """Two frames as GET /api/maps wants them."""
-    with httpx.Client(base_url=ward.service.url, trust_env=False) as direct:
+    with httpx.Client(base_url=ward.service.url, timeout=60, trust_env=False) as direct:
         first, second = [study["key_frame"] for study in direct.get("/api/studies").json()["studies"][:2]]
     return {
         "example_sop_instance_uid": first["sop_instance_uid"],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser import opened
 from tests.conftest import StartOrthanc
 from tests.fakes.indexer import Canned, RecordingIndexer
 from tests.fakes.studies import SENDER, send, small_series
@@ -31,17 +32,16 @@ def test_the_button_opens_the_page_about_the_study_or_series_at_hand(
     send(orthanc, series.instances)
     with orthanc.client() as client:
         study_id = client.get(f"/series/{series.orthanc_id}").json()["ParentStudy"]
-    context = browser.new_context(http_credentials={"username": orthanc.user, "password": orthanc.password})
-    page = context.new_page()
-    for anchor, expected in (
-        (f"#study?uuid={study_id}", f"/cbir/?study={series.study_instance_uid}"),
-        (f"#series?uuid={series.orthanc_id}", f"/cbir/?series={series.series_instance_uid}"),
-    ):
-        opened = _press(page, f"{orthanc.http_url}/app/explorer.html{anchor}")
-        assert opened.url == orthanc.http_url + expected
-        assert opened.title() == "asked"
-        assert opened.evaluate("window.opener") is None
-    context.close()
+    known = {"username": orthanc.user, "password": orthanc.password}
+    with opened(browser, http_credentials=known) as page:
+        for anchor, expected in (
+            (f"#study?uuid={study_id}", f"/cbir/?study={series.study_instance_uid}"),
+            (f"#series?uuid={series.orthanc_id}", f"/cbir/?series={series.series_instance_uid}"),
+        ):
+            asked = _press(page, f"{orthanc.http_url}/app/explorer.html{anchor}")
+            assert asked.url == orthanc.http_url + expected
+            assert asked.title() == "asked"
+            assert asked.evaluate("window.opener") is None
     assert indexer.asked()[0].headers["x-cbir-user"] == orthanc.user
 
 
@@ -50,7 +50,7 @@ def _press(page: Page, url: str) -> Page:
     page.goto(url)
     with page.expect_popup() as popup:
         page.get_by_text("Find similar cases").locator("visible=true").click()
-    opened = popup.value
-    opened.wait_for_url("**/cbir/**")
-    opened.wait_for_load_state()
-    return opened
+    asked = popup.value
+    asked.wait_for_url("**/cbir/**")
+    asked.wait_for_load_state()
+    return asked

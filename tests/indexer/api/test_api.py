@@ -480,7 +480,7 @@ def test_more_questions_than_allowed_are_429_with_a_time_to_wait(
 
     def slowly(instances: Sequence[Path]) -> tuple[SeriesEmbedding, ...]:
         inside.set()
-        assert go_on.wait(60)
+        assert go_on.wait(120)
         return embed(instances)
 
     monkeypatch.setattr(house.encoder, "embed", slowly)
@@ -677,7 +677,7 @@ def test_nothing_is_embedded_for_somebody_who_has_gone(house: Furnished, studies
             self, instances: Sequence[Path], frame_number: int | None = None
         ) -> tuple[SeriesEmbedding, ...]:
             embedded.append(len(instances))
-            assert apps[0].left.wait(60)
+            assert apps[0].left.wait(120)
             return super().embed(instances, frame_number)
 
     house.encoder = Slow()
@@ -765,7 +765,7 @@ class Unhurried(FakeEncoder):
     def render(
         self, instance: Path, frame_number: int, longest_side: int, window: Window | None = None
     ) -> bytes:
-        assert self.let.wait(60)
+        assert self.let.wait(120)
         return super().render(instance, frame_number, longest_side, window)
 
 

@@ -113,7 +113,8 @@ def test_hints_that_nobody_follows_are_kept_by_the_plugin_and_the_setting_is_nam
     app = house.app(ApiSettings(links=LINKS, plugin_secret=SECRET))
     app.state.house = replace(app.state.house, events=None)
     with served(app) as url:
-        answer = httpx.post(f"{url}/internal/events", json=EVENTS, headers={"X-CBIR-Secret": SECRET})
+        headers = {"X-CBIR-Secret": SECRET}
+        answer = httpx.post(f"{url}/internal/events", json=EVENTS, headers=headers, timeout=60)
     document = problem(answer, 503)
     assert document["reason"] == "not_following"
     assert "CBIR_FOLDER" in document["detail"]
@@ -200,7 +201,7 @@ def _with(client: httpx.Client, headers: dict[str, str]) -> httpx.Client:
 
 
 def _without_authorization(client: httpx.Client, path: str, headers: dict[str, str]) -> httpx.Response:
-    with httpx.Client(base_url=client.base_url) as other:
+    with httpx.Client(base_url=client.base_url, timeout=60) as other:
         return other.get(path, headers=headers)
 
 

@@ -127,7 +127,7 @@ def test_a_frame_of_a_very_large_instance_has_no_map(
     for path in house.stored:
         vast.store(path)
     house.archive = vast
-    with served(house.app(ApiSettings(links=LINKS))) as url, httpx.Client(base_url=url) as other:
+    with served(house.app(ApiSettings(links=LINKS))) as url, httpx.Client(base_url=url, timeout=60) as other:
         for way in ("features", "occlusion"):
             answer = other.get("/api/maps", params=asked | {"way": way})
             assert answer.status_code == 413, answer.text

@@ -62,7 +62,7 @@ def client(house: Furnished, carrier: FakeCarrier) -> Iterator[httpx.Client]:
         yield client
 
 
-def opened(house: Furnished, sending_wait_s: float = 5) -> Client:
+def opened(house: Furnished, sending_wait_s: float = 60) -> Client:
     return Client(house, sending_wait_s)
 
 
@@ -326,9 +326,11 @@ def test_a_long_sending_is_not_waited_for_and_can_be_followed(
 def test_a_sending_that_breaks_off_says_how_far_it_came(
     house: Furnished, carrier: FakeCarrier, chosen: list[WrittenStudy]
 ) -> None:
-    carrier.slow, carrier.breaks_after = threading.Event(), 1
+    carrier.slow, carrier.slow_s, carrier.breaks_after = threading.Event(), 60, 1
     with opened(house, sending_wait_s=0.1) as client:
-        ended = over(client, client.post("/api/send", json=wish(*chosen)))
+        begun = client.post("/api/send", json=wish(*chosen))
+        carrier.slow.set()
+        ended = over(client, begun)
     assert (ended["state"], ended["sent"], ended["reason"]) == ("failed", 1, "unavailable")
     assert "broke off" in ended["message"]
 
@@ -364,9 +366,8 @@ def test_a_server_that_stops_calls_its_sendings_off(
     carrier.slow = threading.Event()
     with opened(house, sending_wait_s=0) as client:
         total = client.post("/api/send", json=wish(*chosen)).json()["instances"]
-    sent = len(carrier.sent.get("WS1", []))
-    assert sent < total
     for thread in threading.enumerate():
         if thread.name == "sending":
             thread.join(60)
-    assert len(carrier.sent.get("WS1", [])) == sent
+            assert not thread.is_alive()
+    assert len(carrier.sent.get("WS1", [])) < total

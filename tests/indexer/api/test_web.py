@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from indexer.api import ApiSettings
 from indexer.ledger import Failed
-from tests.browser import Visit, visit_of, wait_for_picture
+from tests.browser import Visit, settle, visit_of, wait_for_picture
 from tests.fakes.house import LINKS, Furnished, served
 from tests.indexer.conftest import Studies
 
@@ -150,13 +150,18 @@ def test_filters_that_leave_nothing_say_so(visit: Visit, studies: Studies) -> No
 
 def test_references_are_shown_and_copied(visit: Visit, studies: Studies) -> None:
     visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.page.clock.install()
     visit.go(f"/?study={studies.old('chest-cr')[0].study_instance_uid}")
     first = visit.matches.first
     first.get_by_text("References").click()
     study = first.get_attribute("data-study")
     expect(first.locator(f'code[title="{study}"]')).to_be_visible()
+    # What the page says goes by itself: it stays to be seen while the page's clock stands.
+    visit.page.clock.pause_at(visit.page.evaluate("Date.now() + 60_000"))
     first.get_by_role("button", name="Copy Study").click()
     expect(visit.page.get_by_text("Copied")).to_be_visible()
+    visit.page.clock.run_for(3_000)
+    expect(visit.page.get_by_text("Copied")).to_be_hidden()
     assert visit.page.evaluate("navigator.clipboard.readText()") == study
 
 
@@ -333,7 +338,7 @@ def test_nothing_runs_out_of_the_page(visit: Visit, studies: Studies, width: int
     visit.page.set_viewport_size({"width": width, "height": 844})
     for path in ("", f"/?study={studies.old('brain-mr')[0].study_instance_uid}", "/docs"):
         visit.go(path)
-        visit.page.wait_for_load_state("networkidle")
+        settle(visit.page)
         overflow = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -39,6 +40,11 @@ def windows_of(visit: Visit) -> set[tuple[float, float]]:
 def windowed(visit: Visit) -> set[str]:
     """The pictures that were asked for with a window."""
     return {urlsplit(request.url).path for request in visit.requests if "window_center" in request.url}
+
+
+def is_previewed(image: Locator) -> bool:
+    """Whether the browser itself shows a picture through a window."""
+    return bool(re.search(r"url\(.*#window-of-\d+", image.evaluate("image => image.style.filter")))
 
 
 def in_view(place: Locator) -> str:
@@ -152,7 +158,7 @@ def test_a_drag_is_seen_at_once_and_drawn_sharply_afterwards_in_example_and_matc
     page.mouse.move(box["x"] + 40, box["y"] + 130)
     images = [stage.locator("img"), visit.matches.first.locator(".stage img")]
     for image in images:
-        assert re.search(r"url\(.*#window-of-\d+", image.evaluate("image => image.style.filter"))
+        until(page, partial(is_previewed, image))
     assert windows_of(visit) == set()
     page.mouse.up()
     for image in images:
@@ -228,6 +234,10 @@ def test_where_frames_are_alike_is_drawn_over_matches_and_over_both_pictures_of_
     dialog = visit.page.locator("#compare")
     expect(dialog.locator(".map:visible")).to_have_count(2)
     assert all(painted(canvas) for canvas in dialog.locator(".map").all())
+    for figure in dialog.locator("figure").all():
+        wait_for_picture(figure)
+    # The keys go through the frames once these are known.
+    expect(dialog.locator("figure").last.locator(".position")).to_have_text(re.compile(r"\d/6"))
     first = dialog.locator(".map").last.evaluate("canvas => canvas.toDataURL()")
     visit.page.keyboard.press("ArrowDown")
     expect(dialog.locator("figure").last.locator(".map")).to_be_visible()
