@@ -28,8 +28,8 @@ PYTHON_PLUGINS: Final = (
     "/usr/lib/orthanc/libOrthancPython.so",
 )
 PLUGIN_SCRIPT: Final = Path(__file__).parent.parent / "plugin" / "cbir_plugin.py"
-START_TIMEOUT_S: Final = 60.0
-STOP_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 180.0
+STOP_TIMEOUT_S: Final = 60.0
 
 
 class OrthancMissing(Exception):

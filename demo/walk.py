@@ -27,11 +27,11 @@ from indexer.ledger import State
 
 CBIR = "CBIR"
 WORKSTATION = "WORKSTATION"
-READY_WAIT_S = 60.0
+READY_WAIT_S = 180.0
 INDEX_WAIT_S = 900.0
 SETTLED_S = 3.0
 ANSWER_WAIT_S = 120.0
-STOP_WAIT_S = 20.0
+STOP_WAIT_S = 60.0
 
 
 class DemoFailed(Exception):
@@ -116,7 +116,8 @@ class Service:
                 if httpx.get(f"{self.url}/healthz", timeout=5.0, trust_env=False).is_success:
                     return
             except httpx.TransportError:
-                time.sleep(0.1)
+                pass  # it does not listen yet
+            time.sleep(0.1)
         raise DemoFailed(f"cbir serve did not start:\n{self.log_path.read_text()[-2000:]}")
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from demo.families import FAMILIES, write_studies
 
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -130,7 +130,7 @@ class RecordingIndexer:
         exchange.wfile.write(answer.body)
 
 
-def eventually(holds: Callable[[], object], timeout_s: float = 60.0) -> None:
+def eventually(holds: Callable[[], object], timeout_s: float = 120.0) -> None:
     """Wait until it holds; an AssertionError where it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,11 @@ from rich.console import Console
 from cbir.progress import watch_until_done
 from demo.orthanc import OrthancMissing, find_orthanc
 from demo.walk import Walk, hospital
-from tests.integration.conftest import ASKING
+from tests.integration.conftest import ASKING, SETTLED_S
 from tests.integration.marked import EVERY_MARK, FILE_NAME, MARKS, ODD, TYPED, UID_TEXT, MarkedFiles
 from tests.integration.traces import files_below, traces, traces_in_files
 
-WAIT_S = 120.0
+WAIT_S = 240.0
 MODELS = Path(__file__).parents[2] / "models"
 
 
@@ -71,7 +72,13 @@ def archive(walk: Walk, paths: Sequence[Path]) -> None:
     with walk.orthanc.client() as client:
         for path in paths:
             client.post("/instances", content=path.read_bytes())
-    counts = watch_until_done(Console(quiet=True), walk.service.counts, settled_s=3.0, limit_s=WAIT_S)
+        series = len(client.get("/series").raise_for_status().json())
+    console, deadline = Console(quiet=True), time.monotonic() + WAIT_S
+    while True:
+        counts = watch_until_done(console, walk.service.counts, settled_s=SETTLED_S, limit_s=WAIT_S)
+        if sum(counts.values()) == series:
+            break
+        assert time.monotonic() < deadline, f"{series} series should have been looked at: {counts}"
     assert counts["indexed"] >= 8, counts  # type: ignore[index]
 
 

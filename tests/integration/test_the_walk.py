@@ -152,10 +152,15 @@ def test_a_study_is_found_soon_after_it_arrived(
 def test_a_killed_service_answers_the_question_after_its_restart(
     filled: Walk, unknown: Mapping[str, WrittenStudy], studies: Sequence[WrittenStudy]
 ) -> None:
-    """Killed between the acknowledgement of the last instance and the answer."""
+    """Killed between the acknowledgement of the last instance and the answer, which it was to wait with."""
+    environment = filled.service.environment
+    filled.service.stop()
+    filled.service.environment = {**environment, "CBIR_QUESTION_QUIET_S": "300"}
+    filled.service.start()
     store(unknown["spine-mr"].paths, filled.service.dimse_port, "CBIR")
     filled.service.kill()
     assert filled.workstation.received.empty()
+    filled.service.environment = environment
     filled.service.start()
     report = filled.workstation.next_report(ANSWER_WAIT_S)
     assert report is not None, filled.service.log_path.read_text()[-3000:]
@@ -167,7 +172,7 @@ def test_a_killed_service_leaves_no_process_behind(filled: Walk) -> None:
     children = children_of(filled)
     assert len(children) >= 2
     filled.service.kill()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+    until(lambda: not any(runs(pid) for pid in children))
     filled.service.start()
     until(lambda: len(children_of(filled)) >= 2)
 
@@ -185,6 +190,15 @@ def children_of(walk: Walk) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(stat.parent.name))
     return found
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended; nobody may ask how an orphan ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:

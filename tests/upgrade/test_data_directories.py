@@ -15,6 +15,8 @@ import pytest
 from demo.families import write_studies
 from tests.fixtures.make_data_directory import FIXTURES, MODELS, PER_FAMILY, make
 
+pytestmark = pytest.mark.timeout(900)
+
 RELEASES = sorted(FIXTURES.glob("data-*.tar.xz"))
 
 
