@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import numpy as np
 from qdrant_client import QdrantClient, models
 
@@ -29,7 +30,7 @@ from indexer.errors import CbirError
 from indexer.ports import StoredSeries
 from tests.fakes.listing import listed
 
-SETTLE_LIMIT_S = 180.0
+SETTLE_LIMIT_S = 300.0
 ENGINE_LIMIT_S = 30.0
 MOST_SERIES = 10_000
 HOLDS_S = 1.5
@@ -94,8 +95,8 @@ class Auditor:
         try:
             there = {stored.listed.reference.archive_id: stored for stored in self.stored()}
             held = self.held()
-        except CbirError as down:
-            return [str(down)]
+        except (CbirError, httpx.HTTPError) as down:
+            return [f"{type(down).__name__}: {down}"]
         points = Counter(archive_id for archive_id, _ in held)
         images = {i for i, stored in there.items() if stored.listed.modality not in NOT_IMAGES}
         rows = {row.archive_id: row for row in self.rows()}
@@ -115,8 +116,11 @@ class Auditor:
 
     def announcements(self) -> list[str]:
         """What Orthanc has yet to announce, or its plugin to deliver, in words."""
-        with self.walk.orthanc.client() as client:
-            expanded = client.get("/series?expand").raise_for_status().json()
+        try:
+            with self.walk.orthanc.client() as client:
+                expanded = client.get("/series?expand").raise_for_status().json()
+        except httpx.HTTPError as down:
+            return [f"{type(down).__name__}: {down}"]
         growing = [f"{series['ID']} is not stable" for series in expanded if not series["IsStable"]]
         return [*growing, *(f"the hint of {archive_id} is not delivered" for archive_id in self._spooled())]
 
@@ -234,9 +238,9 @@ def _faults(row: Row, stored: StoredSeries, images: set[str]) -> Iterator[str]:
 
 
 @contextmanager
-def auditor(walk: Walk, folder: Path) -> Iterator[Auditor]:
+def auditor(walk: Walk, folder: Path, encoder: str = "radiology-small") -> Iterator[Auditor]:
     """A judge with its own connection to Orthanc and its own encoder."""
-    settings = Settings(data_dir=folder, encoders_dir=MODELS, decoders=1)
+    settings = Settings(data_dir=folder, encoders_dir=MODELS, encoder=encoder, decoders=1)
     orthanc = walk.orthanc
     with (
         OrthancArchive(orthanc.http_url, user=orthanc.user, password=orthanc.password) as archive,
