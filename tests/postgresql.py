@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 
 
 class NotInstalledError(Exception):
@@ -113,7 +113,7 @@ def _server(binaries: Path, folder: Path, user: pwd.struct_passwd) -> Iterator[C
         running.wait()
         yield running
     finally:
-        process.send_signal(signal.SIGINT)  # fast shutdown: what is still connected is let go
+        process.send_signal(signal.SIGQUIT)  # immediate shutdown: nothing is written that is deleted next
         process.wait(timeout=START_LIMIT_S)
 
 
