@@ -54,7 +54,7 @@ def docker_compose(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         env=environment,
-        timeout=60,
+        timeout=240,
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 # The folders that our Dockerfile makes; what else a command names is the base image's.
 OURS = ("/opt", "/src", "/var/lib/cbir")
-COMMAND_LIMIT_S = 280
+COMMAND_LIMIT_S = 600
 
 
 @dataclass

@@ -15,13 +15,17 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from cbir.ports import free_port
-from demo.families import write_studies
+from demo.families import FAMILIES, write_studies
 from tests.deployment.conftest import ROOT, Composed
 from tests.deployment.dockerfile import Built, Context
 from tests.postgresql import NotInstalledError, cluster
 
-READY_S = 60.0
-INDEXED_S = 40.0
+pytestmark = pytest.mark.timeout(900)
+
+READY_S = 180.0
+INDEXED_S = 240.0
+PER_FAMILY = 2
+SERIES = PER_FAMILY * sum(len(family.series) for family in FAMILIES)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class House:
             f"http://127.0.0.1:{self.http_port}{path}",
             headers={"Authorization": f"Bearer {self.token}"},
             trust_env=False,
-            timeout=30,
+            timeout=120,
         )
 
 
@@ -63,7 +67,7 @@ def running(image: Built, command: list[str], environment: Mapping[str, str], lo
         yield
     finally:
         process.terminate()
-        assert process.wait(30) == 0, log.read_text()[-2000:]
+        assert process.wait(120) == 0, log.read_text()[-2000:]
 
 
 def healthcheck(composed: Composed, image: Built, service: str, moved: Mapping[str, int]) -> int:
@@ -77,7 +81,7 @@ def healthcheck(composed: Composed, image: Built, service: str, moved: Mapping[s
         env=image.environment,
         check=False,
         capture_output=True,
-        timeout=15,
+        timeout=120,
         executable=_found(command[0], image),
     )
     return done.returncode
@@ -102,7 +106,7 @@ def databases() -> Iterator[str]:
                 "ORTHANC_DATABASE_PASSWORD": "it's orthanc",
                 "CBIR_DATABASE_PASSWORD": "cbir0123",
             }
-            subprocess.run([ROOT / "docker" / "databases.sh"], env=environment, check=True, timeout=60)
+            subprocess.run([ROOT / "docker" / "databases.sh"], env=environment, check=True, timeout=120)
             yield f"postgresql+psycopg://cbir:cbir0123@/cbir?host={host}"
     except NotInstalledError as missing:
         if os.environ.get("CBIR_REQUIRE_POSTGRESQL") == "1":
@@ -193,7 +197,7 @@ def house(
 ) -> Iterator[House]:
     """Indexer and worker as docker-compose.yml starts them, but for addresses, a folder and the engine."""
     folder, logs = tmp_path_factory.mktemp("images"), tmp_path_factory.mktemp("logs")
-    list(write_studies(folder, per_family=2))
+    list(write_studies(folder, per_family=PER_FAMILY))
     twelve_bits = get_testdata_file("JPGExtended.dcm", download=False)
     assert isinstance(twelve_bits, str)
     (folder / "twelve.dcm").write_bytes(Path(twelve_bits).read_bytes())
@@ -242,12 +246,12 @@ def test_what_qdrant_would_answer_passes_its_health_check(
     check = composed["services"]["qdrant"]["healthcheck"]["test"][-1].replace("$$", "$")
     for path, status in (("/healthz", 0), ("/readyz", 1)):
         lines = check.replace("6333", str(house.http_port)).replace("/readyz", path)
-        assert subprocess.run(["bash", "-c", lines], check=False, timeout=15).returncode == status
+        assert subprocess.run(["bash", "-c", lines], check=False, timeout=120).returncode == status
 
 
 def test_indexer_and_worker_of_the_image_index_and_answer(house: House) -> None:
     deadline = time.monotonic() + INDEXED_S
-    while (counts := house.get("/api/status").json()["series"])["indexed"] < 10 or counts["waiting"]:
+    while (counts := house.get("/api/status").json()["series"])["indexed"] < SERIES or counts["waiting"]:
         assert time.monotonic() < deadline, f"{counts} {house.log()}"
         time.sleep(0.3)
     studies = house.get("/api/studies").json()["studies"]
@@ -257,7 +261,7 @@ def test_indexer_and_worker_of_the_image_index_and_answer(house: House) -> None:
         json=question,
         headers={"Authorization": f"Bearer {house.token}"},
         trust_env=False,
-        timeout=30,
+        timeout=120,
     )
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["matches"]) == 3

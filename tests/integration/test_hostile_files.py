@@ -25,8 +25,8 @@ from tests.fakes.vector_index import FakeVectorIndex
 from tests.integration.memory import Memory, watched
 
 MODELS = Path(__file__).parents[2] / "models"
-LIMITS = Limits(max_instance_bytes=2**26, timeout_s=6.0, memory_bytes=2**29)
-DEADLINE_S = 240.0
+LIMITS = Limits(max_instance_bytes=2**26, timeout_s=20.0, memory_bytes=2**29)
+DEADLINE_S = 600.0
 HONEST = 6
 DECODERS = 2
 
@@ -88,7 +88,7 @@ def working(worker: Worker) -> Iterator[threading.Thread]:
         yield thread
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(120)
 
 
 @dataclass(frozen=True)
