@@ -197,7 +197,7 @@ class LocalOrthanc:
         self.wait_ready()
 
     @contextmanager
-    def client(self, timeout_s: float = 30.0) -> Iterator[httpx.Client]:
+    def client(self, timeout_s: float = 120.0) -> Iterator[httpx.Client]:
         """An HTTP client of its REST API, uncompressed: Orthanc's gzip is 150 times slower."""
         with httpx.Client(
             base_url=self.http_url,

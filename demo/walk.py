@@ -85,7 +85,7 @@ class Service:
 
     def counts(self) -> Mapping[State, int]:
         """How many series are in each state."""
-        answer = httpx.get(f"{self.url}/api/status", timeout=30.0, trust_env=False)
+        answer = httpx.get(f"{self.url}/api/status", timeout=120.0, trust_env=False)
         return {State(state): count for state, count in answer.raise_for_status().json()["series"].items()}
 
     def kill(self) -> None:

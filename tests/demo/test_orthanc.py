@@ -48,7 +48,7 @@ def test_a_program_that_ends_at_once_is_said_with_its_log(
 @pytest.mark.orthanc
 def test_it_keeps_to_itself(start_orthanc: StartOrthanc) -> None:
     orthanc = start_orthanc(modalities={SENDER: ("127.0.0.1", 104), "ELSEWHERE": ("192.0.2.1", 104)})
-    assert httpx.get(f"{orthanc.http_url}/system", trust_env=False).status_code == 401
+    assert httpx.get(f"{orthanc.http_url}/system", trust_env=False, timeout=120).status_code == 401
     with pytest.raises(AssertionError):
         send(orthanc, small_series(1).instances, sender="STRANGER")
     with pytest.raises(AssertionError):

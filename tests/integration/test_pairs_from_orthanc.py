@@ -23,7 +23,7 @@ def test_an_orthanc_gives_its_images_with_their_studies_reports(
 ) -> None:
     truth = write_archive(tmp_path / "files", studies=4)
     orthanc = start_orthanc()
-    with httpx.Client(base_url=orthanc.http_url, auth=orthanc.auth, trust_env=False) as client:
+    with httpx.Client(base_url=orthanc.http_url, auth=orthanc.auth, trust_env=False, timeout=120) as client:
         for path in (tmp_path / "files").iterdir():
             client.post("/instances", content=path.read_bytes()).raise_for_status()
     user, password = orthanc.auth

@@ -85,7 +85,7 @@ def archive(walk: Walk, paths: Sequence[Path]) -> None:
 def ask_in_every_way(walk: Walk, marked: MarkedFiles, indexed: Path) -> Iterator[tuple[str, bytes]]:
     ask_by_dicom(walk, marked)
     url, study = walk.service.url, str(dcmread(indexed).StudyInstanceUID)
-    with httpx.Client(base_url=url, headers=ASKING, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, headers=ASKING, trust_env=False, timeout=120) as client:
         for path in (
             *("/api/status", "/api/series", "/api/studies", f"/api/studies/{study}", "/metrics", "/readyz"),
             *(

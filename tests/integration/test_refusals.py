@@ -121,7 +121,7 @@ def uploaded(walk: Walk, *paths: Path, **query: str) -> dict[str, object]:
         params=query,
         files=[("files", (path.name, path.read_bytes(), "application/dicom")) for path in paths],
         headers=ASKING,
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
     assert answer.status_code == 200, answer.text

@@ -96,7 +96,7 @@ def test_a_region_of_an_archived_study_is_found_in_the_others(spines: Walk, writ
         (f"{spines.orthanc.http_url}/cbir", spines.orthanc.auth),
     ):
         answer = httpx.post(
-            f"{address}/api/search", json=question, headers=ASKING, auth=auth, timeout=60, trust_env=False
+            f"{address}/api/search", json=question, headers=ASKING, auth=auth, timeout=120, trust_env=False
         )
         assert answer.status_code == 200, answer.text
         assert_is_marked(answer.json()["matches"], written, wanted=2)
@@ -114,7 +114,7 @@ def test_a_region_of_an_upload_is_found_and_the_maps_come_with_the_matches(
         params={"region": f"{example.sop_instance_uid},1,{values}", "maps": True, "limit": 5},
         content=example.paths[2].read_bytes(),
         headers={"Content-Type": "application/dicom", **ASKING},
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
     assert answer.status_code == 200, answer.text
@@ -141,12 +141,12 @@ def test_maps_of_two_archived_frames_come_through_orthanc(
         (spines.service.url, None),
         (f"{spines.orthanc.http_url}/cbir", spines.orthanc.auth),
     ):
-        answer = httpx.get(f"{address}/api/maps", params=asked, auth=auth, timeout=60, trust_env=False)
+        answer = httpx.get(f"{address}/api/maps", params=asked, auth=auth, timeout=120, trust_env=False)
         assert answer.status_code == 200, answer.text
         found = answer.json()
         for one in (found["example"], found["match"]):
             assert np.array(one["values"]).shape == (7, 7)
             assert max(max(row) for row in one["values"]) == 1
     unknown = asked | {"sop_instance_uid": str(generate_uid())}
-    answer = httpx.get(f"{spines.service.url}/api/maps", params=unknown, timeout=60, trust_env=False)
+    answer = httpx.get(f"{spines.service.url}/api/maps", params=unknown, timeout=120, trust_env=False)
     assert answer.status_code == 404

@@ -39,9 +39,9 @@ class Hospital:
     twice: str
 
     def ask(self, **question: object) -> dict[str, Any]:
-        client = httpx.Client(base_url=self.walk.service.url, trust_env=False)
+        client = httpx.Client(base_url=self.walk.service.url, trust_env=False, timeout=120)
         with client:
-            answer = client.post("/api/search", json=question, headers=ASKING, timeout=60)
+            answer = client.post("/api/search", json=question, headers=ASKING, timeout=120)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
         return body

@@ -106,7 +106,7 @@ def test_a_match_can_be_retrieved_where_the_answer_says(
     viewer = match["links"]["Orthanc Explorer"]  # type: ignore[index]
     series = viewer.rsplit("uuid=", 1)[1]
     answer = httpx.get(
-        f"{filled.orthanc.http_url}/series/{series}", auth=filled.orthanc.auth, trust_env=False
+        f"{filled.orthanc.http_url}/series/{series}", auth=filled.orthanc.auth, trust_env=False, timeout=120
     )
     assert answer.json()["MainDicomTags"]["SeriesInstanceUID"] == match["series_instance_uid"]
 
@@ -118,6 +118,7 @@ def test_a_caller_whom_orthanc_does_not_know_gets_nothing(filled: Walk) -> None:
         headers=ASKING,
         auth=("demo", "wrong"),
         trust_env=False,
+        timeout=120,
     )
     assert answer.status_code == 401
 
@@ -135,7 +136,10 @@ def test_a_study_is_found_soon_after_it_arrived(
 
     (orthanc_id,) = looked_up(filled, study.study_instance_uid)
     httpx.delete(
-        f"{filled.orthanc.http_url}/studies/{orthanc_id}", auth=filled.orthanc.auth, trust_env=False
+        f"{filled.orthanc.http_url}/studies/{orthanc_id}",
+        auth=filled.orthanc.auth,
+        trust_env=False,
+        timeout=120,
     ).raise_for_status()
     until(lambda: filled.service.counts() == before)
     answer = httpx.post(
@@ -143,6 +147,7 @@ def test_a_study_is_found_soon_after_it_arrived(
         json={"example": {"study_instance_uid": study.study_instance_uid}},
         headers=ASKING,
         trust_env=False,
+        timeout=120,
     )
     assert answer.status_code == 404
     other = reported_cases(answer_to(filled, study.paths))

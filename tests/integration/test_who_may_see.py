@@ -73,44 +73,56 @@ def ask(walk: Walk, study_instance_uid: str) -> httpx.Response:
         json={"example": {"study_instance_uid": study_instance_uid}},
         headers=ASKING,
         auth=LIMITED,
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
 
 
-def test_only_the_series_that_orthanc_shows_her_match(
-    filled: Walk, spines: Sequence[WrittenStudy], shown: Path
-) -> None:
+@pytest.fixture(scope="module")
+def before(filled: Walk, spines: Sequence[WrittenStudy]) -> httpx.Response:
+    """The answer to her question about the first study before she was shown any."""
+    return ask(filled, spines[0].study_instance_uid)
+
+
+@pytest.fixture(scope="module")
+def visible(filled: Walk, spines: Sequence[WrittenStudy], shown: Path, before: httpx.Response) -> set[str]:
+    """The studies that she may see since then, beside the first."""
+    assert before is not None
     example, *others = [study.study_instance_uid for study in spines]
-    rows = httpx.get(f"{filled.service.url}/api/series?limit=100", trust_env=False).json()["series"]
-    orthanc_id = {row["study_instance_uid"]: row["orthanc_id"] for row in rows}
-
-    refused = ask(filled, example)
-    assert refused.status_code == 404, "even the example is unknown to her"
-
+    listed = httpx.get(f"{filled.service.url}/api/series?limit=100", trust_env=False, timeout=120)
+    orthanc_id = {row["study_instance_uid"]: row["orthanc_id"] for row in listed.json()["series"]}
     visible = others[1:3]
     shown.write_text("\n".join(orthanc_id[uid] for uid in (example, *visible)))
     until_remembered_rights_expire(filled, example)
-    answer = ask(filled, example)
+    return set(visible)
+
+
+def test_only_the_series_that_orthanc_shows_her_match(
+    filled: Walk, spines: Sequence[WrittenStudy], before: httpx.Response, visible: set[str]
+) -> None:
+    assert before.status_code == 404, "even the example is unknown to her"
+    answer = ask(filled, spines[0].study_instance_uid)
     assert answer.status_code == 200, answer.text
-    assert {match["study_instance_uid"] for match in answer.json()["matches"]} == set(visible)
+    assert {match["study_instance_uid"] for match in answer.json()["matches"]} == visible
 
 
+@pytest.mark.usefixtures("visible")
 def test_the_list_of_studies_holds_only_hers(filled: Walk) -> None:
     answer = httpx.get(
-        f"{filled.orthanc.http_url}/cbir/api/studies?limit=100", auth=LIMITED, trust_env=False, timeout=60
+        f"{filled.orthanc.http_url}/cbir/api/studies?limit=100", auth=LIMITED, trust_env=False, timeout=120
     )
     assert len(answer.json()["studies"]) == 3
 
 
+@pytest.mark.usefixtures("visible")
 def test_a_picture_of_what_she_may_not_see_is_not_found(filled: Walk, spines: Sequence[WrittenStudy]) -> None:
     hidden = httpx.get(
-        f"{filled.service.url}/api/studies/{spines[-1].study_instance_uid}", trust_env=False
+        f"{filled.service.url}/api/studies/{spines[-1].study_instance_uid}", trust_env=False, timeout=120
     ).json()["series"][0]["frames"][0]
     path = f"/api/instances/{hidden['sop_instance_uid']}/frames/1/rendered"
-    direct = httpx.get(f"{filled.service.url}{path}", trust_env=False, timeout=60)
+    direct = httpx.get(f"{filled.service.url}{path}", trust_env=False, timeout=120)
     assert (direct.status_code, direct.headers["content-type"]) == (200, "image/png")
-    through = httpx.get(f"{filled.orthanc.http_url}/cbir{path}", auth=LIMITED, trust_env=False, timeout=60)
+    through = httpx.get(f"{filled.orthanc.http_url}/cbir{path}", auth=LIMITED, trust_env=False, timeout=120)
     assert through.status_code == 404
 
 

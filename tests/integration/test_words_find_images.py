@@ -137,7 +137,7 @@ def _asked(walk: Walk, text: str) -> Sequence[str]:
         f"{walk.service.url}/api/search",
         json={"text": text[:2000], "limit": K},
         headers=ASKING,
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
     assert answer.status_code == 200, answer.text

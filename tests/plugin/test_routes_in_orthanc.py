@@ -80,7 +80,12 @@ def test_whom_orthanc_does_not_know_never_reaches_the_indexer(
     orthanc: LocalOrthanc, indexer: RecordingIndexer
 ) -> None:
     for auth in (None, (orthanc.user, "wrong")):
-        assert httpx.get(f"{orthanc.http_url}/cbir/api/status", auth=auth, trust_env=False).status_code == 401
+        assert (
+            httpx.get(
+                f"{orthanc.http_url}/cbir/api/status", auth=auth, trust_env=False, timeout=120
+            ).status_code
+            == 401
+        )
     assert indexer.asked() == []
 
 
