@@ -77,6 +77,7 @@ class DimseCarriage:
     def __init__(self, association: Association) -> None:
         """Take an association that is established."""
         self._association = association
+        self._is_broken = False
         self.taken = frozenset(
             Coding(str(context.abstract_syntax), str(context.transfer_syntax[0]))
             for context in association.accepted_contexts
@@ -96,6 +97,7 @@ class DimseCarriage:
             logger.warning("instance_not_sent error=%s", type(error).__name__)
             return False
         if status is None:  # pynetdicom ends the association with whoever does not answer, or not sensibly
+            self._is_broken = True  # the association itself may say so later
             raise NotTaken(BROKEN_OFF)
         if status != 0 and status & 0xF000 != 0xB000:
             logger.warning("instance_not_taken status=0x%04X", status)
@@ -103,7 +105,7 @@ class DimseCarriage:
         return True
 
     def _refuse_a_broken_way(self) -> None:
-        if not self._association.is_established:
+        if self._is_broken or not self._association.is_established:
             raise NotTaken(BROKEN_OFF)
 
 
