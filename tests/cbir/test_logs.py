@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cbir.logs import configure_logging
+from cbir.logs import CHATTY, QUOTING, configure_logging
 
 SECRET = "Doe^Jane"
 
@@ -17,7 +17,7 @@ SECRET = "Doe^Jane"
 def as_it_was() -> Iterator[None]:
     root, hook = logging.getLogger(), threading.excepthook
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in ("pydicom", "httpx", "uvicorn.access")}
+    levels = {name: logging.getLogger(name).level for name in (*QUOTING, *CHATTY)}
     yield
     root.handlers, threading.excepthook = handlers, hook
     root.setLevel(level)
