@@ -13,13 +13,13 @@ SENTENCES = (
     "No mass is seen in the upper lobe.",
     "The lower lobe of the left lung is bright.",
 )
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def write_text_folder(folder: Path, sentences: Sequence[str] = SENTENCES, width: int = 32) -> Path:
-    """A small BERT with a WordPiece tokenizer learned from the sentences, weights drawn."""
+    """A small BERT with a WordPiece tokenizer of the words of the sentences, weights drawn."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = BertWordPieceTokenizer(lowercase=True)
-    words.train_from_iterator(iter(sentences), vocab_size=200, min_frequency=1, show_progress=False)
+    words = BertWordPieceTokenizer(vocab=_vocabulary(sentences), lowercase=True)
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=words._tokenizer,
         unk_token="[UNK]",
@@ -41,3 +41,16 @@ def write_text_folder(folder: Path, sentences: Sequence[str] = SENTENCES, width:
     BertModel(configuration, add_pooling_layer=False).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _vocabulary(sentences: Sequence[str]) -> dict[str, int]:
+    """The words, their letters and their letters inside a word, numbered in order.
+
+    A trainer of the package breaks ties as its hashes fall: each time another encoder would be learned.
+    """
+    plain = BertWordPieceTokenizer(lowercase=True)._tokenizer
+    normal = [plain.normalizer.normalize_str(sentence) for sentence in sentences]
+    words = {word for text in normal for word, _ in plain.pre_tokenizer.pre_tokenize_str(text)}
+    letters = {letter for word in words for letter in word}
+    pieces = sorted({*words, *letters}) + sorted(f"##{letter}" for letter in letters)
+    return {piece: number for number, piece in enumerate([*SPECIAL, *pieces])}
