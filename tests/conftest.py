@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from cbir.logs import CHATTY, QUOTING
 from demo.orthanc import LocalOrthanc, OrthancMissing, find_orthanc
 from tests.browser import TIMEOUT_MS, opened
 from tests.postgresql import Cluster, NotInstalledError, cluster
@@ -29,6 +32,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests that want the benchmark images run where CBIR_TEST_DATA names them."""
     if item.get_closest_marker("shared_data") and not os.environ.get("CBIR_TEST_DATA"):
         pytest.skip("CBIR_TEST_DATA names no benchmark images")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that a test calls sets up the log of its process, which is the log of later tests too."""
+    root, hook = logging.getLogger(), threading.excepthook
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in (*QUOTING, *CHATTY)}
+    yield
+    root.handlers, threading.excepthook = handlers, hook
+    root.setLevel(level)
+    for name, was in levels.items():
+        logging.getLogger(name).setLevel(was)
 
 
 @pytest.fixture(scope="session")

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 
 import pytest
 
-from cbir.logs import CHATTY, QUOTING, configure_logging
+from cbir.logs import configure_logging
 
 SECRET = "Doe^Jane"
-
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    root, hook = logging.getLogger(), threading.excepthook
-    handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in (*QUOTING, *CHATTY)}
-    yield
-    root.handlers, threading.excepthook = handlers, hook
-    root.setLevel(level)
-    for name, was in levels.items():
-        logging.getLogger(name).setLevel(was)
 
 
 def fail() -> None:
