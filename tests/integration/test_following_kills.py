@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -108,8 +109,11 @@ def kill_engine(house: Followed) -> None:
 
 def kill_child(house: Followed, module: str) -> None:
     """The supervisor starts it again; one that still waits for its restart is waited for."""
-    pid = until_found(lambda: child_of(house, module))
-    os.kill(pid, signal.SIGKILL)
+    while True:
+        pid = until_found(lambda: child_of(house, module))
+        with suppress(ProcessLookupError):  # it ended by itself meanwhile
+            os.kill(pid, signal.SIGKILL)
+            return
 
 
 def child_of(house: Followed, module: str) -> int | None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from demo.orthanc import LocalOrthanc
 from demo.walk import CBIR
 from tests.conftest import StartOrthanc
 from tests.fakes.indexer import RecordingIndexer, eventually
+from tests.fakes.listing import listed
 from tests.fakes.studies import SENDER, send, small_series
-from tests.integration.conftest import Programs, store
+from tests.integration.agreement import Row
+from tests.integration.conftest import ANSWER_WAIT_S, Programs, store
 from tests.integration.followed import (
     STABLE_AGE_S,
     Followed,
@@ -26,6 +31,8 @@ from tests.integration.followed import (
 pytestmark = pytest.mark.orthanc
 
 LOG = "/changes?limit=10000"
+NOT_YET_S = 600
+"""A stable age that no series reaches before its Orthanc is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +47,45 @@ def announced_stable(house: Followed, ids: set[str]) -> set[str]:
     return ids & {row["ID"] for row in rows if row["ChangeType"] == "StableSeries"}
 
 
+def hints_waiting(orthanc: LocalOrthanc) -> int:
+    """How many hints the plugin has yet to deliver."""
+    (path,) = listed(orthanc.folder, "**/cbir-outbox.sqlite")
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as outbox:
+        [(waiting,)] = outbox.execute("SELECT count(*) FROM waiting").fetchall()
+    return int(waiting)
+
+
 def is_stable(house: Followed, ids: set[str]) -> bool:
     return all(house.get(f"/series/{archive_id}").json()["IsStable"] for archive_id in ids)
+
+
+def settled_rows(house: Followed) -> list[Row]:
+    """The ledger at rest: a row that the service reads of late waits once more, and rests again."""
+    rows: list[Row] = []
+
+    def are_settled() -> bool:
+        rows[:] = sorted(house.auditor.rows())
+        return all(row.state not in ("waiting", "leased") for row in rows)
+
+    house.auditor.rest()
+    eventually(are_settled)
+    return rows
 
 
 def test_a_series_whose_orthanc_was_killed_before_it_was_stable_is_indexed(
     house: Followed, tmp_path: Path
 ) -> None:
     """Orthanc keeps it and calls it stable, and announces that never; its first hints are lost too."""
-    study = study_of("spine-mr", tmp_path)
+    study, orthanc = study_of("spine-mr", tmp_path), house.walk.orthanc
     ids = series_ids(study.paths)
     house.walk.service.kill()
+    orthanc.stable_age_s = NOT_YET_S
+    orthanc.restart()
     house.send(study.paths)
-    house.walk.orthanc.kill()
+    orthanc.kill()
     house.lose_the_outbox()
-    house.walk.orthanc.restart()
+    orthanc.stable_age_s = STABLE_AGE_S
+    orthanc.restart()
     house.walk.service.start()
     house.auditor.agree()
     eventually(lambda: is_stable(house, ids))
@@ -70,16 +101,18 @@ def test_no_callback_either_says_that_it_is_stable(start_orthanc: StartOrthanc, 
             indexer_url=indexer.url,
             secret=indexer.secret,
             modalities={SENDER: ("127.0.0.1", 104)},
-            stable_age_s=1,
+            stable_age_s=NOT_YET_S,
         )
         series = small_series(2)
         send(orthanc, series.instances)
-        orthanc.kill()
-        orthanc.restart()
         eventually(lambda: indexer.changes(series.orthanc_id))
+        orthanc.kill()
+        orthanc.stable_age_s = 1
+        orthanc.restart()
         with orthanc.client() as client:
             eventually(lambda: client.get(f"/series/{series.orthanc_id}").json()["IsStable"])
         time.sleep(2)
+        eventually(lambda: hints_waiting(orthanc) == 0)
         before = indexer.changes(series.orthanc_id)
         send(orthanc, series.instances)
         time.sleep(2)
@@ -90,13 +123,12 @@ def test_no_callback_either_says_that_it_is_stable(start_orthanc: StartOrthanc, 
 def test_instances_sent_again_change_nothing(house: Followed, tmp_path: Path) -> None:
     study = study_of("chest-cr", tmp_path)
     house.send(study.paths)
-    house.auditor.rest()
-    before, written = sorted(house.auditor.rows()), house.auditor.writings()
+    before, written = settled_rows(house), house.auditor.writings()
     assert series_ids(study.paths) <= written.keys()
     house.send(study.paths)
     house.send(study.paths)
     house.auditor.agree()
-    assert sorted(house.auditor.rows()) == before
+    assert settled_rows(house) == before
     assert house.auditor.writings() == written
 
 
@@ -177,7 +209,7 @@ def test_an_orthanc_restored_from_an_older_copy_is_followed(house: Followed, tmp
 def test_our_own_answer_that_is_filed_in_the_archive_is_not_indexed(house: Followed, tmp_path: Path) -> None:
     study = study_of("spine-mr", tmp_path)
     store(study.paths, house.walk.service.dimse_port, CBIR)
-    report = house.walk.workstation.next_report(60.0)
+    report = house.walk.workstation.next_report(ANSWER_WAIT_S)
     assert report is not None
     report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
     house.send([tmp_path / "report.dcm"])
