@@ -23,7 +23,7 @@ from tests.integration.conftest import (
     wait_until_indexed,
 )
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(1800)]
 
 STORESCU = "/usr/bin/storescu"
 DATASETS = ("lgg_multiseq_mr", "pneumonia_cxr")

@@ -19,7 +19,9 @@ from demo.walk import Walk, hospital
 from indexer.answers.identity import MANUFACTURER
 from tests.fakes.workstation import Workstation as Receiver
 from tests.integration.conftest import (
+    ANSWER_WAIT_S,
     ASKING,
+    HTTP_WAIT_S,
     Programs,
     answer_to,
     looked_up,
@@ -32,7 +34,6 @@ pytestmark = pytest.mark.orthanc
 
 FAMILY = next(family for family in FAMILIES if family.name == "brain-mr")
 ARCHIVED = 4
-WAIT_S = 60.0
 
 
 class Hospital:
@@ -157,7 +158,7 @@ def test_the_best_case_came_with_the_answer(house: Hospital, *, deidentifies: bo
     count = len(house.archived[0].paths)
     pushed: list[Dataset] = []
     while len(pushed) < count:
-        dataset = house.walk.workstation.next_received(WAIT_S)
+        dataset = house.walk.workstation.next_received(ANSWER_WAIT_S)
         assert dataset is not None, house.walk.service.log_path.read_text()[-3000:]
         if dataset.get("Manufacturer", "") != MANUFACTURER:
             pushed.append(dataset)
@@ -210,7 +211,7 @@ def test_no_response_names_the_example_or_who_a_case_is(house: Hospital) -> None
 
 def test_chosen_cases_are_sent_by_http(house: Hospital, *, deidentifies: bool) -> None:
     url, chosen = house.walk.service.url, house.archived[2]
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=HTTP_WAIT_S) as client:
         names = client.get("/api/destinations").json()["destinations"]
         assert names == [house.walk.orthanc.ae_title, "ROOM2", "WORKSTATION"]
         house.forget_received()
@@ -235,7 +236,7 @@ def test_chosen_cases_are_sent_by_http(house: Hospital, *, deidentifies: bool) -
 def test_chosen_cases_are_sent_through_orthanc(house: Hospital) -> None:
     chosen = house.archived[3]
     house.forget_received()
-    with house.walk.orthanc.client() as client:
+    with house.walk.orthanc.client(HTTP_WAIT_S) as client:
         answer = client.post(
             "/cbir/api/send",
             json={"studies": [chosen.study_instance_uid], "destination": "ROOM2"},
