@@ -205,6 +205,8 @@ class LocalOrthanc:
             timeout=timeout_s,
             trust_env=False,
             headers={"Accept-Encoding": "identity"},
+            # Orthanc closes a connection that was idle for a second, and might do so under a request.
+            limits=httpx.Limits(max_keepalive_connections=0),
         ) as client:
             yield client
 
