@@ -112,7 +112,7 @@ class Room:
             for image in images:
                 key_object([image], title).save_as(folder / f"{generate_uid()}.dcm", enforce_file_format=True)
         sent = [STORESCU, "-aet", calling, "-aec", "CBIR", "127.0.0.1", str(self.walk.service.dimse_port)]
-        subprocess.run([*sent, *map(str, folder.iterdir())], check=True, capture_output=True, timeout=60)
+        subprocess.run([*sent, *map(str, folder.iterdir())], check=True, capture_output=True, timeout=120)
 
     def silence(self) -> None:
         """Nothing more comes."""
@@ -279,13 +279,15 @@ def test_orthanc_as_the_caller_gets_the_refined_answer_into_its_own_study(room: 
     with room.walk.orthanc.client() as client:
         [orthanc_id] = looked_up(room.walk, example.study_instance_uid)
 
+        def own() -> set[str]:
+            series = client.get(f"/studies/{orthanc_id}/series").raise_for_status().json()
+            return {one["ID"] for one in series if one["MainDicomTags"].get("Manufacturer") == "pacs-cbir"}
+
+        before = own()
+
         def answered(times: int) -> None:
             deadline = time.monotonic() + ANSWER_WAIT_S
-            while True:
-                series = client.get(f"/studies/{orthanc_id}/series").json()
-                own = [one for one in series if one["MainDicomTags"].get("Manufacturer") == "pacs-cbir"]
-                if len(own) >= 2 * times:
-                    return
+            while len(own() - before) < 2 * times:
                 assert time.monotonic() < deadline, room.log[-3000:]
                 time.sleep(0.3)
 
