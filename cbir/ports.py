@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 import sys
 from collections import deque
@@ -31,3 +32,9 @@ def free_port() -> int:
         _held[0].close()
     _held.append(keeper)
     return port
+
+
+@atexit.register
+def _let_go() -> None:
+    for keeper in _held:
+        keeper.close()

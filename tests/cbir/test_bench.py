@@ -17,6 +17,8 @@ from demo.families import FAMILIES, write_studies
 from indexer.errors import Rejected
 from tests.conftest import StartOrthanc
 
+pytestmark = pytest.mark.timeout(660)
+
 MODELS = Path(__file__).parents[2] / "models"
 STAGES = {"fetch", "decode", "render", "encode", "upsert"}
 VECTORS = 300
@@ -38,7 +40,7 @@ def bench(folder: Path, *arguments: str, **settings: str) -> subprocess.Complete
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
 
 
