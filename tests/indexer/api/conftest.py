@@ -1,14 +1,22 @@
-"""A person at the page of a house on fakes."""
+"""A client of the API, and a person at the page, of a house on fakes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser import Visit, visit_of
 from tests.fakes.house import Furnished, served
+from tests.indexer.api.asking import asked
+
+
+@pytest.fixture
+def client(house: Furnished) -> Iterator[httpx.Client]:
+    with asked(house) as client:
+        yield client
 
 
 @pytest.fixture

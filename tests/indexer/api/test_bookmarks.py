@@ -7,7 +7,7 @@ import pytest
 from indexer.api.bookmarks import Bookmarks
 from indexer.errors import Rejected
 from tests.fakes.house import Furnished
-from tests.indexer.api.test_api import asked
+from tests.indexer.api.asking import asked
 from tests.indexer.api.test_door import ANNA, FORWARDED, SECRET
 from tests.indexer.conftest import Studies
 

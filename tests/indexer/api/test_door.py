@@ -13,7 +13,7 @@ from cbir_delivery import REFUSED_FOR_GOOD
 from indexer.api import ApiSettings
 from indexer.api.door import HEADERS
 from tests.fakes.house import LINKS, Furnished, served
-from tests.indexer.api.test_api import about, asked, listed, picture_path, problem, raw, studies_of
+from tests.indexer.api.asking import about, asked, listed, picture_path, problem, raw, studies_of
 from tests.indexer.conftest import Studies
 
 SECRET = "plugin-secret"
