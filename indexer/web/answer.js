@@ -9,14 +9,14 @@ import { exampleFrame } from "./maps.js";
 import { problemCard, refusalCard, state } from "./states.js";
 import { dotted, milliseconds } from "./wording.js";
 
-/** An answer with the matches that are hardly alike behind the others, and how many are not: `alike`. The ranks stay. Of a question with words or chosen cases none is behind; where modalities were asked for, none is of another kind. */
+/** An answer with the matches that are hardly alike behind the others, and how many are not: `alike`. The ranks stay. Of a question with words or chosen cases, `isRefined`, none is behind; where modalities were asked for, none is of another kind. */
 export function ordered(answer) {
   const { filters, text, reports, unused_reports: unused, more, less, series } = answer.query;
-  const isRefined = text.trim() || (reports && !unused) || more.length || less.length;
+  const isRefined = Boolean(text.trim() || (reports && !unused) || more.length || less.length);
   const matches = answer.matches.map((match) => ({ ...match, isOtherKind: !filters.modality.length && isOtherKind(match, series) }));
   const hardly = isRefined ? [] : matches.filter(isHardlyAlike);
   const alike = matches.filter((match) => !hardly.includes(match));
-  return { ...answer, matches: [...alike, ...hardly], alike: alike.length };
+  return { ...answer, matches: [...alike, ...hardly], alike: alike.length, isRefined };
 }
 
 /** The answer in `content`. `on` has ask, compare, choose, pair, send (or null), home, cancel; `page` what rows share. */
@@ -118,7 +118,7 @@ export class Answer {
   }
 }
 
-function titleOf({ matches, alike }) {
-  const title = alike ? t("answer.title", { n: alike }) : t("answer.none.title");
+function titleOf({ matches, alike, isRefined }) {
+  const title = alike ? t(isRefined ? "answer.best" : "answer.title", { n: alike }) : t("answer.none.title");
   return alike < matches.length ? `${title}, ${t("answer.hardly", { n: matches.length - alike })}` : title;
 }

@@ -140,6 +140,7 @@ export default {
   "asking.cancel": "Cancel",
 
   "answer.title": { one: "{n} similar case", other: "{n} similar cases" },
+  "answer.best": { one: "Best answer", other: "{n} best answers" },
   "answer.hardly": { one: "{n} hardly alike", other: "{n} hardly alike" },
   "answer.hardly.from": "From here hardly alike",
   "answer.none.title": "No similar case",

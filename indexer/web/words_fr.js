@@ -140,6 +140,7 @@ export default {
   "asking.cancel": "Annuler",
 
   "answer.title": { one: "{n} cas semblable", other: "{n} cas semblables" },
+  "answer.best": { one: "La meilleure réponse", other: "Les {n} meilleures réponses" },
   "answer.hardly": { one: "{n} peu ressemblant", other: "{n} peu ressemblants" },
   "answer.hardly.from": "À partir d’ici peu ressemblants",
   "answer.none.title": "Aucun cas semblable",

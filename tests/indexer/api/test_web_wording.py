@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -155,6 +156,7 @@ def test_what_was_asked_for_beside_likeness_is_not_below_a_line(judged: Visit, s
     expect(judged.matches).to_have_count(10)
     hardly.locator("li.match").first.get_by_role("button", name="More like this").click()
     expect(hardly).to_have_count(0)
+    expect(judged.page.locator("h1")).to_have_text(re.compile(r"^\d+ best answers$"))
     expect(content).to_contain_text("another kind of image")
     ranks = [int(rank) for rank in judged.page.locator(".rank").all_inner_texts()]
     assert ranks == sorted(ranks)
