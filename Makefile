@@ -57,13 +57,16 @@ demo: setup
 	@$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(ONCE),--once)
 
 # A test whose program is missing fails instead of being skipped.
+FAILED := .pytest_cache/v/cache/lastfailed
 WHOLE := CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1
 
 test: test-setup
 	@sh tests/install_tools.sh
-	@$(WHOLE) $(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
+	@rm -f $(FAILED)
+	@$(WHOLE) $(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS) || { code=$$?; test $$code = 1 || rm -f $(FAILED); exit $$code; }
 
-# What failed last time, once more and one after the other: a fault fails again, a busy machine does not.
+# What failed last time, once more and one after the other: most faults fail again, a busy machine does not.
+# Fails where nothing failed: then the tests did not run to their end.
 test-again: test-setup
 	@$(WHOLE) $(BIN)/pytest --last-failed --last-failed-no-failures none
 

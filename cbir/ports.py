@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
+import os
 import socket
 import sys
+import threading
 from collections import deque
 
 HELD = 128
 
-# The sockets that keep the ports given last; closing the oldest of many spares file descriptors.
-_held: deque[socket.socket] = deque(maxlen=HELD)
+# File descriptors of the sockets that keep the ports given last. They are the process's, as its ports are,
+# and end with it; closing the oldest of many spares file descriptors.
+_held: deque[int] = deque()
+_lock = threading.Lock()
 
 
 def free_port() -> int:
@@ -28,13 +31,8 @@ def free_port() -> int:
     if sys.platform != "linux":
         keeper.close()
         return port
-    if len(_held) == HELD:
-        _held[0].close()
-    _held.append(keeper)
+    with _lock:
+        _held.append(keeper.detach())
+        if len(_held) > HELD:
+            os.close(_held.popleft())
     return port
-
-
-@atexit.register
-def _let_go() -> None:
-    for keeper in _held:
-        keeper.close()

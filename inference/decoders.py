@@ -181,7 +181,7 @@ class Decoders:
             except FutureTimeout:
                 if call.future.done() or left_s <= 0:
                     raise
-            if self._is_broken(call.generation) and not call.future.done():
+            if self._is_broken(call.generation) and call.future.cancel():
                 raise BrokenProcessPool("The decoder processes died before they took the call.")
 
     def _is_broken(self, generation: int) -> bool:

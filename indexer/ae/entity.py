@@ -168,7 +168,7 @@ class ApplicationEntity:
         association.kill()
 
     def _wait_for_rejected(self) -> None:
-        """Let those that were rejected hang up, or be hung up on: what is rejected cannot be aborted."""
+        """Let those that were rejected read why, and hang up."""
         deadline = time.monotonic() + REQUEST_TIMEOUT_S
         for association in self._entity.active_associations:
             if association.is_rejected:
@@ -250,10 +250,10 @@ class ApplicationEntity:
 
 
 def _hang_up(association: Association) -> None:
+    """Its own thread may close the connection at any moment."""
     connection = association.dul.socket
-    if connection is not None and connection.socket is not None:
-        with suppress(OSError):
-            connection.socket.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, AttributeError):
+        cast(Any, connection).socket.shutdown(socket.SHUT_RDWR)
 
 
 def _refused(caller: Destination, error: Rejected | Unavailable, status: int) -> int:

@@ -15,10 +15,10 @@ from indexer.errors import Rejected
 LARGEST_BYTES: Final = 2 * 2**20
 """Of a document that is looked into; a drawing of a person has a few kilobytes."""
 MOST_BYTES: Final = 4 * 2**20
-"""Of all documents of a question together: of a MiB of empty items pydicom builds for two seconds."""
+"""Of all that are looked through together: of a MiB of empty items pydicom builds for two seconds."""
 MOST_DOCUMENTS: Final = 20
 MOST_STEPS: Final = 50_000
-"""Over all documents of a question: annotations, shapes, references, areas and content items."""
+"""Over all that are looked through together: annotations, shapes, references, areas, content items."""
 MOST_DEPTH: Final = 32
 
 _SOP_INSTANCE_UID: Final = 0x00080018

@@ -136,9 +136,10 @@ def _written(selection: Dataset) -> str:
 
 def _named(selection: Dataset, step: Step, sent: frozenset[str]) -> Iterator[Flagged]:
     """The series of the evidence that hold an image which the content names, so many at most."""
-    flag = flag_of(selection)
-    if flag is None:
+    title = title_of(selection)
+    if title is None:
         return
+    flag = TITLES.get(title, "none")
     named, count = images_named(selection, step), 0
     for study in selection.get("CurrentRequestedProcedureEvidenceSequence", []) if named else []:
         study_uid = _uid(study, "StudyInstanceUID")
@@ -161,12 +162,11 @@ def _holds(series: Dataset, named: frozenset[str], step: Step) -> bool:
     return False
 
 
-def flag_of(selection: Dataset) -> Flag | None:
-    """What its title says; None where it has no title."""
+def title_of(selection: Dataset) -> str | None:
+    """The code of its title in scheme DCM; empty for one of another scheme, None where it has no title."""
     for title in selection.get("ConceptNameCodeSequence", [])[:1]:
-        if str(title.get("CodingSchemeDesignator", "")).strip() == "DCM":
-            return TITLES.get(str(title.get("CodeValue", "")).strip(), "none")
-        return "none"
+        is_of_dicom = str(title.get("CodingSchemeDesignator", "")).strip() == "DCM"
+        return str(title.get("CodeValue", "")).strip() if is_of_dicom else ""
     return None
 
 

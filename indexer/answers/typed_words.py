@@ -11,10 +11,12 @@ from pydicom.dataset import Dataset
 
 from indexer.answers.documents import content_items
 from indexer.answers.example import ExampleInstance
-from indexer.answers.key_objects import Step, each_selection, flag_of, images_named
+from indexer.answers.key_objects import Step, each_selection, images_named, title_of
 from indexer.search.question import MAX_TEXT
 
 KEY_OBJECT_DESCRIPTION: Final = "113012"
+REJECTING: Final = frozenset(("113001", "113010", "113037", "113038", "113039"))
+"""Rejected for Quality or Patient Safety Reasons, Quality Issue, wrong worklist entry, retention expired."""
 
 
 def typed_words(together: Sequence[tuple[Path, ExampleInstance]]) -> str:
@@ -34,13 +36,13 @@ def typed_words(together: Sequence[tuple[Path, ExampleInstance]]) -> str:
     """
     sent = frozenset(one.sop_instance_uid for _, one in together if one.is_image)
     typed = each_selection(together, partial(_typed, sent=sent))
-    lines = (" ".join(text.split()) for text in typed)
+    lines = (" ".join("".join(one if one.isprintable() else " " for one in text).split()) for text in typed)
     return "; ".join(dict.fromkeys(line for line in lines if line))[:MAX_TEXT].rstrip()
 
 
 def _typed(selection: Dataset, step: Step, sent: frozenset[str]) -> Iterator[str]:
     """The descriptions of a selection of images that were sent."""
-    if flag_of(selection) == "less" or sent.isdisjoint(images_named(selection, step)):
+    if title_of(selection) in REJECTING or sent.isdisjoint(images_named(selection, step)):
         return
     for item in content_items(selection, step):
         if item.get("ValueType") == "TEXT" and _is_description(item):

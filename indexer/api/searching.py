@@ -100,9 +100,9 @@ async def search_upload(
         upload = await _received(request, folder, settings.max_upload_bytes)
 
         def answer(asked: House) -> Response:
-            sent = options.among(upload.paths)
-            understood = options.with_words_of(sent)
             with gates.questions.entered():
+                sent = options.among(upload.paths)
+                understood = options.with_words_of(sent)
                 found = _asked(asked, metrics, understood.about(sent), caller, "upload")
             query = QueryBody.of(
                 found,

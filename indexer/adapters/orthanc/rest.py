@@ -28,8 +28,8 @@ PROBE_TIMEOUT_S: Final = 20.0
 SLOWEST_BYTES_PER_S: Final = 1_000_000
 # Orthanc closes a connection that is idle for a second: ours is closed first.
 KEEP_ALIVE_S: Final = 0.8
-# What is raised where it was closed first all the same.
-LEFT_ALONE: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+# What is raised where it was closed first all the same; a connection that cannot be made is another thing.
+HUNG_UP: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 _BUFFER_BYTES: Final = 2**20
 
@@ -94,7 +94,7 @@ class OrthancRest:
         return found
 
     def post(self, path: str, body: object) -> Any:  # noqa: ANN401
-        """The JSON that answers to this JSON."""
+        """The JSON that answers to this JSON; for what changes nothing, since it may be asked twice."""
         return self._loop.run(self._json("POST", path, data=json.dumps(body).encode()))
 
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
@@ -212,11 +212,11 @@ class OrthancRest:
         params: Mapping[str, str | int] | None = None,
         data: bytes | None = None,
     ) -> Any:  # noqa: ANN401
-        """As asked once more where Orthanc closed the idle connection just then; aiohttp does so for GET."""
+        """Ask, and ask again where Orthanc closed the idle connection just then, as aiohttp does for GET."""
         try:
             return await self._json_once(method, path, params, data)
         except ArchiveUnavailable as error:
-            if method == "GET" or not isinstance(error.__cause__, LEFT_ALONE):
+            if method == "GET" or not _hung_up(error):
                 raise
         return await self._json_once(method, path, params, data)
 
@@ -276,6 +276,11 @@ class OrthancRest:
                 connector=aiohttp.TCPConnector(limit=PROBES_AT_ONCE, keepalive_timeout=KEEP_ALIVE_S),
             )
         return self._session
+
+
+def _hung_up(error: ArchiveUnavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, HUNG_UP) and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
 def _refuse_errors(answer: aiohttp.ClientResponse) -> None:

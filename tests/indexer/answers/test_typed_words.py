@@ -19,7 +19,7 @@ from tests.fakes.answers import instance, write
 from tests.fakes.key_objects import key_object
 from tests.fakes.reports import report
 
-INTEREST, REJECTED, TEACHING = "113000", "113001", "113004"
+INTEREST, TEACHING = "113000", "113004"
 
 
 def typed(folder: Path, *datasets: Dataset) -> str:
@@ -57,9 +57,17 @@ def test_whatever_the_title_is_it_is_typed(tmp_path: Path, title: str) -> None:
     assert typed(tmp_path, image, key_object([image], title, description="effusion")) == "effusion"
 
 
-def test_why_images_are_rejected_is_nothing_to_look_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["113001", "113010", "113037", "113038", "113039"])
+def test_why_images_are_rejected_is_nothing_to_look_for(tmp_path: Path, title: str) -> None:
     image = instance("asked")
-    assert typed(tmp_path, image, key_object([image], REJECTED, description="motion")) == ""
+    assert typed(tmp_path, image, key_object([image], title, description="motion")) == ""
+
+
+def test_what_is_no_letter_is_a_space(tmp_path: Path) -> None:
+    image = instance("asked")
+    typed_so = "effusion\x00 left\x07 \u202eepanchement\u00e9"
+    selection = key_object([image], INTEREST, description=typed_so, SpecificCharacterSet="ISO_IR 192")
+    assert typed(tmp_path, image, selection) == "effusion left epanchement\u00e9"
 
 
 def test_what_is_typed_about_other_images_is_about_something_else(tmp_path: Path) -> None:
