@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComprehensiveSRStorage,
@@ -19,11 +18,6 @@ from cbir.ports import free_port
 from cbir.settings import Settings
 from indexer.destinations import Destination
 from tests.cbir.doctor.findings import by_check
-
-# pynetdicom leaves the socket of a refused connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
 
 
 @contextmanager

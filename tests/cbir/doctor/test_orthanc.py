@@ -21,11 +21,6 @@ from cbir.ports import free_port
 from cbir.settings import Settings
 from tests.cbir.doctor.findings import by_check
 
-# pynetdicom leaves the socket of a refused connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
-
 SYSTEM = {"Version": "1.12.11", "DicomAet": "ORTHANC"}
 Answers = dict[str, tuple[int, Any, dict[str, str]]]
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from cbir.deployment import Deployment
 from cbir.doctor.presets import examine_presets
@@ -22,11 +21,6 @@ from tests.fakes.searcher import FakeSearcher
 from tests.fakes.text_tower import add_text_tower
 
 MODELS = Path(__file__).parents[3] / "models"
-
-# pynetdicom leaves the socket of a refused connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
-)
 
 
 def settings_with(folder: Path, presets: str, port: int = 0, encoders_dir: Path = MODELS) -> Settings:

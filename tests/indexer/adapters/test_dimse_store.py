@@ -122,8 +122,6 @@ def test_a_peer_that_does_not_know_us_says_so() -> None:
             pass
 
 
-# pynetdicom drops the socket of a refused connection without closing it; the interpreter does, and says so.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_a_peer_that_is_down_cannot_be_reached() -> None:
     down = Destination("PEER", "127.0.0.1", free_port(), "PEER")
     with pytest.raises(NotTaken, match="reached"), DimseCarrier("CBIR").open(down, [CT]):

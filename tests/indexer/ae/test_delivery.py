@@ -89,8 +89,6 @@ def test_a_workstation_that_does_not_know_us_is_undelivered(answer: Path) -> Non
         deliver(wrong, [answer], ae_title="CBIR")
 
 
-# pynetdicom drops the socket of a refused connection without closing it; the interpreter does, and says so.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_a_workstation_that_is_down_is_undelivered(answer: Path) -> None:
     with pytest.raises(Undelivered, match="reached"):
         deliver(Destination("WS1", "127.0.0.1", free_port(), "WS1"), [answer], ae_title="CBIR")

@@ -428,8 +428,6 @@ def test_a_retrieval_can_be_called_off(house: Collected) -> None:
     assert len(taker.took) == 3
 
 
-# pynetdicom drops the socket of a refused connection without closing it; the interpreter does, and says so.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_an_unreachable_destination_is_told_of(house: Collected) -> None:
     house.answered("WS1", "head")
     with Service(house, f"TAKER=localhost:{free_port()}") as service:
@@ -466,7 +464,6 @@ def test_a_retrieval_that_gets_no_turn_is_told_so(house: Collected) -> None:
     assert taker.took == []
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_retrievals_that_come_to_nothing_keep_no_turn(house: Collected) -> None:
     house.answered("WS1", "head")
     with (
