@@ -11,7 +11,7 @@ import pytest
 
 from demo.families import FAMILIES, write_studies
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +25,7 @@ def run_demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
+        timeout=1400,
     )
 
 

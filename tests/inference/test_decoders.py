@@ -161,7 +161,7 @@ def test_a_call_that_comes_while_the_pool_breaks_is_made_by_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An idle process dies; the pool takes one more call and gives up before it has handed that on."""
-    with Decoders(Limits(timeout_s=600), processes=1) as pool:
+    with Decoders(Limits(timeout_s=60), processes=1) as pool:
         decoder = pool.result(pool.submit(calls.process_id))
         broken = pool._pool
         queue = broken._context.task_queue

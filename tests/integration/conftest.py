@@ -31,7 +31,7 @@ ASKING = {"X-CBIR-Request": "1"}
 Ask = Callable[[str], list[dict[str, object]]]
 Programs = tuple[Path, Path]
 
-LIMIT_S = 900
+LIMIT_S = 1500
 """Against hanging only: a test waits for a whole hospital, whose machine may have much else to do."""
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SAMPLE_S = 0.01
+BECOMES_WITHIN_S = 5.0
+"""After which a child that is still like its parent is taken for one that was only forked."""
 FORK_SERVER = b"multiprocessing.forkserver"
 """In the command line of Python's fork server, and of what it forked."""
 
@@ -93,7 +97,17 @@ def _children(pid: int) -> list[int]:
 
 def _is_still(parent: int, child: int) -> bool:
     """Whether a child has yet to become the program that it was started for; a fork server's never does."""
-    return not _is_fork_server(parent) and _command_line(parent) == _command_line(child)
+    is_alike = not _is_fork_server(parent) and _command_line(parent) == _command_line(child)
+    return is_alike and _age_s(child) < BECOMES_WITHIN_S
+
+
+def _age_s(pid: int) -> float:
+    """Since it was started; 0 when the process has gone."""
+    try:
+        after_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(after_the_name[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_fork_server(pid: int) -> bool:

@@ -162,11 +162,14 @@ def test_a_killed_service_answers_the_question_after_its_restart(
     filled.service.stop()
     filled.service.environment = {**environment, "CBIR_QUESTION_QUIET_S": "300"}
     filled.service.start()
-    store(unknown["spine-mr"].paths, filled.service.dimse_port, "CBIR")
-    filled.service.kill()
-    assert filled.workstation.received.empty()
-    filled.service.environment = environment
-    filled.service.start()
+    try:
+        store(unknown["spine-mr"].paths, filled.service.dimse_port, "CBIR")
+        filled.service.kill()
+        assert filled.workstation.received.empty()
+    finally:
+        filled.service.stop()
+        filled.service.environment = environment
+        filled.service.start()
     report = filled.workstation.next_report(ANSWER_WAIT_S)
     assert report is not None, filled.service.log_path.read_text()[-3000:]
     assert families(reported_cases(report), studies)[:4] == ["spine-mr"] * 4

@@ -25,7 +25,7 @@ from tests.integration.conftest import ASKING, Programs, wait_until_indexed
 from tests.integration.followed import LOOKING_OFTEN
 from tests.training.pairs.studies import save
 
-pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.orthanc, pytest.mark.shared_data, pytest.mark.timeout(1500)]
 
 CONFIGURATION = Path(__file__).parents[2] / "training" / "configurations" / "image_text_medpix.json"
 DATASET = "medpix_ctmr"

@@ -471,6 +471,13 @@ def test_an_answer_is_remembered_for_its_caller_only() -> None:
     assert [headers["token"] for headers in asked] == ["a", "b"]
 
 
+def test_the_archive_remembers_what_a_caller_sees() -> None:
+    with impostor(body=b"{}") as (url, asked), OrthancArchive(url) as archive:
+        for _ in range(20):
+            archive.visible(Caller("x", {"token": "a"}), [SeriesReference("1", "2", SOME_ID)])
+    assert 1 <= len(asked) < 20
+
+
 def test_a_question_that_met_a_connection_being_closed_is_asked_again() -> None:
     """Orthanc closes what is idle for a second, and may do so while we send."""
     met: list[str] = []

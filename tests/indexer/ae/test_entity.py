@@ -248,8 +248,8 @@ def test_every_common_transfer_syntax_is_accepted(service: Service, syntax: str)
 def test_a_dataset_without_a_study_is_refused_as_not_understood(service: Service) -> None:
     association = associate(service.port)
     assert association.send_c_store(instance("asked", StudyInstanceUID=None)).Status == 0xC000
+    assert service.is_empty()
     association.release()
-    wait_until(service.is_empty)
 
 
 def test_a_path_for_a_uid_is_refused_as_not_understood(service: Service, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_path_for_a_uid_is_refused_as_not_understood(service: Service, tmp_pat
     path.write_bytes(path.read_bytes().replace(own, b"../../".ljust(len(own), b"x")))
     refused = send(service.port, [path])
     assert "CannotUnderstand" in refused.stderr + refused.stdout
-    wait_until(service.is_empty)
+    assert service.is_empty()
 
 
 def test_a_dataset_that_is_not_what_it_is_announced_as_is_refused(service: Service) -> None:

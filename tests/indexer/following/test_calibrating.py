@@ -243,6 +243,5 @@ def test_the_thread_measures_as_the_archive_grows(ledger: Ledger, index: FakeVec
     with Calibration(made, every_s=0.05):
         wait_until(lambda: measured() >= 20)
         stored(ledger, index, [series(n) for n in range(20, 40)])
-        wait_until(
-            lambda: measured() >= 37
-        )  # what comes while it measures may be a tenth that it need not see
+        # What comes while it measures may be a tenth that it need not see.
+        wait_until(lambda: measured() >= 37)
