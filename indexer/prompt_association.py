@@ -94,7 +94,10 @@ def hear_answers(event: Event) -> None:
 
 
 def end_at_any_moment(event: Event) -> None:
-    """Give an association that was just opened a state machine that does not break."""
+    """Give an association that was just opened a state machine that does not break.
+
+    The machine is at work while it is told so, so it is changed in its place.
+    """
     event.assoc.dul.state_machine.__class__ = PatientMachine
 
 
