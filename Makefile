@@ -63,7 +63,7 @@ WHOLE := CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1
 test: test-setup
 	@sh tests/install_tools.sh
 	@rm -f $(FAILED)
-	@$(WHOLE) $(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS) || { code=$$?; test $$code = 1 || rm -f $(FAILED); exit $$code; }
+	@$(WHOLE) $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || { code=$$?; test $$code = 1 || rm -f $(FAILED); exit $$code; }
 
 # What failed last time, once more and one after the other: most faults fail again, a busy machine does not.
 # Fails where nothing failed: then the tests did not run to their end.

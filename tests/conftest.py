@@ -21,11 +21,18 @@ from tests.postgresql import Cluster, NotInstalledError, cluster
 
 StartOrthanc = Callable[..., LocalOrthanc]
 
+TESTS = Path(__file__).parent
+SLOW = ("integration", "demo", "deployment")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 START_MS = 180_000
 
 # Hypothesis draws the same examples each time, and sets no example a time that a busy machine could break.
 hypothesis.settings.load_profile("ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders whose tests take minutes come first: of several processes none is left alone with them."""
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in SLOW)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
