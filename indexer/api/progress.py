@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from indexer.answers.example import read_instance
 from indexer.domain import FeatureMap, MatchMap, SeriesEmbedding
@@ -98,15 +99,32 @@ class Lines:
 
     async def read(self) -> AsyncIterator[bytes]:
         """The lines as they come."""
-        try:
-            while (line := await self._lines.get()) is not None:
-                yield line
-        finally:
-            self._gone.set()
+        while (line := await self._lines.get()) is not None:
+            yield line
+
+    def leave(self) -> None:
+        """Nobody reads any more."""
+        self._gone.set()
 
     def _put(self, line: bytes | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: the process ends
             self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+
+class LinesResponse(StreamingResponse):
+    """Lines as they are told. Who reads them may leave at any moment, before the first one too."""
+
+    def __init__(self, lines: Lines) -> None:
+        """Take the lines that somebody tells."""
+        super().__init__(lines.read(), media_type=NDJSON, headers={"X-Accel-Buffering": "no"})
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them, as long as somebody is there."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._lines.leave()
 
 
 def told(work: Callable[[Tell], Response], received: int) -> StreamingResponse:
@@ -130,7 +148,7 @@ def told(work: Callable[[Tell], Response], received: int) -> StreamingResponse:
             lines.end("problem", unexpected(error, "api"))
 
     threading.Thread(target=run, name="upload", daemon=True).start()
-    return StreamingResponse(lines.read(), media_type=NDJSON, headers={"X-Accel-Buffering": "no"})
+    return LinesResponse(lines)
 
 
 def _by_series(paths: Sequence[Path]) -> list[list[Path]]:
