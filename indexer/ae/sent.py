@@ -27,7 +27,7 @@ class Sent:
 
     @classmethod
     def read(cls, paths: Sequence[Path], preset: Preset) -> Self:
-        """Read the headers. Raises Rejected where a file is no DICOM, or lacks a UID."""
+        """Read the headers, and what was typed. Raises Rejected where a file is no DICOM, or lacks a UID."""
         example = read_example(paths)
         typed = typed_words(tuple(zip(paths, example.instances, strict=True))) if preset.reads_reports else ""
         return cls(example, tuple(paths), preset, typed)
