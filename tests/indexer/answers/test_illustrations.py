@@ -159,7 +159,8 @@ class Shelf(FakeArchive):
     def fetch(self, instances: Several[StoredInstance], into: Path) -> Iterator[FetchedInstance]:
         for found in super().fetch(instances, into):
             self.put_at.append(found.path)
-            self.at_once.append(sum(path.exists() for path in self.put_at))
+            # What is put while we count is not counted: what was counted before may be gone by then.
+            self.at_once.append(sum(path.exists() for path in tuple(self.put_at)))
             yield found
 
 
