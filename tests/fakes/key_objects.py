@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import highdicom as hd
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage, generate_uid
 
 
@@ -47,6 +50,29 @@ def key_object(
     selection.file_meta = FileMetaDataset()
     selection.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return selection
+
+
+def by_highdicom(images: list[Dataset], title: Code, description: str) -> Dataset:
+    """What a toolkit that knows TID 2010 writes."""
+    observer = hd.sr.ObserverContext(
+        observer_type=codes.DCM.Person,
+        observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes("Doe^Jane"),
+    )
+    content = hd.ko.KeyObjectSelection(
+        document_title=title,
+        referenced_objects=images,
+        observer_person_context=observer,
+        description=description,
+    )
+    return hd.ko.KeyObjectSelectionDocument(
+        evidence=images,
+        content=content,
+        series_instance_uid=generate_uid(),
+        series_number=10,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="A workstation",
+    )
 
 
 def _code(value: str) -> Dataset:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import highdicom as hd
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -18,7 +17,7 @@ from indexer.answers.example import read_example
 from indexer.answers.identity import MANUFACTURER
 from indexer.answers.key_objects import MOST_FLAGGED, Flag, Flagged, flagged_in
 from tests.fakes.answers import instance, uid, write
-from tests.fakes.key_objects import key_object
+from tests.fakes.key_objects import by_highdicom, key_object
 
 INTEREST, REJECTED = "113000", "113001"
 
@@ -32,29 +31,6 @@ def of_case(flag: Flag, study: str = "case", series: str = "1") -> Flagged:
     return Flagged(flag, uid(study), uid(study, series))
 
 
-def by_highdicom(images: list[Dataset], title: Code) -> Dataset:
-    """What a toolkit that knows TID 2010 writes."""
-    observer = hd.sr.ObserverContext(
-        observer_type=codes.DCM.Person,
-        observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes("Doe^Jane"),
-    )
-    content = hd.ko.KeyObjectSelection(
-        document_title=title,
-        referenced_objects=images,
-        observer_person_context=observer,
-        description="one of these is alike",
-    )
-    return hd.ko.KeyObjectSelectionDocument(
-        evidence=images,
-        content=content,
-        series_instance_uid=generate_uid(),
-        series_number=10,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="A workstation",
-    )
-
-
 @pytest.mark.parametrize(
     ("title", "flag"),
     [
@@ -66,7 +42,7 @@ def by_highdicom(images: list[Dataset], title: Code) -> Dataset:
 )
 def test_the_title_says_whether_a_match_shall_be_like_it(tmp_path: Path, title: Code, flag: Flag) -> None:
     images = [instance("case", number=1, SeriesNumber=1), instance("case", "2", SeriesNumber=2)]
-    selected = by_highdicom(images, title)
+    selected = by_highdicom(images, title, "one of these is alike")
     found = flagged(tmp_path, selected)
     assert set(found) == {of_case(flag), of_case(flag, series="2")}
 
@@ -81,7 +57,9 @@ def test_the_title_says_whether_a_match_shall_be_like_it(tmp_path: Path, title: 
     ],
 )
 def test_any_other_title_takes_a_flag_back(tmp_path: Path, title: Code) -> None:
-    assert flagged(tmp_path, by_highdicom([instance("case")], title)) == (of_case("none"),)
+    assert flagged(tmp_path, by_highdicom([instance("case")], title, "one of these is alike")) == (
+        of_case("none"),
+    )
 
 
 def test_a_code_of_another_scheme_is_another_title(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import highdicom as hd
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -16,7 +15,7 @@ from indexer.answers.identity import MANUFACTURER
 from indexer.answers.typed_words import typed_words
 from indexer.search.question import MAX_TEXT
 from tests.fakes.answers import instance, write
-from tests.fakes.key_objects import key_object
+from tests.fakes.key_objects import by_highdicom, key_object
 from tests.fakes.reports import report
 
 INTEREST, TEACHING = "113000", "113004"
@@ -29,25 +28,7 @@ def typed(folder: Path, *datasets: Dataset) -> str:
 
 def test_what_a_toolkit_writes_as_the_description_is_typed(tmp_path: Path) -> None:
     image = instance("asked", SeriesNumber=1)
-    observer = hd.sr.ObserverContext(
-        observer_type=codes.DCM.Person,
-        observer_identifying_attributes=hd.sr.PersonObserverIdentifyingAttributes("Doe^Jane"),
-    )
-    content = hd.ko.KeyObjectSelection(
-        document_title=codes.DCM.OfInterest,
-        referenced_objects=[image],
-        observer_person_context=observer,
-        description="pleural effusion on the left",
-    )
-    selection = hd.ko.KeyObjectSelectionDocument(
-        evidence=[image],
-        content=content,
-        series_instance_uid=generate_uid(),
-        series_number=10,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="A workstation",
-    )
+    selection = by_highdicom([image], codes.DCM.OfInterest, "pleural effusion on the left")
     assert typed(tmp_path, image, selection) == "pleural effusion on the left"
 
 
