@@ -56,8 +56,8 @@ demo: setup
 	@sh demo/install_orthanc.sh || true
 	@$(BIN)/python -m demo $(if $(DATA),--data "$(DATA)") $(if $(ONCE),--once)
 
-# A test whose program is missing fails instead of being skipped.
 FAILED := .pytest_cache/v/cache/lastfailed
+# A test whose program is missing fails instead of being skipped.
 WHOLE := CBIR_REQUIRE_ORTHANC=1 CBIR_REQUIRE_POSTGRESQL=1 CBIR_REQUIRE_BROWSER=1 CBIR_REQUIRE_COMPOSE=1
 
 test: test-setup

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,19 @@ _INSTANCE_NUMBER: Final = 0x00200013
 
 class Enough(Exception):
     """Enough was found, or as many steps were made as a question may cost."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """What a look through all documents may cost yet: called before each step, it raises Enough at last."""
+
+    left: int = MOST_STEPS
+
+    def __call__(self) -> None:
+        """One step more."""
+        self.left -= 1
+        if self.left < 0:
+            raise Enough
 
 
 def documents(paths: Iterable[Path]) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeVar
 import pydicom
 from pydicom.dataset import Dataset
 
-from indexer.answers.documents import MOST_STEPS, Enough, content_items, documents
+from indexer.answers.documents import Enough, Steps, content_items, documents
 from indexer.answers.example import Example, ExampleInstance
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 Said = TypeVar("Said")
 Flag = Literal["more", "less", "none"]
 Step = Callable[[], None]
-"""Called before whatever a document may hold very many of; raises Enough in the end."""
+"""Called before whatever a document may hold very many of, as `Steps` is."""
 
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 TITLES: Final[dict[str, Flag]] = {
@@ -91,19 +91,19 @@ def each_selection(
     """What the key object selections of others among these files say, the one written first at first.
 
     Those without Content Date and Time come before the others. What is malformed says nothing and does not
-    stop the others; after `MOST_STEPS` of all together the rest is left.
+    stop the others; after so many `Steps` of all together the rest is left.
 
     Args:
         together: the files that were sent, with what each is.
         says: reads one selection, calling the step before whatever a document may hold very many of.
     """
-    steps, unreadable, found = _Steps(), 0, list[tuple[str, list[Said]]]()
+    step, unreadable, found = Steps(), 0, list[tuple[str, list[Said]]]()
     with suppress(Enough):
         for path in documents([path for path, one in together if _is_selection(one)]):
-            steps.another()
+            step()
             try:
                 selection = pydicom.dcmread(path)
-                found.append((_written(selection), list(says(selection, steps.another))))
+                found.append((_written(selection), list(says(selection, step))))
             except Enough:
                 raise
             except Exception:  # noqa: BLE001 - pydicom's edge; its text may quote the document
@@ -111,18 +111,6 @@ def each_selection(
     if unreadable:
         logger.warning("key_object_unreadable times=%d", unreadable)
     return [one for _, said in sorted(found, key=lambda one: one[0]) for one in said]
-
-
-@dataclass(slots=True)
-class _Steps:
-    """What the walk through all selections may cost yet."""
-
-    left: int = MOST_STEPS
-
-    def another(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Enough
 
 
 def _is_selection(instance: ExampleInstance) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import pydicom
 from pydicom.dataset import Dataset
 
-from indexer.answers.documents import MOST_DEPTH, MOST_STEPS, Enough, content_items, documents
+from indexer.answers.documents import MOST_DEPTH, Enough, Steps, content_items, documents
 from indexer.answers.example import Example, ExampleInstance
 from indexer.answers.key_objects import KEY_OBJECT_SELECTION
 from indexer.answers.mark_geometry import Bounds, Frame, bounds_of, of_display, of_pixels
@@ -89,16 +89,11 @@ class _Looking:
     """
 
     paths: Mapping[str, Path]
-    steps_left: int = MOST_STEPS
+    step: Steps = field(default_factory=Steps)
     regions: list[RegionOfInterest] = field(default_factory=list)
     unused: UnusedMark | None = None
     unreadable: int = 0
     frames: dict[str, Frame | None] = field(default_factory=dict)
-
-    def step(self) -> None:
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise Enough
 
     @contextmanager
     def one(self) -> Iterator[None]:
